@@ -1,0 +1,85 @@
+//! What the service asks, and a way to get something that answers.
+
+use crate::{
+    AddressGrant, AddressRequest, AddressSpaces, Capability, DriverName, Error, Failure, PoolGrant,
+    PoolId, PoolRequest, PoolStatus,
+};
+use std::net::IpAddr;
+
+/// One instance of a driver: libnetwork's `Ipam`.
+///
+/// It serves one call at a time; `&mut self` is the whole story of its
+/// concurrency. What it answers is a proposal. After [`Failure::Broken`] it is
+/// dropped and never called again.
+#[expect(clippy::missing_errors_doc, reason = "every method refuses or breaks, as `Failure` says")]
+pub trait Driver: Send {
+    /// The names of its address spaces; always the same.
+    fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure>;
+
+    /// Proposes a pool.
+    fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure>;
+
+    /// Forgets a pool whose leases are released.
+    fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure>;
+
+    /// Proposes a lease.
+    fn request_address(&mut self, request: &AddressRequest) -> Result<AddressGrant, Failure>;
+
+    /// Forgets a lease.
+    fn release_address(&mut self, pool_id: &PoolId, address: IpAddr) -> Result<(), Failure>;
+
+    /// Whether it says that it is part of its host. Nobody believes it.
+    fn is_built_in(&mut self) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
+    /// How full a pool is, if the driver can tell.
+    fn pool_status(&mut self, pool_id: &PoolId) -> Option<Result<PoolStatus, Failure>> {
+        let _ = pool_id;
+        None
+    }
+}
+
+/// What a new instance is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Which of its names it serves; nothing asks it for all of them.
+    pub name: Option<DriverName>,
+    /// The operator's table for this driver, one JSON object.
+    pub config: String,
+}
+
+/// How a driver makes itself known while it starts: libnetwork's `Callback`.
+///
+/// Its third function, `GetPluginGetter`, is a grant and comes with it.
+pub trait Callback: Send {
+    /// Registers a name, with what the driver needs.
+    ///
+    /// # Errors
+    /// `invalid-request` for a name that cannot be one, a second time or one
+    /// too many; `forbidden` for a name that may not be taken.
+    fn register_ipam_driver_with_capabilities(
+        &mut self,
+        name: &str,
+        capability: Capability,
+    ) -> Result<(), Error>;
+
+    /// Registers a name with the capability that asks for nothing.
+    ///
+    /// # Errors
+    /// As [`Callback::register_ipam_driver_with_capabilities`].
+    fn register_ipam_driver(&mut self, name: &str) -> Result<(), Error> {
+        self.register_ipam_driver_with_capabilities(name, Capability::default())
+    }
+}
+
+/// A way to make instances of one driver: a compiled component, or native code.
+pub trait Factory: Send + Sync {
+    /// Makes an instance and starts it; it registers through `callback`, which
+    /// is dropped when its start is over.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] with the driver's words when it cannot work with
+    /// its configuration, [`Failure::Broken`] when it did not come up.
+    fn make(&self, start: &Start, callback: Box<dyn Callback>) -> Result<Box<dyn Driver>, Failure>;
+}

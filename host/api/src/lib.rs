@@ -1,0 +1,28 @@
+//! The IPAM contract in Rust: what `wit/` says, for those who do not speak
+//! WebAssembly.
+//!
+//! Three seams meet here and nothing else does:
+//!
+//! - [`Driver`] and [`Factory`]: what the service asks, whether a component or
+//!   native code answers;
+//! - [`Mount`]: a registered driver in service, as a protocol server sees it;
+//! - [`Subscriber`]: who hears that a driver came or went.
+//!
+//! This crate knows nothing of JSON, files, sockets, threads or wasm.
+
+mod driver;
+mod error;
+mod mount;
+mod name;
+pub mod names;
+mod request;
+
+pub use driver::{Callback, Driver, Factory, Start};
+pub use error::{Code, Error, Failure, Kind};
+pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+pub use mount::{Mount, Receipt, Reply, Served, Subscriber};
+pub use name::{DriverName, InvalidDriverName, InvalidPoolId, POOL_ID_MAX_BYTES, PoolId};
+pub use request::{
+    AddressGrant, AddressRequest, AddressSpaces, Answer, Capability, Family, Options, PoolChoice,
+    PoolGrant, PoolRequest, PoolStatus, Request,
+};

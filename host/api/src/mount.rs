@@ -1,0 +1,75 @@
+//! A registered driver in service, as a protocol server sees it.
+
+use crate::{AddressSpaces, Answer, Capability, DriverName, Failure, PoolId, Request};
+use std::{fmt, net::IpAddr, sync::Arc};
+
+/// Proof of what one request created, and of nothing else: enough to undo it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The pool, or the pool of the address.
+    pub pool_id: PoolId,
+    /// The address, if that is what was created.
+    pub address: Option<IpAddr>,
+    /// The generation of the ledger's entry: when it was released and granted
+    /// again meanwhile, this receipt is void.
+    pub generation: u64,
+}
+
+/// A durable answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The answer.
+    pub answer: Answer,
+    /// What it created, if anything.
+    pub receipt: Option<Receipt>,
+}
+
+/// Where an answer goes. Called once, on a thread of the service: it must not
+/// block.
+pub type Reply = Box<dyn FnOnce(Result<Served, Failure>) + Send>;
+
+/// A registered driver in service.
+///
+/// Nothing here blocks. A success is durable when its reply is called.
+pub trait Mount: Send + Sync {
+    /// The name it is registered under.
+    fn name(&self) -> &DriverName;
+
+    /// What the driver said it needs.
+    fn capability(&self) -> Capability;
+
+    /// The names of its address spaces.
+    fn address_spaces(&self) -> &AddressSpaces;
+
+    /// Notes that an engine's session begins: from here on it may claim each
+    /// thing of the global space once again.
+    fn begin_session(&self);
+
+    /// Asks. A full queue refuses at once with `unavailable`.
+    fn submit(&self, request: Request, reply: Reply);
+
+    /// Takes back what an answer that could not be delivered had created.
+    /// Never refused, and void when that exists no more.
+    fn undo(&self, receipt: Receipt);
+}
+
+impl fmt::Debug for dyn Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mount").field(self.name()).finish()
+    }
+}
+
+/// Who hears of drivers: a protocol server opens its socket, and so on.
+pub trait Subscriber: Send + Sync {
+    /// A driver is in service.
+    ///
+    /// # Errors
+    /// Why it cannot be served here, for the operator; it stays registered.
+    fn registered(
+        &self,
+        mount: Arc<dyn Mount>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+    /// A driver is no more in service.
+    fn unregistered(&self, name: &DriverName);
+}
