@@ -1,0 +1,307 @@
+//! The configuration file, and what it and the flags add up to.
+//!
+//! Out: [`Settings`], complete and checked; nobody behind asks for a default
+//! again.
+
+use crate::{Fatal, args::ServeFlags};
+use ipam_api::{DriverName, names};
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Where Docker looks for plugins.
+pub(crate) const DEFAULT_PLUGIN_DIR: &str = "/run/docker/plugins";
+const DEFAULT_STATE_DIR: &str = "/var/lib/wipam";
+/// Larger configuration files are refused.
+const CONFIG_MAX_BYTES: u64 = 1 << 20;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where a driver comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Embedded in this program, under this name.
+    BuiltIn(&'static str),
+    /// A component file.
+    File(PathBuf),
+}
+
+/// One driver to serve.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DriverSettings {
+    /// Where it comes from.
+    pub(crate) source: Source,
+    /// What to call it instead of its own name.
+    pub(crate) rename: Option<DriverName>,
+    /// Its own table.
+    pub(crate) config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What `serve` was asked for, complete.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) state_dir: PathBuf,
+    pub(crate) plugin_dir: PathBuf,
+    pub(crate) drivers: Vec<DriverSettings>,
+    pub(crate) exclude: Vec<IpNet>,
+    pub(crate) docker_names: BTreeMap<DriverName, DriverName>,
+    pub(crate) log_format: LogFormat,
+}
+
+/// The file, key for key.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    state_dir: Option<PathBuf>,
+    plugin_dir: Option<PathBuf>,
+    #[serde(default)]
+    driver: Vec<DriverTable>,
+    #[serde(default)]
+    exclude: Vec<IpNet>,
+    docker_names: Option<BTreeMap<String, String>>,
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct DriverTable {
+    file: String,
+    name: Option<String>,
+    #[serde(default)]
+    config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Settings {
+    /// Reads the file that the flags name, if any, and lets the flags win.
+    pub(crate) fn new(flags: ServeFlags) -> Result<Self, Fatal> {
+        let (file, base) = match &flags.config {
+            None => (File::default(), PathBuf::new()),
+            Some(path) => {
+                let usage = |why: String| Fatal::Usage(format!("{}: {why}", path.display()));
+                let text = read(path).map_err(usage)?;
+                // A TOML error is several lines with a picture; the operator
+                // gets its place and its words in one.
+                let file = toml::from_str(&text).map_err(|error| {
+                    let line = error.span().map_or(1, |span| {
+                        text.as_bytes().iter().take(span.start).filter(|&&b| b == b'\n').count() + 1
+                    });
+                    usage(format!("line {line}: {}", error.message().replace('\n', ", ")))
+                })?;
+                (file, path.parent().map(Path::to_owned).unwrap_or_default())
+            }
+        };
+        Self::merge(flags, file, &base)
+    }
+
+    /// `base` is what relative paths of the file are relative to.
+    fn merge(flags: ServeFlags, file: File, base: &Path) -> Result<Self, Fatal> {
+        let drivers = if !flags.drivers.is_empty() {
+            flags.drivers.iter().map(|text| driver_of_flag(text)).collect::<Result<_, _>>()?
+        } else if !file.driver.is_empty() {
+            file.driver
+                .into_iter()
+                .map(|table| driver(&table.file, table.name.as_deref(), table.config, base))
+                .collect::<Result<_, _>>()?
+        } else {
+            vec![
+                DriverSettings::built_in(names::DEFAULT_IPAM),
+                DriverSettings::built_in(names::NULL_IPAM),
+            ]
+        };
+        let in_file = |path: PathBuf| base.join(path);
+        Ok(Self {
+            state_dir: flags
+                .state_dir
+                .or(file.state_dir.map(in_file))
+                .unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
+            plugin_dir: flags
+                .plugin_dir
+                .or(file.plugin_dir.map(in_file))
+                .unwrap_or_else(|| DEFAULT_PLUGIN_DIR.into()),
+            drivers,
+            exclude: if flags.exclude.is_empty() { file.exclude } else { flags.exclude },
+            docker_names: docker_names(&flags.docker_names, file.docker_names)?,
+            log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+        })
+    }
+}
+
+impl DriverSettings {
+    fn built_in(name: &'static str) -> Self {
+        Self { source: Source::BuiltIn(name), rename: None, config: serde_json::Map::new() }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let bytes = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if bytes > CONFIG_MAX_BYTES {
+        return Err(format!("{bytes} bytes are too many for a configuration file"));
+    }
+    fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+fn driver_of_flag(text: &str) -> Result<DriverSettings, Fatal> {
+    // A name cannot hold a slash, so a path with `=` in it needs no escaping
+    // as long as it has a directory: ./a=b.wasm.
+    let (name, file) = match text.split_once('=') {
+        Some((name, file)) if !name.contains('/') => (Some(name), file),
+        _ => (None, text),
+    };
+    driver(file, name, serde_json::Map::new(), Path::new(""))
+}
+
+fn driver(
+    file: &str,
+    name: Option<&str>,
+    config: serde_json::Map<String, serde_json::Value>,
+    base: &Path,
+) -> Result<DriverSettings, Fatal> {
+    let source = match file.strip_prefix("builtin:") {
+        Some(names::DEFAULT_IPAM) => Source::BuiltIn(names::DEFAULT_IPAM),
+        Some(names::NULL_IPAM) => Source::BuiltIn(names::NULL_IPAM),
+        Some(other) => {
+            return Err(Fatal::Usage(format!(
+                "no driver builtin:{other}; there are builtin:default and builtin:null"
+            )));
+        }
+        None if file.is_empty() => {
+            return Err(Fatal::Usage("a driver needs a file".to_owned()));
+        }
+        None => Source::File(base.join(file)),
+    };
+    Ok(DriverSettings { source, rename: name.map(parse_name).transpose()?, config })
+}
+
+fn docker_names(
+    flags: &[String],
+    file: Option<BTreeMap<String, String>>,
+) -> Result<BTreeMap<DriverName, DriverName>, Fatal> {
+    let pairs: Vec<(String, String)> = if flags.is_empty() {
+        file.unwrap_or_default().into_iter().collect()
+    } else {
+        flags
+            .iter()
+            .map(|text| match text.split_once('=') {
+                Some((driver, name)) => Ok((driver.to_owned(), name.to_owned())),
+                None => Err(Fatal::Usage(format!("--docker-name {text}: expected DRIVER=NAME"))),
+            })
+            .collect::<Result<_, _>>()?
+    };
+    // Docker has drivers of its own under these two names, so ours need others.
+    let defaults = [(names::DEFAULT_IPAM, "wipam"), (names::NULL_IPAM, "wipam-null")];
+    let defaults = defaults.map(|(driver, name)| (driver.to_owned(), name.to_owned()));
+    defaults
+        .into_iter()
+        .chain(pairs)
+        .map(|(driver, name)| Ok((parse_name(&driver)?, parse_name(&name)?)))
+        .collect()
+}
+
+fn parse_name(text: &str) -> Result<DriverName, Fatal> {
+    text.parse().map_err(|error| Fatal::Usage(format!("{text:?}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DriverSettings, File, LogFormat, Settings, Source};
+    use crate::args::ServeFlags;
+    use std::path::Path;
+
+    fn settings(flags: ServeFlags, file: &str) -> Result<Settings, String> {
+        let file: File = toml::from_str(file).map_err(|error| error.message().to_owned())?;
+        Settings::merge(flags, file, Path::new("/etc/wipam")).map_err(|fatal| fatal.to_string())
+    }
+
+    #[test]
+    fn nothing_asked_is_both_builtins_where_docker_looks() {
+        let settings = settings(ServeFlags::default(), "").unwrap();
+        assert_eq!(settings.plugin_dir, Path::new("/run/docker/plugins"));
+        assert_eq!(
+            settings.drivers,
+            [DriverSettings::built_in("default"), DriverSettings::built_in("null")]
+        );
+        let names: Vec<String> =
+            settings.docker_names.iter().map(|(driver, name)| format!("{driver}={name}")).collect();
+        assert_eq!(names, ["default=wipam", "null=wipam-null"]);
+    }
+
+    #[test]
+    fn every_flag_has_its_key() {
+        let settings = settings(
+            ServeFlags::default(),
+            r#"
+            state-dir = "state"
+            plugin-dir = "/plugins"
+            exclude = ["10.0.0.0/8", "fd00::/8"]
+            log-format = "json"
+            docker-names = { default = "ours", lab = "laboratory" }
+            [[driver]]
+            file = "lab.wasm"
+            name = "lab"
+            config = { rest = 3 }
+            [[driver]]
+            file = "builtin:default"
+            [driver.config]
+            default-address-pools = [{ base = "10.1.0.0/16", size = 24 }]
+            "#,
+        )
+        .unwrap();
+        assert_eq!(settings.state_dir, Path::new("/etc/wipam/state"));
+        assert_eq!(settings.plugin_dir, Path::new("/plugins"));
+        assert_eq!(settings.exclude.len(), 2);
+        assert_eq!(settings.log_format, LogFormat::Json);
+        assert_eq!(settings.docker_names.len(), 3);
+        let [lab, default] = &settings.drivers[..] else { panic!("{:?}", settings.drivers) };
+        assert_eq!(lab.source, Source::File("/etc/wipam/lab.wasm".into()));
+        assert_eq!(lab.config["rest"], 3);
+        assert_eq!(default.config["default-address-pools"][0]["size"], 24);
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let flags = ServeFlags {
+            state_dir: Some("here".into()),
+            drivers: vec!["lab=a.wasm".into(), "./odd=name.wasm".into()],
+            docker_names: vec!["default=x".into()],
+            ..ServeFlags::default()
+        };
+        let settings = settings(flags, "state-dir = '/there'\n[[driver]]\nfile = 'b.wasm'").unwrap();
+        assert_eq!(settings.state_dir, Path::new("here"));
+        let sources: Vec<&Source> = settings.drivers.iter().map(|driver| &driver.source).collect();
+        assert_eq!(
+            sources,
+            [&Source::File("a.wasm".into()), &Source::File("./odd=name.wasm".into())]
+        );
+        assert_eq!(settings.docker_names["default"].as_str(), "x");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_name() {
+        for (file, part) in [
+            ("stat-dir = 'x'", "stat-dir"),
+            ("exclude = ['10.0.0.0']", "IP"),
+            ("[[driver]]\nname = 'x'", "file"),
+            ("[[driver]]\nfile = ''", "needs a file"),
+            ("[[driver]]\nfile = 'builtin:remote'", "builtin:remote"),
+            ("[[driver]]\nfile = 'x'\nname = '../x'", "../x"),
+            ("docker-names = { default = 'a/b' }", "a/b"),
+            ("log-format = 'xml'", "xml"),
+        ] {
+            let refused = settings(ServeFlags::default(), file).unwrap_err();
+            assert!(refused.contains(part), "{file}: {refused}");
+        }
+    }
+}
