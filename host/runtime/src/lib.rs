@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Runs driver components.
+//!
+//! In: a component's bytes and the [`Limits`] it runs under. Out: a
+//! [`Component`], which is an [`ipam_api::Factory`] whose drivers cannot be
+//! told from native ones, except that they may fail as [`Failure::Broken`].
+//!
+//! Only this crate knows WebAssembly. What holds throughout:
+//!
+//! - a driver gets the imports that its world names and nothing else; a
+//!   component that wants more is refused at load;
+//! - an instance that failed is never called again;
+//! - host functions only record: nothing here calls a driver from inside a
+//!   driver's call;
+//! - nothing that a guest returns is believed before it was converted.
+//!
+//! Drivers belong on plain threads: WASI's synchronous side must not run on a
+//! worker of tokio.
+//!
+//! [`Failure::Broken`]: ipam_api::Failure::Broken
+
+mod bindings;
+mod component;
+mod convert;
+mod imports;
+mod instance;
+mod limits;
+mod log;
+mod runtime;
+mod wasi;
+
+pub use component::{Component, LoadError};
+pub use limits::Limits;
+pub use runtime::{Runtime, SetupError};

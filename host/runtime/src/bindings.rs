@@ -1,0 +1,18 @@
+//! What wasmtime generates from the contract. Nothing outside this crate sees
+//! these types.
+
+/// In a module of its own, since package and interface are both called `ipam`.
+#[allow(
+    missing_debug_implementations,
+    missing_docs,
+    unreachable_pub,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    reason = "generated"
+)]
+mod generated {
+    wasmtime::component::bindgen!({ path: "../../wit", world: "ipam-driver-with-status" });
+}
+
+pub(crate) use generated::exports::ipam::driver::{ipam, lifecycle, status};
+pub(crate) use generated::ipam::driver::{callback, log, types};

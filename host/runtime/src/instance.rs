@@ -1,0 +1,152 @@
+//! One instance of a component, as a driver.
+
+use crate::{
+    Component,
+    bindings::{ipam, status, types},
+    convert::{self, Broken},
+    imports::State,
+};
+use ipam_api::{
+    AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Failure, PoolGrant, PoolId,
+    PoolRequest, PoolStatus, Start,
+};
+use std::net::IpAddr;
+use wasmtime::Store;
+
+/// An instance that has started. Its store dies with it.
+pub(crate) struct Instance {
+    component: Component,
+    store: Store<State>,
+    ipam: ipam::Guest,
+    status: Option<status::Guest>,
+    /// Set by the first failure: a trap poisons the whole store, and a driver
+    /// that broke the contract remembers something that is not so.
+    broken: bool,
+}
+
+impl Instance {
+    pub(crate) fn start(
+        component: &Component,
+        start: &Start,
+        callback: Box<dyn Callback>,
+    ) -> Result<Self, Failure> {
+        let driver = start.name.as_ref().map_or(&*component.label, |name| name.as_str());
+        let state = State::new(driver.into(), &component.limits);
+        let mut store = Store::new(component.pre.engine(), state);
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(component.limits.copied_bytes);
+        store.set_epoch_deadline(component.limits.call_ticks());
+        let failed = |error: wasmtime::Error| Failure::broken(format!("did not start: {error:#}"));
+
+        let instance = component.pre.instantiate(&mut store).map_err(failed)?;
+        let lifecycle = component.lifecycle.load(&mut store, &instance).map_err(failed)?;
+        let ipam = component.ipam.load(&mut store, &instance).map_err(failed)?;
+        let status = component.status.as_ref().map(|indices| indices.load(&mut store, &instance));
+        let status = status.transpose().map_err(failed)?;
+
+        let request = crate::bindings::lifecycle::StartRequest {
+            name: start.name.as_ref().map(|name| name.as_str().to_owned()),
+            config: start.config.clone(),
+        };
+        store.data_mut().callback = Some(callback);
+        store.set_epoch_deadline(component.limits.call_ticks());
+        let started = lifecycle.call_start(&mut store, &request);
+        store.data_mut().callback = None;
+        store.data().log.end_call();
+        match started.map_err(failed)? {
+            Ok(()) => Ok(Self { component: component.clone(), store, ipam, status, broken: false }),
+            Err(refusal) => Err(convert::error(refusal, &component.limits).into()),
+        }
+    }
+
+    /// Makes one call, and converts what it answers.
+    fn call<T, U>(
+        &mut self,
+        function: &'static str,
+        call: impl FnOnce(&ipam::Guest, &mut Store<State>) -> wasmtime::Result<Result<T, types::Error>>,
+        convert: impl FnOnce(T, &crate::Limits) -> Result<U, Broken>,
+    ) -> Result<U, Failure> {
+        if self.broken {
+            return Err(Failure::broken(format!("{function} was called after a failure")));
+        }
+        let limits = &self.component.limits;
+        self.store.set_epoch_deadline(limits.call_ticks());
+        let answer = call(&self.ipam, &mut self.store);
+        self.store.data().log.end_call();
+        let answer = match answer {
+            Ok(Ok(value)) => convert(value, limits).map_err(|rule| format!("answered {rule}")),
+            Ok(Err(refusal)) => return Err(convert::error(refusal, limits).into()),
+            Err(trap) => Err(format!("{trap:#}")),
+        };
+        answer.map_err(|reason| {
+            self.broken = true;
+            Failure::broken(format!("{function}: {reason}"))
+        })
+    }
+}
+
+fn nothing<T>(value: T, _: &crate::Limits) -> Result<T, Broken> {
+    Ok(value)
+}
+
+impl Driver for Instance {
+    fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure> {
+        self.call(
+            "get-default-address-spaces",
+            |ipam, store| ipam.call_get_default_address_spaces(store),
+            |spaces, _| convert::address_spaces(spaces),
+        )
+    }
+
+    fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure> {
+        let request = convert::pool_request_to_guest(request);
+        self.call(
+            "request-pool",
+            |ipam, store| ipam.call_request_pool(store, &request),
+            convert::pool_grant,
+        )
+    }
+
+    fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure> {
+        self.call(
+            "release-pool",
+            |ipam, store| ipam.call_release_pool(store, pool_id.as_str()),
+            nothing,
+        )
+    }
+
+    fn request_address(&mut self, request: &AddressRequest) -> Result<AddressGrant, Failure> {
+        let address = request.address.map(convert::address_to_guest);
+        let options = convert::options_to_guest(&request.options);
+        let id = request.pool_id.as_str();
+        self.call(
+            "request-address",
+            |ipam, store| ipam.call_request_address(store, id, address, &options),
+            convert::address_grant,
+        )
+    }
+
+    fn release_address(&mut self, pool_id: &PoolId, address: IpAddr) -> Result<(), Failure> {
+        let address = convert::address_to_guest(address);
+        self.call(
+            "release-address",
+            |ipam, store| ipam.call_release_address(store, pool_id.as_str(), address),
+            nothing,
+        )
+    }
+
+    fn is_built_in(&mut self) -> Result<bool, Failure> {
+        self.call("is-built-in", |ipam, store| ipam.call_is_built_in(store).map(Ok), nothing)
+    }
+
+    fn pool_status(&mut self, pool_id: &PoolId) -> Option<Result<PoolStatus, Failure>> {
+        let status = self.status.take()?;
+        let answer = self.call(
+            "pool-status",
+            |_, store| status.call_pool_status(store, pool_id.as_str()),
+            |answer, _| Ok(convert::pool_status(answer)),
+        );
+        self.status = Some(status);
+        Some(answer)
+    }
+}

@@ -1,0 +1,92 @@
+//! The engine, its clock and its cache.
+
+use crate::{Component, Limits, LoadError, imports};
+use std::{fs, io::Read as _, path::Path, thread};
+use wasmtime::{Cache, CacheConfig, Config, Engine, component::Linker};
+
+/// Compiles components. One for a whole program; cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    engine: Engine,
+    linker: Linker<imports::State>,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+/// Why the engine could not be made. For the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the WebAssembly engine: {0}")]
+pub struct SetupError(String);
+
+impl Runtime {
+    /// Makes an engine. Compiled code is kept in `cache` if given: an absolute
+    /// path to a directory that nobody else may write to, since what lies
+    /// there is executed.
+    ///
+    /// # Errors
+    /// When this machine cannot run the engine, the directory cannot be used,
+    /// or no thread can be had.
+    pub fn new(cache: Option<&Path>) -> Result<Self, SetupError> {
+        let setup = |error: wasmtime::Error| SetupError(format!("{error:#}"));
+        let mut config = Config::new();
+        // Sync calls on plain threads: without component-model async an empty
+        // call costs a third, and epochs are what ends a call that does not.
+        config.concurrency_support(false);
+        config.epoch_interruption(true);
+        config.max_wasm_stack(Limits::STACK_BYTES);
+        if let Some(directory) = cache {
+            let mut settings = CacheConfig::new();
+            settings.with_directory(directory);
+            config.cache(Some(Cache::new(settings).map_err(setup)?));
+        }
+        let engine = Engine::new(&config).map_err(setup)?;
+        let linker = imports::linker(&engine).map_err(setup)?;
+        tick(&engine).map_err(|error| SetupError(error.to_string()))?;
+        Ok(Self { engine, linker })
+    }
+
+    /// Compiles a component, and looks at what it exports and imports.
+    ///
+    /// `label` is what its log lines are called until it has a name. Takes
+    /// from milliseconds to seconds, unless the cache knows it.
+    ///
+    /// # Errors
+    /// [`LoadError`] says what it is, lacks or wants too much.
+    pub fn load(&self, label: &str, bytes: &[u8], limits: Limits) -> Result<Component, LoadError> {
+        Component::new(&self.engine, &self.linker, label, bytes, limits)
+    }
+
+    /// [`Runtime::load`] from a file, labelled with its name.
+    ///
+    /// # Errors
+    /// [`LoadError::Unreadable`] too.
+    pub fn load_file(&self, path: &Path, limits: Limits) -> Result<Component, LoadError> {
+        let label = path.file_stem().unwrap_or_default().to_string_lossy();
+        // One byte more than allowed is enough to know that it is too much.
+        let most = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX).saturating_add(1);
+        let mut bytes = Vec::new();
+        fs::File::open(path)
+            .and_then(|file| file.take(most).read_to_end(&mut bytes))
+            .map_err(LoadError::Unreadable)?;
+        self.load(&label, &bytes, limits)
+    }
+}
+
+/// Starts the clock of all deadlines. It ends with the engine.
+fn tick(engine: &Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    thread::Builder::new().name("wipam-ticks".to_owned()).spawn(move || {
+        loop {
+            thread::sleep(Limits::TICK);
+            match engine.upgrade() {
+                Some(engine) => engine.increment_epoch(),
+                None => return,
+            }
+        }
+    })?;
+    Ok(())
+}
