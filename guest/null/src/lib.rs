@@ -1,1 +1,86 @@
-//! Placeholder.
+//! libnetwork's null IPAM driver as a component: it grants "no pool" and
+//! leases no address. Docker's `none` and `host` networks need no more.
+//!
+//! It answers what moby's `daemon/libnetwork/ipams/null/null.go` answers (28
+//! and later, where it has an IPv6 form), word for word, and keeps nothing: it
+//! registers without replay.
+#![cfg_attr(target_family = "wasm", no_std)]
+
+extern crate alloc;
+
+use alloc::format;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use ipam_driver::{
+    AddressGrant, AddressRequest, AddressSpaces, Capability, Code, Driver, Error, Family, Ipv4Net,
+    Ipv6Net, PoolChoice, PoolGrant, PoolRequest, names,
+};
+
+/// The one address space, local and global.
+const SPACE: &str = "null";
+/// The pool id of "no IPv4 pool".
+const IPV4_POOL_ID: &str = "null/0.0.0.0/0";
+/// The pool id of "no IPv6 pool".
+const IPV6_POOL_ID: &str = "null/::/0";
+
+/// The driver that gives nothing.
+#[derive(Debug)]
+pub struct Null;
+
+ipam_driver::export!(Null);
+
+impl Driver for Null {
+    const NAME: &'static str = names::NULL_IPAM;
+    const CAPABILITY: Capability = Capability::NOTHING;
+
+    fn new(_config: &str) -> Result<Self, Error> {
+        Ok(Self)
+    }
+
+    fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> {
+        Ok(AddressSpaces::new(SPACE, SPACE))
+    }
+
+    fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
+        if request.address_space != SPACE {
+            let text = format!("unknown address space: {}", request.address_space);
+            return Err(Error::new(Code::InvalidAddressSpace, text));
+        }
+        match request.pool {
+            PoolChoice::Automatic(Family::Ipv4) => {
+                Ok(PoolGrant::new(IPV4_POOL_ID, Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0).into()))
+            }
+            PoolChoice::Automatic(Family::Ipv6) => {
+                Ok(PoolGrant::new(IPV6_POOL_ID, Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0).into()))
+            }
+            PoolChoice::Sized(..) | PoolChoice::Exact(_) => Err(Error::new(
+                Code::InvalidPool,
+                "null ipam driver does not handle specific address pool requests",
+            )),
+        }
+    }
+
+    fn release_pool(&mut self, _pool_id: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
+        known(&request.pool_id)?;
+        Ok(AddressGrant::without_address())
+    }
+
+    fn release_address(&mut self, pool_id: &str, _address: IpAddr) -> Result<(), Error> {
+        known(pool_id)
+    }
+
+    fn is_built_in(&mut self) -> bool {
+        true
+    }
+}
+
+/// Refuses every pool id but the two.
+fn known(pool_id: &str) -> Result<(), Error> {
+    match pool_id {
+        IPV4_POOL_ID | IPV6_POOL_ID => Ok(()),
+        _ => Err(Error::new(Code::PoolNotFound, format!("unknown pool id: {pool_id}"))),
+    }
+}

@@ -1,0 +1,47 @@
+//! Words for the operator. They never reach a client.
+//!
+//! The host bounds lines and their length: what is too much is dropped or cut.
+//! Off wasm, where tests run, they go to the standard error of the test.
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something may fail.
+    Warn,
+    /// Something happened.
+    Info,
+    /// Something an author wants to see.
+    Debug,
+}
+
+/// Something failed.
+pub fn error(message: impl AsRef<str>) {
+    log(Level::Error, message.as_ref());
+}
+
+/// Something may fail.
+pub fn warn(message: impl AsRef<str>) {
+    log(Level::Warn, message.as_ref());
+}
+
+/// Something happened.
+pub fn info(message: impl AsRef<str>) {
+    log(Level::Info, message.as_ref());
+}
+
+/// Something an author wants to see.
+pub fn debug(message: impl AsRef<str>) {
+    log(Level::Debug, message.as_ref());
+}
+
+/// Says `message`.
+pub fn log(level: Level, message: &str) {
+    #[cfg(target_family = "wasm")]
+    crate::wasm::log(level, message);
+    #[cfg(all(not(target_family = "wasm"), feature = "std"))]
+    std::eprintln!("{level:?}: {message}");
+    #[cfg(all(not(target_family = "wasm"), not(feature = "std")))]
+    let _ = (level, message);
+}

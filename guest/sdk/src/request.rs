@@ -1,0 +1,238 @@
+//! What a driver is asked and what it answers, in the types of the field.
+
+use crate::names;
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use core::net::IpAddr;
+use ipnet::IpNet;
+
+/// String pairs, unique and in byte order of their keys.
+pub type Options = BTreeMap<String, String>;
+
+/// The two families of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// 32 bits.
+    Ipv4,
+    /// 128 bits.
+    Ipv6,
+}
+
+impl Family {
+    /// The family of a prefix.
+    #[must_use]
+    pub fn of(prefix: &IpNet) -> Self {
+        match prefix {
+            IpNet::V4(_) => Self::Ipv4,
+            IpNet::V6(_) => Self::Ipv6,
+        }
+    }
+}
+
+/// What a driver needs of its host. The default is [`Capability::REPLAY`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capability {
+    /// Every address request for an endpoint must carry its MAC address, see
+    /// [`AddressRequest::mac_address`].
+    pub requires_mac_address: bool,
+    /// The driver keeps its state in memory: a new instance is told everything
+    /// that is granted, as exact requests, before it serves.
+    pub requires_request_replay: bool,
+}
+
+impl Capability {
+    /// Nothing: the driver keeps no state, or keeps it elsewhere.
+    pub const NOTHING: Self = Self { requires_mac_address: false, requires_request_replay: false };
+    /// Replay: the driver keeps its state in memory.
+    pub const REPLAY: Self = Self { requires_mac_address: false, requires_request_replay: true };
+}
+
+impl Default for Capability {
+    fn default() -> Self {
+        Self::REPLAY
+    }
+}
+
+/// A name that a component serves, and what it needs for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`.
+    pub name: String,
+    /// What the driver of that name needs.
+    pub capability: Capability,
+}
+
+/// The names of a driver's two address spaces; they may be the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressSpaces {
+    /// For networks of one node.
+    pub local: String,
+    /// For networks of a cluster.
+    pub global: String,
+}
+
+impl AddressSpaces {
+    /// The names of two address spaces.
+    #[must_use]
+    pub fn new(local: impl Into<String>, global: impl Into<String>) -> Self {
+        Self { local: local.into(), global: global.into() }
+    }
+}
+
+/// Which pool is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolChoice {
+    /// Any pool of that family.
+    Automatic(Family),
+    /// Any pool of that family and prefix length. The length is the caller's:
+    /// it may be one that the family does not have.
+    Sized(Family, u8),
+    /// This very pool; host bits are zero.
+    Exact(IpNet),
+}
+
+/// A request for a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolRequest {
+    /// One of the driver's address spaces, or a name that it must refuse.
+    pub address_space: String,
+    /// Which pool.
+    pub pool: PoolChoice,
+    /// The part of an exact pool that addresses without a name shall come
+    /// from; host bits are zero.
+    pub sub_pool: Option<IpNet>,
+    /// The operator's words for the driver.
+    pub options: Options,
+    /// What an automatic or sized pool should not overlap, sorted. Advice: a
+    /// driver that ignores it is asked again.
+    pub exclude: Vec<IpNet>,
+}
+
+impl PoolRequest {
+    /// Whether the host tells a new instance what was granted before, and how
+    /// that had been asked for.
+    #[must_use]
+    pub fn replay(&self) -> Option<Replay> {
+        Replay::of(&self.options)
+    }
+}
+
+/// A pool that a driver proposes to grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolGrant {
+    /// The driver's name for the pool, 1 to 256 bytes, opaque to the host.
+    pub pool_id: String,
+    /// The pool. A length of 0 in answer to an automatic request means "no
+    /// pool": no address can be leased under it.
+    pub pool: IpNet,
+    /// Facts for the caller, such as [`names::GATEWAY`].
+    pub data: Options,
+}
+
+impl PoolGrant {
+    /// A pool about which there is nothing more to say.
+    #[must_use]
+    pub fn new(pool_id: impl Into<String>, pool: IpNet) -> Self {
+        Self { pool_id: pool_id.into(), pool, data: Options::new() }
+    }
+}
+
+/// A request for an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressRequest {
+    /// The driver's name for a pool that it granted.
+    pub pool_id: String,
+    /// This very address; or any, if there is none.
+    pub address: Option<IpAddr>,
+    /// What it is for and who wants it.
+    pub options: Options,
+}
+
+impl AddressRequest {
+    /// Whether the address becomes the pool's gateway.
+    #[must_use]
+    pub fn is_gateway(&self) -> bool {
+        self.option(names::REQUEST_ADDRESS_TYPE) == Some(names::GATEWAY)
+    }
+
+    /// Whether addresses shall be handed out one after the other. Only the
+    /// exact text `true` asks for that, as in libnetwork.
+    #[must_use]
+    pub fn is_serial(&self) -> bool {
+        self.option(names::ALLOC_SERIAL_PREFIX) == Some("true")
+    }
+
+    /// The endpoint's MAC address, as the engine wrote it. Sent to drivers
+    /// with [`Capability::requires_mac_address`], and not for gateways.
+    #[must_use]
+    pub fn mac_address(&self) -> Option<&str> {
+        self.option(names::MAC_ADDRESS)
+    }
+
+    /// The endpoint's name, from Docker 29 on.
+    #[must_use]
+    pub fn endpoint_name(&self) -> Option<&str> {
+        self.option(names::ENDPOINT_NAME)
+    }
+
+    /// Whether the host tells a new instance what was granted before, and how
+    /// that had been asked for.
+    #[must_use]
+    pub fn replay(&self) -> Option<Replay> {
+        Replay::of(&self.options)
+    }
+
+    fn option(&self, key: &str) -> Option<&str> {
+        self.options.get(key).map(String::as_str)
+    }
+}
+
+/// An address that a driver proposes to lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressGrant {
+    /// The address, host bits kept, with the prefix length of its pool (not of
+    /// its sub-pool). Nothing is a success too: the endpoint gets no address.
+    pub address: Option<IpNet>,
+    /// Facts for the caller.
+    pub data: Options,
+}
+
+impl AddressGrant {
+    /// An address about which there is nothing more to say.
+    #[must_use]
+    pub fn new(address: IpNet) -> Self {
+        Self { address: Some(address), data: Options::new() }
+    }
+
+    /// Success without an address.
+    #[must_use]
+    pub fn without_address() -> Self {
+        Self { address: None, data: Options::new() }
+    }
+}
+
+/// How a replayed request had once been asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// The caller had named it.
+    Explicit,
+    /// The driver had chosen it.
+    Automatic,
+}
+
+impl Replay {
+    fn of(options: &Options) -> Option<Self> {
+        match options.get(names::REPLAY)?.as_str() {
+            names::REPLAY_AUTOMATIC => Some(Self::Automatic),
+            _ => Some(Self::Explicit),
+        }
+    }
+}
+
+/// How full a pool is. Numbers that do not fit are [`u64::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubnetStatus {
+    /// Addresses in use in the whole pool, reserved ones included.
+    pub ips_in_use: u64,
+    /// Addresses that a request without a name can still get.
+    pub dynamic_ips_available: u64,
+}
