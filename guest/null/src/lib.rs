@@ -46,12 +46,14 @@ impl Driver for Null {
             return Err(Error::new(Code::InvalidAddressSpace, text));
         }
         match request.pool {
-            PoolChoice::Automatic(Family::Ipv4) => {
-                Ok(PoolGrant::new(IPV4_POOL_ID, Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0).into()))
-            }
-            PoolChoice::Automatic(Family::Ipv6) => {
-                Ok(PoolGrant::new(IPV6_POOL_ID, Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0).into()))
-            }
+            PoolChoice::Automatic(Family::Ipv4) => Ok(PoolGrant::new(
+                IPV4_POOL_ID,
+                Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0).into(),
+            )),
+            PoolChoice::Automatic(Family::Ipv6) => Ok(PoolGrant::new(
+                IPV6_POOL_ID,
+                Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0).into(),
+            )),
             PoolChoice::Sized(..) | PoolChoice::Exact(_) => Err(Error::new(
                 Code::InvalidPool,
                 "null ipam driver does not handle specific address pool requests",

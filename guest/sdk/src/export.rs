@@ -22,7 +22,7 @@ macro_rules! export {
                     &INSTANCE
                 }
             }
-            $crate::wasm::bindings::export!(Exported with_types_in $crate::wasm::bindings);
+    $crate::wasm::bindings::export!(Exported with_types_in $crate::wasm::bindings);
         };
     };
     ($driver:ty, status) => {

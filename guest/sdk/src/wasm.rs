@@ -92,10 +92,7 @@ impl<D> Instance<D> {
 
 impl<D: Driver> Instance<D> {
     /// Asks the driver, after making it from `{}` if it was not started.
-    fn ask<T>(
-        &self,
-        question: impl FnOnce(&mut D) -> Result<T, Error>,
-    ) -> Result<T, types::Error> {
+    fn ask<T>(&self, question: impl FnOnce(&mut D) -> Result<T, Error>) -> Result<T, types::Error> {
         let mut instance = self.0.borrow_mut();
         let driver = match &mut *instance {
             Some(driver) => driver,

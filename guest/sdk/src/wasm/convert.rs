@@ -108,10 +108,7 @@ impl From<AddressGrant> for ipam::AddressGrant {
 
 impl From<SubnetStatus> for status::SubnetStatus {
     fn from(status: SubnetStatus) -> Self {
-        Self {
-            ips_in_use: status.ips_in_use,
-            dynamic_ips_available: status.dynamic_ips_available,
-        }
+        Self { ips_in_use: status.ips_in_use, dynamic_ips_available: status.dynamic_ips_available }
     }
 }
 
