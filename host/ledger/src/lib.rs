@@ -1,1 +1,31 @@
-//! Placeholder.
+//! What is granted, and what may be.
+//!
+//! In: requests, a driver's proposals, and the events of earlier days. Out:
+//! refusals, violations, and events that somebody makes durable.
+//!
+//! - [`State`] is one driver's part of the ledger, a pure value: it checks
+//!   ([`State::check_pool`], [`State::check_address`]), decides about releases
+//!   and undoes ([`State::release_pool`], [`State::undo`]), and changes only by
+//!   [`State::apply`];
+//! - [`Event`] is one change, plain data;
+//! - [`Store`] is the seam behind which events become durable.
+//!
+//! This crate knows no clock, no thread, no driver and no protocol.
+
+mod check;
+mod entry;
+mod event;
+mod release;
+mod replay;
+mod space;
+mod state;
+mod store;
+mod violation;
+
+pub use check::Course;
+pub use entry::{Asked, Caller, Lease, Pool, Session};
+pub use event::Event;
+pub use replay::Replay;
+pub use state::State;
+pub use store::{Changes, MemoryStore, Store, StoreError};
+pub use violation::Violation;

@@ -1,0 +1,58 @@
+//! What a new instance is shown.
+
+use crate::{Asked, Lease, Pool, State};
+use ipam_api::{AddressGrant, AddressRequest, Options, PoolChoice, PoolGrant, PoolRequest, names};
+use std::sync::Arc;
+
+/// One entry of the ledger, told to a new instance as the request that would
+/// grant it, with the answer that it must give. `data` is not compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replay {
+    /// A pool.
+    Pool(PoolRequest, PoolGrant),
+    /// A lease.
+    Address(AddressRequest, AddressGrant),
+}
+
+impl State {
+    /// All that is held, in the order in which a new instance is told: pools
+    /// without a sub-pool, pools with one, leases; each in order of grant.
+    pub fn replay(&self) -> impl Iterator<Item = Replay> {
+        let mut pools: Vec<&Arc<Pool>> = self.pools().collect();
+        pools.sort_by_key(|pool| (pool.sub_pool.is_some(), pool.generation));
+        let mut leases: Vec<&Arc<Lease>> = self.leases().collect();
+        leases.sort_by_key(|lease| lease.generation);
+        let pools = pools.into_iter().map(|pool| replay_pool(pool));
+        pools.chain(leases.into_iter().map(|lease| replay_lease(lease)))
+    }
+}
+
+fn replay_pool(pool: &Pool) -> Replay {
+    let request = PoolRequest {
+        address_space: pool.address_space.clone(),
+        pool: PoolChoice::Exact(pool.prefix),
+        sub_pool: pool.sub_pool,
+        options: marked(&pool.options, pool.asked),
+        exclude: Vec::new(),
+    };
+    Replay::Pool(request, pool.grant())
+}
+
+fn replay_lease(lease: &Lease) -> Replay {
+    let request = AddressRequest {
+        pool_id: lease.pool_id.clone(),
+        address: Some(lease.ip()),
+        options: marked(&lease.options, lease.asked),
+    };
+    Replay::Address(request, lease.grant())
+}
+
+fn marked(options: &Options, asked: Asked) -> Options {
+    let mark = match asked {
+        Asked::Explicit => names::REPLAY_EXPLICIT,
+        Asked::Automatic => names::REPLAY_AUTOMATIC,
+    };
+    let mut options = options.clone();
+    options.insert(names::REPLAY.to_owned(), mark.to_owned());
+    options
+}

@@ -1,0 +1,198 @@
+//! One driver's part of the ledger, as a value.
+
+use crate::{
+    Event, Lease, Pool, Session,
+    space::{Leased, Space, Subnet},
+};
+use ipam_api::PoolId;
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
+
+/// A standing claim of a pool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim {
+    pub(crate) session: Session,
+    pub(crate) generation: u64,
+}
+
+/// A pool and who holds it.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) pool: Arc<Pool>,
+    /// How often it must be released before it is gone; at least 1.
+    pub(crate) holds: u64,
+    pub(crate) claim: Option<Claim>,
+    /// What was leased under this very id.
+    pub(crate) leases: BTreeSet<IpAddr>,
+}
+
+/// One driver's part of the ledger.
+///
+/// Pools are keyed by id; leases by space, pool prefix and address, whatever
+/// the id. Every look-up is logarithmic or better in what is held.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    pools: HashMap<PoolId, Held>,
+    spaces: HashMap<String, Space>,
+    generation: u64,
+}
+
+impl State {
+    /// The pool of that id.
+    #[must_use]
+    pub fn pool(&self, pool_id: &PoolId) -> Option<&Arc<Pool>> {
+        self.pools.get(pool_id).map(|held| &held.pool)
+    }
+
+    /// All pools, in no order.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.pools.values().map(|held| &held.pool)
+    }
+
+    /// All leases, in no order.
+    pub fn leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        self.spaces
+            .values()
+            .flat_map(Space::subnets)
+            .flat_map(|subnet| subnet.leases.values().map(|leased| &leased.lease))
+    }
+
+    /// How many holds a pool has; 0 if there is no such pool.
+    #[must_use]
+    pub fn holds(&self, pool_id: &PoolId) -> u64 {
+        self.pools.get(pool_id).map_or(0, |held| held.holds)
+    }
+
+    /// The lease of that address in the pool, or in one that shares its prefix.
+    #[must_use]
+    pub fn lease(&self, pool_id: &PoolId, address: IpAddr) -> Option<&Arc<Lease>> {
+        self.leased(self.pool(pool_id)?, address).map(|leased| &leased.lease)
+    }
+
+    /// The largest generation that was ever granted here.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Makes later grants larger than `generation`: whoever reads the ledger
+    /// again while receipts are about must not grant their generations twice.
+    pub fn advance_to(&mut self, generation: u64) {
+        self.generation = self.generation.max(generation);
+    }
+
+    /// The latest session that anything here was asked for or claimed in.
+    #[must_use]
+    pub fn last_session(&self) -> Option<Session> {
+        let pools = self
+            .pools
+            .values()
+            .map(|held| held.pool.created_in.max(held.claim.map(|claim| claim.session)));
+        let leases = self
+            .spaces
+            .values()
+            .flat_map(Space::subnets)
+            .flat_map(|subnet| subnet.leases.values())
+            .map(|leased| leased.lease.created_in.max(leased.claimed_in));
+        pools.chain(leases).max().flatten()
+    }
+
+    /// Changes the state. An event that does not fit what is held, such as the
+    /// release of what is not there, changes nothing.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::PoolGranted(pool) => self.grant(pool),
+            Event::PoolHeld { pool_id, generation, claim } => {
+                self.advance_to(*generation);
+                if let Some(held) = self.pools.get_mut(pool_id) {
+                    held.holds += 1;
+                    if let Some(session) = *claim {
+                        held.claim = Some(Claim { session, generation: *generation });
+                    }
+                }
+            }
+            Event::HoldDropped { pool_id, undoes_claim, .. } => {
+                if let Some(held) = self.pools.get_mut(pool_id) {
+                    held.holds = held.holds.saturating_sub(1).max(1);
+                    if *undoes_claim {
+                        held.claim = None;
+                    }
+                }
+            }
+            Event::PoolReleased { pool_id, .. } => self.remove(pool_id),
+            Event::AddressLeased(lease) => self.lease_out(lease),
+            Event::AddressClaimed { pool_id, address, session } => {
+                if let Some(leased) =
+                    self.subnet_mut(pool_id).and_then(|subnet| subnet.leases.get_mut(address))
+                {
+                    leased.claimed_in = Some(*session);
+                }
+            }
+            Event::AddressReleased { pool_id, address, .. } => {
+                if let Some(subnet) = self.subnet_mut(pool_id) {
+                    subnet.leases.remove(address);
+                }
+                if let Some(held) = self.pools.get_mut(pool_id) {
+                    held.leases.remove(address);
+                }
+            }
+        }
+    }
+
+    fn grant(&mut self, pool: &Arc<Pool>) {
+        self.advance_to(pool.generation);
+        if !pool.is_no_pool() {
+            self.spaces.entry(pool.address_space.clone()).or_default().insert_pool(
+                pool.prefix,
+                pool.sub_pool,
+                pool.pool_id.clone(),
+            );
+        }
+        let held = Held { pool: pool.clone(), holds: 1, claim: None, leases: BTreeSet::new() };
+        self.pools.insert(pool.pool_id.clone(), held);
+    }
+
+    fn remove(&mut self, pool_id: &PoolId) {
+        let Some(Held { pool, leases, .. }) = self.pools.remove(pool_id) else { return };
+        let Some(space) = self.spaces.get_mut(&pool.address_space) else { return };
+        if let Some(subnet) = space.subnet_mut(&pool.prefix) {
+            leases.iter().for_each(|address| drop(subnet.leases.remove(address)));
+        }
+        if !pool.is_no_pool() {
+            space.remove_pool(&pool.prefix, &pool.sub_pool);
+        }
+        if space.is_empty() {
+            self.spaces.remove(&pool.address_space);
+        }
+    }
+
+    fn lease_out(&mut self, lease: &Arc<Lease>) {
+        self.advance_to(lease.generation);
+        if let Some(subnet) = self.subnet_mut(&lease.pool_id) {
+            subnet.leases.insert(lease.ip(), Leased { lease: lease.clone(), claimed_in: None });
+            if let Some(held) = self.pools.get_mut(&lease.pool_id) {
+                held.leases.insert(lease.ip());
+            }
+        }
+    }
+
+    fn subnet_mut(&mut self, pool_id: &PoolId) -> Option<&mut Subnet> {
+        let pool = &self.pools.get(pool_id)?.pool;
+        self.spaces.get_mut(&pool.address_space)?.subnet_mut(&pool.prefix)
+    }
+
+    pub(crate) fn held(&self, pool_id: &PoolId) -> Option<&Held> {
+        self.pools.get(pool_id)
+    }
+
+    pub(crate) fn space(&self, name: &str) -> Option<&Space> {
+        self.spaces.get(name)
+    }
+
+    pub(crate) fn leased(&self, pool: &Pool, address: IpAddr) -> Option<&Leased> {
+        self.space(&pool.address_space)?.subnet(&pool.prefix)?.leases.get(&address)
+    }
+}
