@@ -86,3 +86,80 @@ fn known(pool_id: &str) -> Result<(), Error> {
         _ => Err(Error::new(Code::PoolNotFound, format!("unknown pool id: {pool_id}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Null;
+    use ipam_driver::{
+        AddressGrant, AddressRequest, Code, Driver, Error, Family, Options, PoolChoice,
+        PoolRequest, Registration,
+    };
+
+    fn request(space: &str, pool: PoolChoice) -> PoolRequest {
+        PoolRequest {
+            address_space: space.into(),
+            pool,
+            sub_pool: None,
+            options: Options::new(),
+            exclude: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn check_pool(family: Family, id: &str, pool: &str) {
+        let grant = Null.request_pool(request("null", PoolChoice::Automatic(family))).unwrap();
+        assert_eq!((grant.pool_id.as_str(), grant.pool.to_string().as_str()), (id, pool));
+    }
+
+    #[track_caller]
+    fn check_refusal(space: &str, pool: PoolChoice, code: Code, text: &str) {
+        let refusal = Null.request_pool(request(space, pool)).unwrap_err();
+        assert_eq!(refusal, Error::new(code, text));
+    }
+
+    #[test]
+    fn it_grants_no_pool_and_always_the_same() {
+        for _ in 0..2 {
+            check_pool(Family::Ipv4, "null/0.0.0.0/0", "0.0.0.0/0");
+            check_pool(Family::Ipv6, "null/::/0", "::/0");
+        }
+    }
+
+    #[test]
+    fn it_refuses_whoever_wants_a_pool() {
+        let any = PoolChoice::Automatic(Family::Ipv4);
+        let words = "null ipam driver does not handle specific address pool requests";
+        check_refusal("other", any, Code::InvalidAddressSpace, "unknown address space: other");
+        let exact = PoolChoice::Exact("10.0.0.0/8".parse().unwrap());
+        check_refusal("null", exact, Code::InvalidPool, words);
+        check_refusal("null", PoolChoice::Sized(Family::Ipv4, 24), Code::InvalidPool, words);
+    }
+
+    #[test]
+    fn it_leases_no_address_even_by_name() {
+        for address in [None, Some("10.0.0.1".parse().unwrap())] {
+            let request = AddressRequest {
+                pool_id: "null/0.0.0.0/0".into(),
+                address,
+                options: Options::new(),
+            };
+            assert_eq!(Null.request_address(request), Ok(AddressGrant::without_address()));
+        }
+    }
+
+    #[test]
+    fn it_knows_its_two_pools_and_releases_any() {
+        let unknown = Err(Error::new(Code::PoolNotFound, "unknown pool id: x"));
+        let address = "10.0.0.1".parse().unwrap();
+        assert_eq!(Null.release_address("null/::/0", address), Ok(()));
+        assert_eq!(Null.release_address("x", address), unknown);
+        assert_eq!(Null.release_pool("x"), Ok(()));
+    }
+
+    #[test]
+    fn it_asks_nothing_of_its_host() {
+        let registrations = Null::registrations("{}").unwrap();
+        assert!(matches!(registrations.as_slice(), [Registration { name, capability }]
+            if name == "null" && !capability.requires_request_replay && !capability.requires_mac_address));
+    }
+}

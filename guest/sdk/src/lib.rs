@@ -30,3 +30,6 @@ pub fn is_driver<D: Driver>() {}
 /// What `export!(_, status)` checks off wasm.
 #[doc(hidden)]
 pub fn has_status<D: Status>() {}
+
+#[cfg(test)]
+mod tests;
