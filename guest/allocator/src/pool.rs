@@ -1,0 +1,163 @@
+//! One pool: its sub-pools, and who may have which of its addresses.
+
+use crate::{
+    address_set::AddressSet,
+    block::{Family, last_offset, number},
+    error::Error,
+    reserved::ends,
+};
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::{net::IpAddr, ops::RangeInclusive};
+use ipnet::IpNet;
+
+/// The reference keeps the addresses of a pool in sets of at most 2^63, and a cursor in
+/// each. A cursor is forgotten with the last address of its set, and that can be seen.
+const CURSOR_BITS: u32 = 63;
+
+/// How full a pool is: libnetwork's `SubnetStatus`. What does not fit is `u64::MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Addresses in use in the whole pool, reserved ones included.
+    pub ips_in_use: u64,
+    /// Addresses that a request without a name can still get: those free in the pool,
+    /// or in its sub-pool if it has one.
+    pub dynamic_ips_available: u64,
+}
+
+/// A pool that is held, by itself or through its sub-pools, which share its addresses.
+/// Addresses are kept as offsets from the first one; reserved ones are not kept.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    prefix: IpNet,
+    /// Somebody holds the bare pool, not only sub-pools.
+    pub(crate) is_held: bool,
+    /// Each is a part of `prefix`.
+    pub(crate) sub_pools: BTreeSet<IpNet>,
+    leased: AddressSet,
+    /// What follows the address that was last chosen in each set, by set.
+    cursors: BTreeMap<u128, u128>,
+}
+
+impl Pool {
+    /// A pool that nobody holds yet; host bits of `prefix` are zero.
+    pub(crate) fn new(prefix: IpNet) -> Self {
+        Self {
+            prefix,
+            is_held: false,
+            sub_pools: BTreeSet::new(),
+            leased: AddressSet::default(),
+            cursors: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the id of this sub-pool, or of the bare pool, may be used. The bare one
+    /// always may: the reference does not ask whether it was requested.
+    pub(crate) fn knows(&self, sub_pool: Option<IpNet>) -> bool {
+        sub_pool.is_none_or(|sub_pool| self.sub_pools.contains(&sub_pool))
+    }
+
+    /// Whether an address, or the IPv4 one that it maps, is of this pool.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.prefix.contains(&address.to_canonical())
+    }
+
+    /// Leases this address of the pool.
+    pub(crate) fn request(&mut self, address: IpAddr) -> Result<IpNet, Error> {
+        let offset = self.offset(address)?;
+        if self.usable().contains(&offset) && self.leased.insert(offset) {
+            return Ok(self.leasable(offset));
+        }
+        Err(Error::IpAlreadyAllocated)
+    }
+
+    /// Leases any address of the sub-pool or pool: the lowest free one, or with
+    /// `serial` the lowest after the one chosen last, whoever asked for that.
+    pub(crate) fn request_any(
+        &mut self,
+        sub_pool: Option<IpNet>,
+        serial: bool,
+    ) -> Result<IpNet, Error> {
+        let range = self.offsets(sub_pool);
+        let (lowest, highest) = self.usable_in(&range).into_inner();
+        let set = range.start() >> CURSOR_BITS;
+        let cursor = self.cursors.get(&set).copied();
+        let offset = cursor
+            .filter(|cursor| serial && range.start() < cursor && cursor <= range.end())
+            .and_then(|cursor| self.leased.first_free(cursor..=highest))
+            .or_else(|| self.leased.first_free(lowest..=highest))
+            .ok_or(Error::NoAvailableIps)?;
+        self.leased.insert(offset);
+        self.cursors.insert(set, offset.saturating_add(1));
+        Ok(self.leasable(offset))
+    }
+
+    /// Releases an address of the pool, leased or not. A reserved one stays reserved.
+    pub(crate) fn release(&mut self, address: IpAddr) -> Result<(), Error> {
+        let offset = self.offset(address)?;
+        let set = offset >> CURSOR_BITS;
+        if self.leased.remove(offset) && self.is_unused(set) {
+            self.cursors.remove(&set);
+        }
+        Ok(())
+    }
+
+    /// How full the pool is, and what is left of the sub-pool or pool.
+    pub(crate) fn status(&self, sub_pool: Option<IpNet>) -> Status {
+        let usable = self.usable();
+        let reserved = usable.start() + (self.last() - usable.end());
+        let used = u128::from(self.leased.count(usable)) + reserved;
+        let usable = self.usable_in(&self.offsets(sub_pool));
+        // One less than there are, so that all 2^128 addresses can be counted.
+        let beyond_first = usable.end().checked_sub(*usable.start());
+        let free = beyond_first.map_or(0, |beyond_first| {
+            (beyond_first - u128::from(self.leased.count(usable))).saturating_add(1)
+        });
+        let saturated = |count| u64::try_from(count).unwrap_or(u64::MAX);
+        Status { ips_in_use: saturated(used), dynamic_ips_available: saturated(free) }
+    }
+
+    /// Whether nothing of a set is leased or reserved.
+    fn is_unused(&self, set: u128) -> bool {
+        let first = set << CURSOR_BITS;
+        // Only the first set has reserved addresses: no IPv4 pool has two sets.
+        let has_reserved = set == 0 && ends(self.prefix).0;
+        !has_reserved && self.leased.count(first..=first | ((1 << CURSOR_BITS) - 1)) == 0
+    }
+
+    fn last(&self) -> u128 {
+        last_offset(self.prefix.max_prefix_len() - self.prefix.prefix_len())
+    }
+
+    /// The offsets that are not reserved.
+    fn usable(&self) -> RangeInclusive<u128> {
+        let (first, last) = ends(self.prefix);
+        first.into()..=self.last() - u128::from(last)
+    }
+
+    /// Those of a range that are not reserved.
+    fn usable_in(&self, range: &RangeInclusive<u128>) -> RangeInclusive<u128> {
+        let usable = self.usable();
+        *range.start().max(usable.start())..=*range.end().min(usable.end())
+    }
+
+    /// The offsets of the sub-pool or pool.
+    fn offsets(&self, sub_pool: Option<IpNet>) -> RangeInclusive<u128> {
+        let Some(sub_pool) = sub_pool else { return 0..=self.last() };
+        let first = number(sub_pool.network()) - number(self.prefix.network());
+        first..=first | last_offset(sub_pool.max_prefix_len() - sub_pool.prefix_len())
+    }
+
+    fn offset(&self, address: IpAddr) -> Result<u128, Error> {
+        if !self.contains(address) {
+            return Err(Error::IpOutOfRange);
+        }
+        Ok(number(address.to_canonical()) - number(self.prefix.network()))
+    }
+
+    /// The address at an offset, with the prefix length of the pool.
+    fn leasable(&self, offset: u128) -> IpNet {
+        let number = number(self.prefix.network()) + offset;
+        let address = Family::of(&self.prefix).address(number);
+        IpNet::new(address, self.prefix.prefix_len()).expect("the length is that of a prefix")
+    }
+}
