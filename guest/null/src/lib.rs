@@ -45,6 +45,10 @@ impl Driver for Null {
             let text = format!("unknown address space: {}", request.address_space);
             return Err(Error::new(Code::InvalidAddressSpace, text));
         }
+        if request.sub_pool.is_some() {
+            let text = "null ipam driver does not handle specific address subpool requests";
+            return Err(Error::new(Code::InvalidSubPool, text));
+        }
         match request.pool {
             PoolChoice::Automatic(Family::Ipv4) => Ok(PoolGrant::new(
                 IPV4_POOL_ID,
@@ -133,6 +137,11 @@ mod tests {
         let exact = PoolChoice::Exact("10.0.0.0/8".parse().unwrap());
         check_refusal("null", exact, Code::InvalidPool, words);
         check_refusal("null", PoolChoice::Sized(Family::Ipv4, 24), Code::InvalidPool, words);
+
+        let sub_pool = Some("10.0.0.0/8".parse().unwrap());
+        let refusal = Null.request_pool(PoolRequest { sub_pool, ..request("null", any) });
+        let words = "null ipam driver does not handle specific address subpool requests";
+        assert_eq!(refusal, Err(Error::new(Code::InvalidSubPool, words)));
     }
 
     #[test]
