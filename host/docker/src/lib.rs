@@ -1,1 +1,13 @@
-//! Placeholder.
+#![doc = include_str!("../PROTOCOL.md")]
+
+mod config;
+mod connection;
+mod delivery;
+mod routes;
+mod server;
+mod socket;
+pub mod wire;
+
+pub use config::{Config, Limits};
+pub use server::Server;
+pub use socket::SocketError;

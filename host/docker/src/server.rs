@@ -1,0 +1,197 @@
+//! Drivers come and go, and their sockets with them.
+
+use crate::{
+    config::{Config, Limits},
+    connection::{self, Stage},
+    routes::Route,
+    socket::{SocketError, SocketFile},
+};
+use ipam_api::{DriverName, Mount, Subscriber};
+use std::{
+    collections::BTreeMap,
+    error, fmt,
+    future::poll_fn,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+/// How long to wait when the system cannot accept: it is out of descriptors or
+/// memory, and does not say when it no longer is.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Docker's remote IPAM protocol, one socket for each registered driver.
+///
+/// A clone is the same server. Dropped without [`Server::shutdown`], the last
+/// one closes everything at once and removes its sockets.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+struct Inner {
+    config: Arc<Config>,
+    runtime: Handle,
+    /// Nothing when the server is shutting down.
+    sockets: Mutex<Option<BTreeMap<DriverName, Socket>>>,
+}
+
+struct Socket {
+    file: SocketFile,
+    stage: watch::Sender<Stage>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// A server without sockets. It works on `runtime`, which must have I/O
+    /// and time; a current-thread runtime is enough.
+    #[must_use]
+    pub fn new(config: Config, runtime: Handle) -> Self {
+        let sockets = Mutex::new(Some(BTreeMap::new()));
+        Self(Arc::new(Inner { config: Arc::new(config), runtime, sockets }))
+    }
+
+    /// Removes the sockets, lets running requests end for at most `grace`, then
+    /// ends them. Drivers that are registered afterwards are refused.
+    pub async fn shutdown(&self, grace: Duration) {
+        let sockets = self.0.sockets().take().unwrap_or_default();
+        let mut open = Vec::new();
+        for Socket { file, stage, task } in sockets.into_values() {
+            drop(file);
+            stage.send_replace(Stage::Draining);
+            open.push((stage, task));
+        }
+        let drained = timeout(grace, async {
+            for (_, task) in &mut open {
+                // A panic in there was reported when it happened.
+                let _ = task.await;
+            }
+        });
+        if drained.await.is_ok() {
+            return;
+        }
+        tracing::warn!("requests still running after {grace:?}: ended");
+        for (stage, task) in open {
+            stage.send_replace(Stage::Over);
+            if !task.is_finished() {
+                let _ = task.await;
+            }
+        }
+    }
+
+    fn open(&self, mount: Arc<dyn Mount>) -> Result<(), SocketError> {
+        let name = mount.name().clone();
+        let path = self.0.path(&name)?;
+        let mut sockets = self.0.sockets();
+        let sockets = sockets.as_mut().ok_or(SocketError::ShuttingDown)?;
+        // Before a file is touched: one of ours there is no stale one.
+        if sockets.values().any(|socket| socket.file.path() == path) {
+            return Err(SocketError::InUse { path });
+        }
+        let (file, listener) = SocketFile::open(path.clone())?;
+        let listener = {
+            let _context = self.0.runtime.enter();
+            UnixListener::from_std(listener).map_err(|reason| SocketError::Io {
+                path,
+                action: "serve",
+                reason,
+            })?
+        };
+        tracing::info!(driver = %name, path = %file.path().display(), "serving Docker");
+        let (stage, stages) = watch::channel(Stage::Serving);
+        let route = Arc::new(Route { mount, config: Arc::clone(&self.0.config) });
+        let task = self.0.runtime.spawn(accept(listener, route, stages));
+        sockets.insert(name, Socket { file, stage, task });
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn sockets(&self) -> MutexGuard<'_, Option<BTreeMap<DriverName, Socket>>> {
+        // Each change is a single insertion or removal.
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, name: &DriverName) -> Result<PathBuf, SocketError> {
+        let Config { plugin_dir, names, .. } = &*self.config;
+        let docker_name = names.get(name).map_or(name.as_str(), String::as_str);
+        // What is safe as a driver's name is safe as a file's.
+        match docker_name.parse::<DriverName>() {
+            Ok(docker_name) => Ok(plugin_dir.join(format!("{docker_name}.sock"))),
+            Err(_) => Err(SocketError::InvalidName { name: docker_name.to_owned() }),
+        }
+    }
+}
+
+impl Subscriber for Server {
+    fn registered(&self, mount: Arc<dyn Mount>) -> Result<(), Box<dyn error::Error + Send + Sync>> {
+        Ok(self.open(mount)?)
+    }
+
+    /// Running requests end by themselves, each within its limits.
+    fn unregistered(&self, name: &DriverName) {
+        let socket = self.0.sockets().as_mut().and_then(|sockets| sockets.remove(name));
+        if let Some(socket) = socket {
+            socket.stage.send_replace(Stage::Draining);
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+/// Serves a socket until it is told to stop, and its last connection ended.
+async fn accept(listener: UnixListener, route: Arc<Route>, stages: watch::Receiver<Stage>) {
+    let connections_max = route.config.limits.connections_max.clamp(1, Limits::CONNECTIONS_MOST);
+    let slots = Arc::new(Semaphore::new(connections_max));
+    let serve = |stream: UnixStream, slot: Option<OwnedSemaphorePermit>| {
+        let connection = connection::serve(stream, Arc::clone(&route), stages.clone());
+        tokio::spawn(async move {
+            connection.await;
+            drop(slot);
+        })
+    };
+    let mut stopped = stages.clone();
+    let stop = async { stopped.wait_for(|stage| *stage != Stage::Serving).await.is_ok() };
+    let connections = async {
+        loop {
+            let slot = Arc::clone(&slots).acquire_owned().await.ok();
+            match listener.accept().await {
+                Ok((stream, _)) => drop(serve(stream, slot)),
+                Err(error) => {
+                    tracing::warn!(driver = %route.mount.name(), %error, "cannot accept");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = stop => {}
+        () = connections => {}
+    }
+    // Who is in the queue has perhaps sent a request already, and Docker would
+    // repeat it without its body.
+    let mut queued = Vec::new();
+    while let Poll::Ready(Ok((stream, _))) =
+        poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
+    {
+        queued.push(serve(stream, None));
+    }
+    drop(listener);
+    for connection in queued {
+        let _ = connection.await;
+    }
+    // All of them: nobody is served any more.
+    let all = u32::try_from(connections_max).expect("CONNECTIONS_MOST fits");
+    let _ = slots.acquire_many(all).await;
+}
