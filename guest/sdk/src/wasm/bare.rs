@@ -46,6 +46,6 @@ unsafe extern "C" fn cabi_realloc(
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    super::panic::report(info);
+    super::panic::report(&info.message(), info.location());
     core::arch::wasm32::unreachable()
 }
