@@ -2,7 +2,8 @@
 
 use crate::{
     config::Limits,
-    delivery::{Alarm, Line, Observed},
+    delivery::Observed,
+    line::{Alarm, Line},
     routes::{self, Route},
 };
 use hyper::{server::conn::http1, service::service_fn};

@@ -3,6 +3,7 @@
 mod config;
 mod connection;
 mod delivery;
+mod line;
 mod routes;
 mod server;
 mod socket;

@@ -6,7 +6,8 @@
 
 use crate::{
     config::Config,
-    delivery::{AnswerBody, Line, Undelivered},
+    delivery::{AnswerBody, Undelivered},
+    line::Line,
     wire,
 };
 use bytes::Bytes;
@@ -79,7 +80,8 @@ pub(crate) async fn answer(
     if status == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
-    if line.is_draining() {
+    // The answer to a HEAD has no body that could tell when it is written.
+    if line.is_draining() || status == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
