@@ -1,0 +1,232 @@
+//! Makes durable what was staged, and answers.
+//!
+//! Drivers' threads stage; one thread folds what they staged into one
+//! transaction. A volatile store is written by the drivers' threads
+//! themselves: there is no sync to share and a hand-over would cost more than
+//! the commit.
+
+use crate::{
+    Limits,
+    instance::{guard, quietly},
+    lock,
+    mount::unavailable,
+    queue::Queue,
+};
+use ipam_api::{DriverName, Failure, Reply, Served};
+use ipam_ledger::{Changes, Event, Store, StoreError};
+use std::{
+    io, mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+};
+
+/// What a driver's thread computed and nobody has heard of.
+#[derive(Default)]
+pub(crate) struct Staged {
+    pub(crate) events: Vec<Event>,
+    pub(crate) replies: Vec<(Reply, Result<Served, Failure>)>,
+}
+
+/// What one driver has staged and is not yet durable.
+pub(crate) struct Flight {
+    driver: DriverName,
+    queue: Arc<Queue>,
+    inner: Mutex<InFlight>,
+    landed: Condvar,
+}
+
+#[derive(Default)]
+struct InFlight {
+    batches: usize,
+    /// Set by the first commit that fails. All that was staged after it rests
+    /// on what never came to be, and fails as well, until the driver's thread
+    /// has read the ledger again.
+    has_failed: bool,
+    failed: Vec<Event>,
+}
+
+impl Flight {
+    pub(crate) fn new(driver: DriverName, queue: Arc<Queue>) -> Self {
+        Self { driver, queue, inner: Mutex::default(), landed: Condvar::new() }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        lock(&self.inner).has_failed
+    }
+
+    /// Waits until nothing is in flight, and takes the events that failed.
+    pub(crate) fn settle(&self) -> Vec<Event> {
+        let mut inner = self.wait_below(1);
+        mem::take(&mut inner.failed)
+    }
+
+    /// The ledger was read again: what is staged now rests on it.
+    pub(crate) fn resume(&self) {
+        lock(&self.inner).has_failed = false;
+    }
+
+    fn wait_below(&self, batches: usize) -> MutexGuard<'_, InFlight> {
+        self.landed
+            .wait_while(lock(&self.inner), |inner| inner.batches >= batches)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One batch less is in flight.
+    fn landed(&self) {
+        let mut inner = lock(&self.inner);
+        inner.batches -= 1;
+        let has_failed = inner.has_failed;
+        drop(inner);
+        self.landed.notify_all();
+        if has_failed {
+            self.queue.nudge();
+        }
+    }
+
+    /// Answers, or fails, what was staged.
+    fn land(&self, staged: Staged, outcome: Result<(), ()>) {
+        if outcome.is_err() {
+            let mut inner = lock(&self.inner);
+            inner.has_failed = true;
+            inner.failed.extend(staged.events);
+        }
+        for (reply, answer) in staged.replies {
+            let answer = outcome.map_or_else(|()| Err(ledger_failed()), |()| answer);
+            if let Err(reason) = quietly(|| reply(answer)) {
+                tracing::error!(driver = %self.driver, reason, "an answer's receiver failed");
+            }
+        }
+    }
+}
+
+/// What everybody is told whose request the store lost.
+pub(crate) fn ledger_failed() -> Failure {
+    unavailable("the ledger cannot be written now")
+}
+
+enum Message {
+    Staged(Arc<Flight>, Staged),
+    Stop,
+}
+
+/// The one writer of the store.
+pub(crate) struct Committer {
+    store: Arc<Mutex<Box<dyn Store>>>,
+    staged_batches_max: usize,
+    /// To the committer's thread; nothing if the store is volatile.
+    sender: Option<mpsc::Sender<Message>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Committer {
+    pub(crate) fn new(store: Box<dyn Store>, limits: &Limits) -> io::Result<Self> {
+        let is_volatile = store.is_volatile();
+        let store = Arc::new(Mutex::new(store));
+        let (sender, thread) = if is_volatile {
+            (None, None)
+        } else {
+            let (sender, receiver) = mpsc::channel();
+            let store = store.clone();
+            let thread = thread::Builder::new().name("ipam-committer".into());
+            (Some(sender), Some(thread.spawn(move || run(&store, &receiver))?))
+        };
+        let staged_batches_max = limits.staged_batches_max.max(1);
+        Ok(Self { store, staged_batches_max, sender, thread: Mutex::new(thread) })
+    }
+
+    /// The store, for whoever reads the ledger again.
+    pub(crate) fn store(&self) -> MutexGuard<'_, Box<dyn Store>> {
+        lock(&self.store)
+    }
+
+    /// Takes over what a driver's thread staged. Waits while too much of the
+    /// same driver waits already.
+    pub(crate) fn submit(&self, flight: &Arc<Flight>, mut staged: Staged) {
+        if staged.events.is_empty() && staged.replies.is_empty() {
+            return;
+        }
+        let Some(sender) = &self.sender else {
+            let outcome = self.commit_inline(flight, &mut staged);
+            return flight.land(staged, outcome);
+        };
+        let mut in_flight = flight.wait_below(self.staged_batches_max);
+        if staged.events.is_empty() && in_flight.batches == 0 && !in_flight.has_failed {
+            drop(in_flight);
+            return flight.land(staged, Ok(()));
+        }
+        in_flight.batches += 1;
+        drop(in_flight);
+        let sent = sender.send(Message::Staged(flight.clone(), staged));
+        if let Err(mpsc::SendError(Message::Staged(flight, staged))) = sent {
+            flight.land(staged, Err(()));
+            flight.landed();
+        }
+    }
+
+    /// Commits what is under way and ends the thread.
+    pub(crate) fn stop(&self) {
+        let thread = lock(&self.thread).take();
+        if let (Some(sender), Some(thread)) = (&self.sender, thread) {
+            // A thread that is gone has nothing left to commit.
+            drop(sender.send(Message::Stop));
+            drop(thread.join());
+        }
+    }
+
+    fn commit_inline(&self, flight: &Flight, staged: &mut Staged) -> Result<(), ()> {
+        if staged.events.is_empty() {
+            return if flight.has_failed() { Err(()) } else { Ok(()) };
+        }
+        let events = mem::take(&mut staged.events);
+        let changes = Changes { driver: flight.driver.clone(), events };
+        let outcome = commit(&mut **self.store(), std::slice::from_ref(&changes));
+        staged.events = changes.events;
+        outcome
+    }
+}
+
+/// The committer's thread.
+fn run(store: &Mutex<Box<dyn Store>>, receiver: &mpsc::Receiver<Message>) {
+    let mut is_stopped = false;
+    while !is_stopped {
+        let Ok(first) = receiver.recv() else { return };
+        let mut batches = Vec::new();
+        for message in std::iter::once(first).chain(receiver.try_iter()) {
+            match message {
+                Message::Staged(flight, staged) => batches.push((flight, staged)),
+                Message::Stop => is_stopped = true,
+            }
+        }
+        commit_together(store, batches);
+    }
+}
+
+/// One transaction for all that waits, but for what follows a failed commit
+/// of the same driver.
+fn commit_together(store: &Mutex<Box<dyn Store>>, batches: Vec<(Arc<Flight>, Staged)>) {
+    let (sound, doomed): (Vec<_>, Vec<_>) =
+        batches.into_iter().partition(|(flight, _)| !flight.has_failed());
+    let changes: Vec<Changes> = sound
+        .iter()
+        .filter(|(_, staged)| !staged.events.is_empty())
+        .map(|(flight, staged)| Changes {
+            driver: flight.driver.clone(),
+            events: staged.events.clone(),
+        })
+        .collect();
+    let outcome = if changes.is_empty() { Ok(()) } else { commit(&mut **lock(store), &changes) };
+    let landings = sound.into_iter().map(|batch| (batch, outcome));
+    for ((flight, staged), outcome) in landings.chain(doomed.into_iter().map(|b| (b, Err(())))) {
+        flight.land(staged, outcome);
+        flight.landed();
+    }
+}
+
+/// Commits, and tells the operator when that fails.
+pub(crate) fn commit(store: &mut dyn Store, changes: &[Changes]) -> Result<(), ()> {
+    let outcome = guard(|| Ok(store.commit(changes)))
+        .unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())));
+    outcome.map_err(|error| {
+        tracing::error!(error = %error, "the ledger cannot be written");
+    })
+}

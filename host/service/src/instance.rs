@@ -1,0 +1,95 @@
+//! One instance of a driver, which may panic.
+
+use ipam_api::{
+    AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Factory, Failure, PoolGrant,
+    PoolId, PoolRequest, PoolStatus, Start,
+};
+use std::{
+    any::Any,
+    net::IpAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+/// A started instance. A panic of native code is as good as a trap: whoever
+/// sees [`Failure::Broken`] drops the instance, so that nobody looks at what a
+/// panic left behind.
+pub(crate) struct Instance {
+    /// Gone only while this is dropped.
+    driver: Option<Box<dyn Driver>>,
+}
+
+impl Instance {
+    pub(crate) fn make(
+        factory: &dyn Factory,
+        start: &Start,
+        callback: Box<dyn Callback>,
+    ) -> Result<Self, Failure> {
+        guard(|| factory.make(start, callback)).map(|driver| Self { driver: Some(driver) })
+    }
+
+    pub(crate) fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure> {
+        self.call(|driver| driver.default_address_spaces())
+    }
+
+    pub(crate) fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure> {
+        self.call(|driver| driver.request_pool(request))
+    }
+
+    pub(crate) fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure> {
+        self.call(|driver| driver.release_pool(pool_id))
+    }
+
+    pub(crate) fn request_address(
+        &mut self,
+        request: &AddressRequest,
+    ) -> Result<AddressGrant, Failure> {
+        self.call(|driver| driver.request_address(request))
+    }
+
+    pub(crate) fn release_address(
+        &mut self,
+        pool_id: &PoolId,
+        address: IpAddr,
+    ) -> Result<(), Failure> {
+        self.call(|driver| driver.release_address(pool_id, address))
+    }
+
+    pub(crate) fn pool_status(&mut self, pool_id: &PoolId) -> Result<Option<PoolStatus>, Failure> {
+        self.call(|driver| driver.pool_status(pool_id).transpose())
+    }
+
+    fn call<T>(
+        &mut self,
+        ask: impl FnOnce(&mut dyn Driver) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match &mut self.driver {
+            Some(driver) => guard(|| ask(driver.as_mut())),
+            None => Err(Failure::broken("the instance is gone")),
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let driver = self.driver.take();
+        if let Err(reason) = quietly(|| drop(driver)) {
+            tracing::warn!(reason, "a driver panicked while it was dropped");
+        }
+    }
+}
+
+/// Runs foreign code; a panic is a broken driver.
+pub(crate) fn guard<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(Failure::broken(words(&*panic))))
+}
+
+/// Runs foreign code that has nothing to answer; a panic is its words.
+pub(crate) fn quietly(run: impl FnOnce()) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| words(&*panic))
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panic: {}", text.unwrap_or("without words"))
+}

@@ -1,0 +1,43 @@
+//! What the service allows itself.
+
+use std::time::Duration;
+
+/// Every bound of the service. There is no "unlimited".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests that wait for one driver; one more is refused as unavailable.
+    pub queue_max: usize,
+    /// Requests of one driver that are staged together.
+    pub batch_max: usize,
+    /// Batches of one driver that wait for the store; then it waits, too.
+    pub staged_batches_max: usize,
+    /// Names that one component registers.
+    pub names_max: usize,
+    /// How often a driver is asked again because its automatic pool met what
+    /// the caller excludes.
+    pub exclude_retries_max: usize,
+    /// Releases of one driver that are kept while the store fails, and as many
+    /// that are kept while a driver without replay is out of service.
+    pub releases_kept_max: usize,
+    /// The pause after the first failure to bring a driver or the store back;
+    /// it doubles with each further one.
+    pub backoff_min: Duration,
+    /// The longest such pause, and how often kept releases are tried again
+    /// when nobody asks for anything.
+    pub backoff_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_max: 1024,
+            batch_max: 64,
+            staged_batches_max: 16,
+            names_max: 64,
+            exclude_retries_max: 64,
+            releases_kept_max: 65_536,
+            backoff_min: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! From a factory to drivers that are ready to be registered.
+
+use crate::{
+    Limits,
+    instance::Instance,
+    lock,
+    rebuild::{Source, Unfit},
+    registration::{Recorder, name_taken},
+};
+use ipam_api::{AddressSpaces, Capability, DriverName, Error, Factory, Failure, Start};
+use ipam_ledger::{State, StoreError};
+use std::{collections::BTreeMap, error, fmt, io, sync::Arc};
+
+/// Where a driver came from. The host knows; it does not ask the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Part of the host: nobody can take its name.
+    BuiltIn,
+    /// The operator's.
+    Component,
+}
+
+/// How a factory is loaded.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What the one name that it registers shall be instead.
+    pub rename: Option<DriverName>,
+    /// The operator's table for it: one JSON object.
+    pub config: String,
+}
+
+impl LoadOptions {
+    /// Under its own names, with an empty table.
+    #[must_use]
+    pub fn new(origin: Origin) -> Self {
+        Self { origin, rename: None, config: "{}".to_owned() }
+    }
+}
+
+/// Why a factory was not loaded. Nothing of it is in service then.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It did not start.
+    #[error("the driver did not start: {0}")]
+    Start(#[source] Failure),
+    /// It registered nothing, though nothing kept it from it.
+    #[error("the driver started, but registered no name")]
+    NoName,
+    /// Whatever it registered was refused.
+    #[error("the driver could not register: {0}")]
+    Registration(#[source] Error),
+    /// It is to be renamed, but it is not clear which of its names is meant.
+    #[error("the driver cannot be renamed: it registers {}", Names(.0))]
+    Rename(Vec<DriverName>),
+    /// One of its instances is not what it must be.
+    #[error("driver {name} cannot serve: {source}")]
+    Unfit {
+        /// Which of its names.
+        name: DriverName,
+        /// What is wrong with it.
+        source: Box<dyn error::Error + Send + Sync>,
+    },
+    /// What the ledger holds of it could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A thread could not be started.
+    #[error("no thread for a driver: {0}")]
+    Thread(#[from] io::Error),
+    /// A subscriber cannot serve it.
+    #[error("driver {name} cannot be served: {source}")]
+    Subscriber {
+        /// Which driver.
+        name: DriverName,
+        /// The subscriber's words.
+        source: Box<dyn error::Error + Send + Sync>,
+    },
+    /// The service has been shut down.
+    #[error("the service is shut down")]
+    ShutDown,
+}
+
+/// Names, for an operator.
+struct Names<'a>(&'a [DriverName]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, name) in self.0.iter().enumerate() {
+            write!(f, "{}{name}", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// One name of a component, with an instance that knows the ledger.
+pub(crate) struct Prepared {
+    pub(crate) name: DriverName,
+    pub(crate) source: Source,
+    pub(crate) spaces: AddressSpaces,
+    pub(crate) state: State,
+    pub(crate) instance: Instance,
+}
+
+/// Starts a factory for its names, and one instance for each of them.
+pub(crate) fn prepare(
+    factory: &Arc<dyn Factory>,
+    options: &LoadOptions,
+    taken: BTreeMap<DriverName, Origin>,
+    limits: &Limits,
+    mut read: impl FnMut(&DriverName) -> Result<State, StoreError>,
+) -> Result<Vec<Prepared>, LoadError> {
+    // A name that is going to be replaced may be taken.
+    let (refused, new_name_taken) = match &options.rename {
+        Some(name) => (BTreeMap::new(), taken.get(name).copied()),
+        None => (taken, None),
+    };
+    let (recorder, registered) = Recorder::new(refused, limits.names_max);
+    let start = Start { name: None, config: options.config.clone() };
+    let first = Instance::make(&**factory, &start, recorder).map_err(LoadError::Start)?;
+    let (names, refusal) = {
+        let mut registered = lock(&registered);
+        (std::mem::take(&mut registered.names), registered.refusal.take())
+    };
+    if names.is_empty() {
+        return Err(refusal.map_or(LoadError::NoName, LoadError::Registration));
+    }
+    let several = names.len() > 1;
+    if several && options.rename.is_some() {
+        return Err(LoadError::Rename(names.into_iter().map(|(name, _)| name).collect()));
+    }
+    if let (Some(name), Some(origin)) = (&options.rename, new_name_taken) {
+        return Err(LoadError::Registration(name_taken(name, origin)));
+    }
+    // The instance that registered just one name serves it; one that has
+    // several has said what it was started for.
+    let mut first = Some(first).filter(|_| !several);
+    let mut ready = |(registers, capability): (DriverName, Capability)| {
+        let name = options.rename.clone().unwrap_or_else(|| registers.clone());
+        let start_name = several.then(|| registers.clone());
+        let start = Start { name: start_name, config: options.config.clone() };
+        let source = Source { factory: factory.clone(), start, registers, capability };
+        let state = read(&name)?;
+        let revived = first.take().map_or_else(|| source.make(), Ok).and_then(|mut instance| {
+            let spaces = instance.default_address_spaces().map_err(Unfit::Ask)?;
+            source.teach(&state, &mut instance)?;
+            Ok((instance, spaces))
+        });
+        match revived {
+            Ok((instance, spaces)) => Ok(Prepared { name, source, spaces, state, instance }),
+            Err(unfit) => Err(LoadError::Unfit { name, source: unfit.into() }),
+        }
+    };
+    names.into_iter().map(&mut ready).collect()
+}

@@ -1,0 +1,100 @@
+//! The face that a registered driver shows to protocol servers.
+
+use crate::queue::{Full, Job, Queue};
+use ipam_api::{
+    AddressSpaces, Capability, DriverName, Error, Failure, Kind, Mount, Receipt, Reply, Request,
+    Served,
+};
+use ipam_ledger::Session;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+    mpsc,
+};
+
+/// A registered driver, for many threads at once.
+pub(crate) struct Handle {
+    pub(crate) name: DriverName,
+    pub(crate) capability: Capability,
+    pub(crate) spaces: AddressSpaces,
+    pub(crate) queue: Arc<Queue>,
+    sessions: AtomicU64,
+    /// The latest session of the ledger as it was loaded.
+    loaded_session: u64,
+}
+
+impl Handle {
+    pub(crate) fn new(
+        name: DriverName,
+        capability: Capability,
+        spaces: AddressSpaces,
+        queue: Arc<Queue>,
+        loaded_session: Option<Session>,
+    ) -> Self {
+        let loaded_session = loaded_session.map_or(0, |session| session.0);
+        let sessions = AtomicU64::new(loaded_session);
+        Self { name, capability, spaces, queue, sessions, loaded_session }
+    }
+
+    fn session(&self) -> Option<Session> {
+        let session = self.sessions.load(Ordering::Acquire);
+        (session > self.loaded_session).then_some(Session(session))
+    }
+}
+
+impl Mount for Handle {
+    fn name(&self) -> &DriverName {
+        &self.name
+    }
+
+    fn capability(&self) -> Capability {
+        self.capability
+    }
+
+    fn address_spaces(&self) -> &AddressSpaces {
+        &self.spaces
+    }
+
+    fn begin_session(&self) {
+        self.sessions.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn submit(&self, request: Request, reply: Reply) {
+        // The session is read here and not when the request is served, so that
+        // a session that begins meanwhile gives it no claim it did not have.
+        let job = Job { request, session: self.session(), reply };
+        if let Err((full, reply)) = self.queue.ask(job) {
+            let text = match full {
+                Full::Queue => "too many requests wait for this driver",
+                Full::Closed => "this driver is no more in service",
+            };
+            reply(Err(unavailable(text)));
+        }
+    }
+
+    fn undo(&self, receipt: Receipt) {
+        if !self.queue.undo(receipt.clone()) {
+            tracing::error!(
+                driver = %self.name, pool_id = %receipt.pool_id, address = ?receipt.address,
+                "an answer was not delivered, and its driver is gone: what it granted stays granted",
+            );
+        }
+    }
+}
+
+/// Asks and waits for the answer. For tests and plain threads, not for those
+/// of an asynchronous runtime.
+///
+/// # Errors
+/// As the driver, the ledger or the service refused, or as the driver broke.
+pub fn ask(mount: &dyn Mount, request: Request) -> Result<Served, Failure> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // Nobody but this function can have dropped the receiver.
+    mount.submit(request, Box::new(move |answer| drop(sender.send(answer))));
+    receiver.recv().unwrap_or_else(|_| Err(unavailable("the request was dropped")))
+}
+
+/// Not now, perhaps later.
+pub(crate) fn unavailable(text: &str) -> Failure {
+    Failure::Refused(Error::other(Kind::Unavailable, text))
+}

@@ -1,0 +1,140 @@
+//! What waits for one driver.
+
+use crate::{Limits, lock};
+use ipam_api::{Receipt, Reply, Request};
+use ipam_ledger::Session;
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// A request and where its answer goes.
+pub(crate) struct Job {
+    pub(crate) request: Request,
+    /// The engine's session when it was asked.
+    pub(crate) session: Option<Session>,
+    pub(crate) reply: Reply,
+}
+
+/// What a driver's thread does next.
+pub(crate) enum Mail {
+    Ask(Job),
+    Undo(Receipt),
+}
+
+/// Why a request was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// As many as are allowed wait already.
+    Queue,
+    /// The driver is no more in service.
+    Closed,
+}
+
+/// The bounded queue of one driver: many put, its thread takes.
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    asks_max: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    mail: VecDeque<Mail>,
+    asks: usize,
+    is_closed: bool,
+    /// The thread is gone: nobody will take what comes now.
+    is_deserted: bool,
+    /// Something other than mail wants the thread's attention.
+    is_nudged: bool,
+    /// The thread sleeps. Waking one that does not would cost a system call.
+    is_waiting: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { inner: Mutex::default(), changed: Condvar::new(), asks_max: limits.queue_max }
+    }
+
+    /// Puts a request, or says why not and gives back where its answer goes.
+    pub(crate) fn ask(&self, job: Job) -> Result<(), (Full, Reply)> {
+        let mut inner = lock(&self.inner);
+        if inner.is_closed {
+            return Err((Full::Closed, job.reply));
+        }
+        if inner.asks >= self.asks_max {
+            return Err((Full::Queue, job.reply));
+        }
+        inner.asks += 1;
+        inner.mail.push_back(Mail::Ask(job));
+        self.wake(inner);
+        Ok(())
+    }
+
+    /// Puts an undo, even when the queue is full or closed: each stands for a
+    /// request that was answered, so that there cannot be many. Whether
+    /// somebody will take it.
+    pub(crate) fn undo(&self, receipt: Receipt) -> bool {
+        let mut inner = lock(&self.inner);
+        if inner.is_deserted {
+            return false;
+        }
+        inner.mail.push_back(Mail::Undo(receipt));
+        self.wake(inner);
+        true
+    }
+
+    /// Wakes the thread for something that is no mail.
+    pub(crate) fn nudge(&self) {
+        let mut inner = lock(&self.inner);
+        inner.is_nudged = true;
+        self.wake(inner);
+    }
+
+    /// No more requests. Those that wait will be taken.
+    pub(crate) fn close(&self) {
+        let mut inner = lock(&self.inner);
+        inner.is_closed = true;
+        self.wake(inner);
+    }
+
+    /// Waits for mail, a nudge or the end of `pause`, and moves at most `max`
+    /// of what waits to `batch`, which is empty. False when it is closed and empty.
+    pub(crate) fn take(
+        &self,
+        batch: &mut VecDeque<Mail>,
+        max: usize,
+        pause: Option<Duration>,
+    ) -> bool {
+        let mut inner = lock(&self.inner);
+        inner.is_waiting = true;
+        let sleeps =
+            |inner: &mut Inner| inner.mail.is_empty() && !inner.is_closed && !inner.is_nudged;
+        inner = match pause {
+            None => self.changed.wait_while(inner, sleeps).unwrap_or_else(PoisonError::into_inner),
+            Some(pause) => {
+                self.changed
+                    .wait_timeout_while(inner, pause, sleeps)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+        };
+        inner.is_waiting = false;
+        inner.is_nudged = false;
+        let taken = inner.mail.len().min(max);
+        batch.extend(inner.mail.drain(..taken));
+        let asks = batch.iter().filter(|mail| matches!(mail, Mail::Ask(_))).count();
+        inner.asks -= asks;
+        inner.is_deserted = inner.is_closed && batch.is_empty();
+        !inner.is_deserted
+    }
+
+    fn wake(&self, inner: std::sync::MutexGuard<'_, Inner>) {
+        let is_waiting = inner.is_waiting;
+        drop(inner);
+        if is_waiting {
+            self.changed.notify_one();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Coming alive: a new instance is made, started, and shown the ledger.
+
+use crate::{instance::Instance, lock, registration::Recorder};
+use ipam_api::{AddressSpaces, Capability, DriverName, Factory, Failure, IpNet, PoolId, Start};
+use ipam_ledger::{Replay, State};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// How one registered driver is made, and what must come out each time.
+pub(crate) struct Source {
+    pub(crate) factory: Arc<dyn Factory>,
+    pub(crate) start: Start,
+    /// What it calls itself; the operator may have renamed it.
+    pub(crate) registers: DriverName,
+    pub(crate) capability: Capability,
+}
+
+/// Why an instance does not serve; for the operator.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("it did not start: {0}")]
+    Start(#[source] Failure),
+    #[error("it registered {registered}, not {expected}")]
+    Registration { registered: String, expected: String },
+    #[error("its address spaces changed")]
+    AddressSpaces,
+    #[error("it could not be asked: {0}")]
+    Ask(#[source] Failure),
+    #[error("it refused what the ledger holds, {entry}: {failure}")]
+    Refused { entry: String, failure: Failure },
+    #[error("it disagrees with the ledger: {entry} came back as {answered}")]
+    Disagrees { entry: String, answered: String },
+}
+
+impl Source {
+    /// Makes an instance that registers as it did the first time.
+    pub(crate) fn make(&self) -> Result<Instance, Unfit> {
+        // Room for one name too many, so that a driver with more than its own
+        // is told apart.
+        let (recorder, registered) = Recorder::new(BTreeMap::new(), 2);
+        let instance =
+            Instance::make(&*self.factory, &self.start, recorder).map_err(Unfit::Start)?;
+        let registered = &lock(&registered).names;
+        if registered.as_slice() == [(self.registers.clone(), self.capability)] {
+            return Ok(instance);
+        }
+        let words: Vec<String> =
+            registered.iter().map(|(name, capability)| words(name, *capability)).collect();
+        let registered = if words.is_empty() { "nothing".to_owned() } else { words.join(" and ") };
+        Err(Unfit::Registration { registered, expected: words_of(self) })
+    }
+
+    /// Makes an instance that knows the ledger.
+    pub(crate) fn revive(&self, spaces: &AddressSpaces, state: &State) -> Result<Instance, Unfit> {
+        let mut instance = self.make()?;
+        if instance.default_address_spaces().map_err(Unfit::Ask)? != *spaces {
+            return Err(Unfit::AddressSpaces);
+        }
+        self.teach(state, &mut instance)?;
+        Ok(instance)
+    }
+
+    /// Shows the ledger to a started instance, if it needs that.
+    pub(crate) fn teach(&self, state: &State, instance: &mut Instance) -> Result<(), Unfit> {
+        if self.capability.requires_request_replay { replay(state, instance) } else { Ok(()) }
+    }
+}
+
+/// Shows the ledger to a new instance. Id, prefix and address must come back
+/// as they were granted; `data` may differ.
+fn replay(state: &State, instance: &mut Instance) -> Result<(), Unfit> {
+    for entry in state.replay() {
+        match entry {
+            Replay::Pool(request, granted) => {
+                let words = |id: &PoolId, pool: IpNet| format!("pool {pool} with id {id:?}");
+                let entry = words(&granted.pool_id, granted.pool);
+                let grant = match instance.request_pool(&request) {
+                    Ok(grant) => grant,
+                    Err(failure) => return Err(Unfit::Refused { entry, failure }),
+                };
+                if (&grant.pool_id, grant.pool) != (&granted.pool_id, granted.pool) {
+                    let answered = words(&grant.pool_id, grant.pool);
+                    return Err(Unfit::Disagrees { entry, answered });
+                }
+            }
+            Replay::Address(request, leased) => {
+                let words = |address: Option<IpNet>| match address {
+                    Some(address) => format!("address {address} of pool {:?}", request.pool_id),
+                    None => "no address".to_owned(),
+                };
+                let entry = words(leased.address);
+                let grant = match instance.request_address(&request) {
+                    Ok(grant) => grant,
+                    Err(failure) => return Err(Unfit::Refused { entry, failure }),
+                };
+                if grant.address != leased.address {
+                    return Err(Unfit::Disagrees { entry, answered: words(grant.address) });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn words_of(source: &Source) -> String {
+    words(&source.registers, source.capability)
+}
+
+fn words(name: &DriverName, capability: Capability) -> String {
+    let Capability { requires_mac_address, requires_request_replay } = capability;
+    let mac = if requires_mac_address { " with MAC addresses" } else { "" };
+    let replay = if requires_request_replay { " with replay" } else { "" };
+    format!("{name}{mac}{replay}")
+}

@@ -1,0 +1,127 @@
+//! What a driver registers while it starts.
+
+use crate::{load::Origin, lock};
+use ipam_api::{Callback, Capability, Code, DriverName, Error, InvalidDriverName, Kind};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+/// What one start registered.
+#[derive(Debug, Default)]
+pub(crate) struct Registered {
+    /// In order of registration.
+    pub(crate) names: Vec<(DriverName, Capability)>,
+    /// The first registration that was refused.
+    pub(crate) refusal: Option<Error>,
+}
+
+/// The host's side of `callback`: it records and does nothing else, because
+/// the driver that calls it is not yet able to answer.
+pub(crate) struct Recorder {
+    registered: Arc<Mutex<Registered>>,
+    taken: BTreeMap<DriverName, Origin>,
+    names_max: usize,
+}
+
+impl Recorder {
+    /// A recorder that refuses the names in `taken`, and what it records.
+    pub(crate) fn new(
+        taken: BTreeMap<DriverName, Origin>,
+        names_max: usize,
+    ) -> (Box<Self>, Arc<Mutex<Registered>>) {
+        let registered = Arc::<Mutex<Registered>>::default();
+        (Box::new(Self { registered: registered.clone(), taken, names_max }), registered)
+    }
+}
+
+impl Callback for Recorder {
+    fn register_ipam_driver_with_capabilities(
+        &mut self,
+        name: &str,
+        capability: Capability,
+    ) -> Result<(), Error> {
+        let mut registered = lock(&self.registered);
+        let accepted = accept(name, &registered, &self.taken, self.names_max);
+        match accepted {
+            Ok(name) => {
+                registered.names.push((name, capability));
+                Ok(())
+            }
+            Err(refusal) => {
+                tracing::warn!(name, %refusal, "a driver's registration is refused");
+                registered.refusal.get_or_insert_with(|| refusal.clone());
+                Err(refusal)
+            }
+        }
+    }
+}
+
+fn accept(
+    name: &str,
+    registered: &Registered,
+    taken: &BTreeMap<DriverName, Origin>,
+    names_max: usize,
+) -> Result<DriverName, Error> {
+    let invalid = |text: String| Error::new(Code::InvalidRequest, text);
+    let name: DriverName =
+        name.parse().map_err(|error: InvalidDriverName| invalid(error.to_string()))?;
+    if registered.names.iter().any(|(earlier, _)| *earlier == name) {
+        return Err(invalid(format!("ipam driver \"{name}\" is registered twice")));
+    }
+    if registered.names.len() >= names_max {
+        return Err(invalid(format!("a component may register {names_max} names")));
+    }
+    taken.get(&name).map_or(Ok(()), |origin| Err(name_taken(&name, *origin)))?;
+    Ok(name)
+}
+
+/// The reference's words for a name that is held, and what it is held by.
+pub(crate) fn name_taken(name: &DriverName, origin: Origin) -> Error {
+    let holder = match origin {
+        Origin::BuiltIn => "a built-in driver",
+        Origin::Component => "another component",
+    };
+    Error::other(Kind::Forbidden, format!("ipam driver \"{name}\" already registered by {holder}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Origin, Recorder};
+    use crate::lock;
+    use ipam_api::{Callback, Capability};
+    use std::collections::BTreeMap;
+
+    #[track_caller]
+    fn check(names: &[&str], want: &[bool]) {
+        let taken = BTreeMap::from([
+            ("default".parse().unwrap(), Origin::BuiltIn),
+            ("lab".parse().unwrap(), Origin::Component),
+        ]);
+        let (mut recorder, registered) = Recorder::new(taken, 2);
+        let got: Vec<bool> = names
+            .iter()
+            .map(|name| {
+                recorder.register_ipam_driver_with_capabilities(name, Capability::default()).is_ok()
+            })
+            .collect();
+        assert_eq!(got, want, "{names:?}");
+        let accepted = got.iter().filter(|is_accepted| **is_accepted).count();
+        assert_eq!(lock(&registered).names.len(), accepted);
+    }
+
+    #[test]
+    fn names_must_be_names_and_free() {
+        check(&["a", "../b", "", "default", "lab"], &[true, false, false, false, false]);
+    }
+
+    #[test]
+    fn a_name_is_registered_once() {
+        check(&["a", "a"], &[true, false]);
+    }
+
+    #[test]
+    fn the_number_of_names_is_bounded() {
+        check(&["a", "b", "c"], &[true, true, false]);
+    }
+}

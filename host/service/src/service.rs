@@ -1,0 +1,216 @@
+//! The registry: who is in service, and who hears of it.
+
+use crate::{
+    Limits, LoadError, LoadOptions, Origin,
+    committer::{Committer, Flight},
+    load::{Prepared, prepare},
+    lock,
+    mount::Handle,
+    outage::Outage,
+    queue::Queue,
+    release::Owed,
+    worker::Worker,
+};
+use ipam_api::{DriverName, Factory, Mount, Subscriber};
+use ipam_ledger::Store;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt, io,
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+/// Hosts drivers over one ledger.
+///
+/// Requests do not pass through it: they go from a [`Mount`] to the thread of
+/// its driver.
+pub struct Service {
+    limits: Limits,
+    committer: Arc<Committer>,
+    drivers: Mutex<BTreeMap<DriverName, Registered>>,
+    /// Held while drivers or subscribers change, so that each subscriber hears
+    /// of each driver once. A subscriber must not change either from inside.
+    subscribers: Mutex<Subscribers>,
+}
+
+struct Registered {
+    origin: Origin,
+    handle: Arc<Handle>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Subscribers {
+    all: Vec<Arc<dyn Subscriber>>,
+    is_shut_down: bool,
+}
+
+impl Service {
+    /// A service without drivers.
+    ///
+    /// # Errors
+    /// When the committer's thread cannot be started.
+    pub fn new(store: Box<dyn Store>, limits: Limits) -> io::Result<Self> {
+        Ok(Self {
+            committer: Arc::new(Committer::new(store, &limits)?),
+            limits,
+            drivers: Mutex::default(),
+            subscribers: Mutex::default(),
+        })
+    }
+
+    /// Tells `subscriber` of every driver there is, and of each that comes.
+    ///
+    /// # Errors
+    /// [`LoadError::Subscriber`] when it cannot serve one that there is: then
+    /// it hears that all are gone, and is not subscribed.
+    pub fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> Result<(), LoadError> {
+        let mut subscribers = lock(&self.subscribers);
+        if subscribers.is_shut_down {
+            return Err(LoadError::ShutDown);
+        }
+        announce(std::slice::from_ref(&subscriber), &self.handles())?;
+        subscribers.all.push(subscriber);
+        Ok(())
+    }
+
+    /// Starts a driver and registers each of its names: all of them, or none.
+    ///
+    /// Every name gets an instance, a queue and a thread of its own, and knows
+    /// what the ledger holds of it before anybody hears of it.
+    ///
+    /// # Errors
+    /// When the driver does not start, registers nothing, cannot have its
+    /// names, disagrees with the ledger, or cannot be served by a subscriber.
+    pub fn load(
+        &self,
+        factory: Arc<dyn Factory>,
+        options: LoadOptions,
+    ) -> Result<Vec<DriverName>, LoadError> {
+        let subscribers = lock(&self.subscribers);
+        if subscribers.is_shut_down {
+            return Err(LoadError::ShutDown);
+        }
+        let taken = self.drivers().into_iter().collect();
+        let read = |name: &DriverName| self.committer.store().load(name);
+        let prepared = prepare(&factory, &options, taken, &self.limits, read)?;
+        let mut registered = Vec::new();
+        for one in prepared {
+            match self.start(options.origin, one) {
+                Ok(one) => registered.push(one),
+                Err(error) => {
+                    registered.into_iter().for_each(end);
+                    return Err(error.into());
+                }
+            }
+        }
+        let handles: Vec<_> = registered.iter().map(|one| one.handle.clone()).collect();
+        if let Err(error) = announce(&subscribers.all, &handles) {
+            registered.into_iter().for_each(end);
+            return Err(error);
+        }
+        let names: Vec<_> = handles.iter().map(|handle| handle.name.clone()).collect();
+        lock(&self.drivers).extend(names.iter().cloned().zip(registered));
+        for name in &names {
+            tracing::info!(driver = %name, origin = ?options.origin, "a driver is in service");
+        }
+        Ok(names)
+    }
+
+    /// The driver of that name, if it is in service.
+    #[must_use]
+    pub fn mount(&self, name: &DriverName) -> Option<Arc<dyn Mount>> {
+        lock(&self.drivers).get(name).map(|driver| driver.handle.clone() as Arc<dyn Mount>)
+    }
+
+    /// Every driver and where it came from, in order of name.
+    #[must_use]
+    pub fn drivers(&self) -> Vec<(DriverName, Origin)> {
+        lock(&self.drivers).iter().map(|(name, driver)| (name.clone(), driver.origin)).collect()
+    }
+
+    /// Ends all drivers: subscribers hear that they are gone, what waits is
+    /// served, and what is staged is committed. Waits for all of that, so a
+    /// driver without a deadline can hold it up. Later requests are refused.
+    pub fn shutdown(&self) {
+        let mut subscribers = lock(&self.subscribers);
+        subscribers.is_shut_down = true;
+        for subscriber in subscribers.all.drain(..) {
+            self.drivers().iter().for_each(|(name, _)| subscriber.unregistered(name));
+        }
+        let drivers = std::mem::take(&mut *lock(&self.drivers));
+        // All queues first: the drivers drain at the same time.
+        drivers.values().for_each(|driver| driver.handle.queue.close());
+        drivers.into_values().for_each(end);
+        self.committer.stop();
+    }
+
+    fn handles(&self) -> Vec<Arc<Handle>> {
+        lock(&self.drivers).values().map(|driver| driver.handle.clone()).collect()
+    }
+
+    /// Gives a prepared driver its queue and its thread.
+    fn start(&self, origin: Origin, prepared: Prepared) -> io::Result<Registered> {
+        let Prepared { name, source, spaces, state, instance } = prepared;
+        let queue = Arc::new(Queue::new(&self.limits));
+        let handle = Arc::new(Handle::new(
+            name.clone(),
+            source.capability,
+            spaces.clone(),
+            queue.clone(),
+            state.last_session(),
+        ));
+        let worker = Worker {
+            flight: Arc::new(Flight::new(name.clone(), queue.clone())),
+            name,
+            spaces,
+            limits: self.limits.clone(),
+            queue,
+            committer: self.committer.clone(),
+            source,
+            state,
+            instance: Some(instance),
+            outage: Outage::default(),
+            store_outage: None,
+            kept: VecDeque::new(),
+            owed: Owed::new(),
+        };
+        let thread = thread::Builder::new().name(format!("ipam-{}", worker.name));
+        Ok(Registered { origin, handle, thread: thread.spawn(move || worker.run())? })
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("drivers", &self.drivers()).finish_non_exhaustive()
+    }
+}
+
+/// Tells every subscriber of every driver; one refusal takes all of it back.
+fn announce(subscribers: &[Arc<dyn Subscriber>], drivers: &[Arc<Handle>]) -> Result<(), LoadError> {
+    let mut told: Vec<(&Arc<dyn Subscriber>, &DriverName)> = Vec::new();
+    for driver in drivers {
+        for subscriber in subscribers {
+            if let Err(source) = subscriber.registered(driver.clone()) {
+                told.iter().rev().for_each(|(subscriber, name)| subscriber.unregistered(name));
+                return Err(LoadError::Subscriber { name: driver.name.clone(), source });
+            }
+            told.push((subscriber, &driver.name));
+        }
+    }
+    Ok(())
+}
+
+/// Serves what waits for a driver, and ends its thread.
+fn end(driver: Registered) {
+    driver.handle.queue.close();
+    if driver.thread.join().is_err() {
+        tracing::error!(driver = %driver.handle.name, "the driver's thread had panicked");
+    }
+}
