@@ -18,8 +18,11 @@ const PREBUILT: &str = "WIPAM_BUILTIN_DIR";
 
 /// What the outer cargo tells its children about itself. A nested cargo would
 /// take it for its own orders and build another thing, or the same thing again.
-const OUTER: [&str; 8] = [
+const OUTER: [&str; 11] = [
     "CARGO_BUILD_BUILD_DIR",
+    "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_BUILD_RUSTC_WRAPPER",
+    "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_TARGET",
     "CARGO_BUILD_TARGET_DIR",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -36,8 +39,10 @@ fn main() -> ExitCode {
     match build() {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("the built-in drivers were not built: {reason}");
-            eprintln!("(or set {PREBUILT} to a directory with default.wasm and null.wasm)");
+            println!(
+                "cargo::error=the built-in drivers were not built: {reason} \
+                 (or set {PREBUILT} to a directory with default.wasm and null.wasm)"
+            );
             ExitCode::FAILURE
         }
     }
@@ -45,19 +50,19 @@ fn main() -> ExitCode {
 
 fn build() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
-    println!("cargo:rerun-if-env-changed={PREBUILT}");
+    println!("cargo::rerun-if-env-changed={PREBUILT}");
     if let Some(directory) = env::var_os(PREBUILT) {
         let directory = PathBuf::from(directory);
         return DRIVERS.iter().try_for_each(|driver| {
             let file = directory.join(format!("{driver}.wasm"));
-            println!("cargo:rerun-if-changed={}", file.display());
+            println!("cargo::rerun-if-changed={}", file.display());
             copy(&file, &out.join(format!("{driver}.wasm")))
         });
     }
 
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("../..");
     for source in ["guest", "wit", "Cargo.toml", "Cargo.lock"] {
-        println!("cargo:rerun-if-changed={}", root.join(source).display());
+        println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
     ensure_target()?;
     // Cargo marks the top of its target directory; `OUT_DIR` is deep in it.
@@ -93,7 +98,7 @@ fn ensure_target() -> Result<(), String> {
     if target_is_installed()? {
         return Ok(());
     }
-    println!("cargo:warning=installing the target {TARGET}");
+    println!("cargo::warning=installing the target {TARGET}");
     let installed = Command::new("rustup").args(["target", "add", TARGET]).status();
     if installed.is_ok_and(|status| status.success()) && target_is_installed()? {
         return Ok(());
