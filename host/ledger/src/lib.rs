@@ -22,6 +22,11 @@ mod state;
 mod store;
 mod violation;
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
 pub use check::Course;
 pub use entry::{Asked, Caller, Lease, Pool, Session};
 pub use event::Event;
