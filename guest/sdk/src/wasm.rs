@@ -179,7 +179,7 @@ impl<D: Exported> ipam::Guest for D {
         let request = crate::AddressRequest {
             pool_id,
             address: address.map(IpAddr::from),
-            options: options.into_iter().collect(),
+            options: convert::options(options),
         };
         D::instance().ask(|driver| driver.request_address(request)).map(Into::into)
     }

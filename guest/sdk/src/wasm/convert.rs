@@ -5,7 +5,7 @@
 
 use super::{ipam, status, types};
 use crate::{
-    AddressGrant, AddressSpaces, Capability, Code, Error, Family, IpNet, Kind, PoolChoice,
+    AddressGrant, AddressSpaces, Capability, Code, Error, Family, IpNet, Kind, Options, PoolChoice,
     PoolGrant, PoolRequest, SubnetStatus,
 };
 use alloc::string::String;
@@ -37,6 +37,14 @@ fn prefix(prefix: types::Prefix, code: Code) -> Result<IpNet, Error> {
     Ok(net.trunc())
 }
 
+/// One by one: they come sorted, and a bulk build would bring in a sort, eight
+/// kilobytes of it.
+pub(super) fn options(pairs: types::Options) -> Options {
+    let mut options = Options::new();
+    options.extend(pairs);
+    options
+}
+
 impl From<types::Family> for Family {
     fn from(family: types::Family) -> Self {
         match family {
@@ -65,7 +73,7 @@ impl TryFrom<ipam::PoolRequest> for PoolRequest {
                 .sub_pool
                 .map(|sub_pool| prefix(sub_pool, Code::InvalidSubPool))
                 .transpose()?,
-            options: request.options.into_iter().collect(),
+            options: options(request.options),
             exclude: request
                 .exclude
                 .into_iter()
