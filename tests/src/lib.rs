@@ -1,1 +1,8 @@
-//! Placeholder.
+//! What the end-to-end tests, benchmarks and programs share.
+
+pub mod daemon;
+pub mod engine;
+pub mod golden;
+pub mod http;
+pub mod naive;
+pub mod stack;

@@ -49,9 +49,16 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// Where compiled components are cached.
-    pub(crate) fn cache(&self) -> PathBuf {
-        self.path.join("cache")
+    /// Where compiled components are cached: an absolute path to a directory
+    /// for its owner alone, since what lies there is executed.
+    pub(crate) fn cache(&self) -> Result<PathBuf, Fatal> {
+        let path = self.path.join("cache");
+        let made = match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        };
+        made.and_then(|()| fs::canonicalize(&path))
+            .map_err(|error| Fatal::Start(format!("{}: {error}", path.display())))
     }
 
     /// The random id of this site, the same for the life of the directory.

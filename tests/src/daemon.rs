@@ -1,0 +1,135 @@
+//! `wipam serve` as a test runs it: the real binary, in directories of its own.
+
+use crate::http::Client;
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a test waits for the daemon to serve, or to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running daemon. Killed when dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    plugins: PathBuf,
+    log: PathBuf,
+}
+
+/// The binary that `cargo test --workspace` or `cargo build` put beside this
+/// test.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let me = env::current_exe().expect("a running program has a path");
+    let path = me.ancestors().skip(1).map(|up| up.join("wipam")).find(|path| path.is_file());
+    path.expect("no `wipam` beside this test: run `cargo test --workspace`, or `cargo build`")
+}
+
+impl Daemon {
+    /// Starts `wipam serve` below `directory` with more arguments, and waits
+    /// until it serves `wipam.sock`.
+    ///
+    /// # Panics
+    /// When it does not come up; its log is shown.
+    #[must_use]
+    pub fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let plugins = directory.join("plugins");
+        fs::create_dir_all(&plugins).expect("a test's directory can be written");
+        Self::start_as(Command::new(binary()), directory, &plugins, arguments)
+    }
+
+    /// [`Daemon::start`] by another command that ends up as `wipam`, with a
+    /// plugin directory that exists.
+    ///
+    /// # Panics
+    /// When it does not come up; its log is shown.
+    #[must_use]
+    pub fn start_as(
+        mut command: Command,
+        directory: &Path,
+        plugins: &Path,
+        arguments: &[&str],
+    ) -> Self {
+        let log = directory.join("wipam.log");
+        let output = fs::File::options().create(true).append(true).open(&log);
+        let child = command
+            .arg("serve")
+            .arg("--state-dir")
+            .arg(directory.join("state"))
+            .arg("--plugin-dir")
+            .arg(plugins)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(output.expect("a test's directory can be written"))
+            .spawn()
+            .expect("the binary runs");
+        let mut daemon = Self { child, plugins: plugins.to_owned(), log };
+        let begin = Instant::now();
+        while Client::connect(&daemon.socket("wipam")).is_err() {
+            let ended = daemon.child.try_wait().expect("it is our child");
+            if ended.is_some() || begin.elapsed() > PATIENCE {
+                panic!("wipam does not serve ({ended:?}):\n{}", daemon.log());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        daemon
+    }
+
+    /// The socket of a plugin.
+    #[must_use]
+    pub fn socket(&self, plugin: &str) -> PathBuf {
+        self.plugins.join(format!("{plugin}.sock"))
+    }
+
+    /// A connection to the built-in allocator.
+    ///
+    /// # Panics
+    /// When it does not answer any more.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::connect(&self.socket("wipam")).expect("the daemon serves")
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to end, and waits.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn terminate(mut self) -> io::Result<ExitStatus> {
+        Command::new("kill").arg(self.id().to_string()).status()?;
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

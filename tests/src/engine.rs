@@ -1,0 +1,192 @@
+//! A Docker Engine of our own: Debian's packages, in a network and a mount
+//! namespace and directories that nobody else uses, ended by its process id.
+//!
+//! Every step is a command that could be typed; where the recipe comes from
+//! and what fails otherwise is in `tests/README.md`.
+
+use crate::daemon::{self, Daemon};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long an engine may take to come up or go down.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// What must be installed, and from where.
+const PACKAGES: [&str; 6] =
+    ["docker.io", "runc", "iptables", "busybox-static", "iproute2", "util-linux"];
+
+/// A Docker Engine and the Wipam that it finds beside it.
+#[derive(Debug)]
+pub struct Engine {
+    directory: PathBuf,
+    /// Names the network namespace and the cgroup.
+    name: String,
+    wipam: Option<Daemon>,
+}
+
+/// Whether this process may make namespaces.
+#[must_use]
+pub fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// What it printed, when it failed.
+pub fn run(command: &mut Command) -> Result<String, String> {
+    let Output { status, stdout, stderr } =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let text = String::from_utf8_lossy(&stdout).trim().to_owned();
+    if status.success() {
+        return Ok(text);
+    }
+    Err(format!("{command:?}: {status}: {text} {}", String::from_utf8_lossy(&stderr).trim()))
+}
+
+fn sh(script: &str) -> Result<String, String> {
+    run(Command::new("sh").args(["-euc", script]))
+}
+
+fn install() -> Result<(), String> {
+    let there = ["dockerd", "containerd", "runc", "iptables", "busybox", "ip", "nsenter"];
+    let has = |tool: &&str| sh(&format!("command -v {tool}")).is_ok();
+    if there.iter().all(has) {
+        return Ok(());
+    }
+    let packages = PACKAGES.join(" ");
+    sh(&format!(
+        "export DEBIAN_FRONTEND=noninteractive; apt-get -q update >&2; \
+         apt-get -qy install --no-install-recommends {packages} >&2"
+    ))
+    .map(drop)
+}
+
+impl Engine {
+    /// Installs what is missing and starts both, in directories below
+    /// `directory`.
+    ///
+    /// # Errors
+    /// The first command that failed, with what it said.
+    pub fn start(directory: &Path) -> Result<Self, String> {
+        install()?;
+        let name = format!("wipam-{}", std::process::id());
+        let mut engine = Self { directory: directory.to_owned(), name, wipam: None };
+        let name = engine.name.clone();
+        let d = directory.display();
+        // The mount namespace persists in a file, so that an engine started
+        // again finds what the one before it had mounted; it has a
+        // /run/docker/plugins of its own.
+        sh(&format!(
+            "mkdir -p {d}/run/plugins {d}/data {d}/exec /run/docker
+             ip netns add {name}
+             nsenter --net=/run/netns/{name} sh -c 'ip link set lo up; sysctl -wq net.ipv4.ip_forward=1'
+             mount --bind {d} {d}; mount --make-private {d}; touch {d}/mnt
+             unshare --mount={d}/mnt --propagation private mount --bind {d}/run /run/docker"
+        ))?;
+        let mut wipam = Command::new("nsenter");
+        wipam.arg(format!("--net=/run/netns/{name}")).arg("--").arg(daemon::binary());
+        let plugins = directory.join("run/plugins");
+        engine.wipam = Some(Daemon::start_as(wipam, directory, &plugins, &[]));
+        engine.start_dockerd()?;
+        Ok(engine)
+    }
+
+    /// Starts dockerd on what is there.
+    ///
+    /// # Errors
+    /// The end of its log, when it does not come up.
+    pub fn start_dockerd(&mut self) -> Result<(), String> {
+        let (d, name) = (self.directory.display(), &self.name);
+        sh(&format!(
+            "setsid nsenter --net=/run/netns/{name} --mount={d}/mnt dockerd \
+             --data-root {d}/data --exec-root {d}/exec --pidfile {d}/dockerd.pid \
+             -H unix://{d}/docker.sock --bridge=none \
+             --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent=/{name} \
+             >>{d}/dockerd.log 2>&1 </dev/null &"
+        ))?;
+        self.wait("dockerd comes up", |engine| engine.docker(&["version"]).is_ok())
+    }
+
+    fn wait(&self, what: &str, until: impl Fn(&Self) -> bool) -> Result<(), String> {
+        let begin = Instant::now();
+        while !until(self) {
+            if begin.elapsed() > PATIENCE {
+                let log = sh(&format!("tail -n 30 {}/dockerd.log", self.directory.display()));
+                return Err(format!("{what}: not within {PATIENCE:?}\n{}", log.unwrap_or_default()));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// Ends dockerd with a signal, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it stays.
+    pub fn stop_dockerd(&mut self, signal: &str) -> Result<(), String> {
+        let pid = fs::read_to_string(self.directory.join("dockerd.pid"))
+            .map_err(|error| format!("dockerd.pid: {error}"))?;
+        let pid = pid.trim().to_owned();
+        sh(&format!("kill -{signal} {pid}"))?;
+        self.wait("dockerd ends", |_| sh(&format!("kill -0 {pid}")).is_err())?;
+        // After kill -9 the file stays, and names a process that is no more.
+        let _ = fs::remove_file(self.directory.join("dockerd.pid"));
+        Ok(())
+    }
+
+    /// Runs the docker command against this engine.
+    ///
+    /// # Errors
+    /// What it printed, when it failed.
+    pub fn docker(&self, arguments: &[&str]) -> Result<String, String> {
+        let host = format!("unix://{}/docker.sock", self.directory.display());
+        run(Command::new("docker").arg("-H").arg(host).args(arguments))
+    }
+
+    /// Makes the image `bb:1` from the static busybox of this machine.
+    ///
+    /// # Errors
+    /// The command that failed.
+    pub fn import_image(&self) -> Result<(), String> {
+        let d = self.directory.display();
+        sh(&format!(
+            "mkdir -p {d}/rootfs/bin; cp $(command -v busybox) {d}/rootfs/bin/busybox
+             for tool in sh sleep ip true; do ln -sf busybox {d}/rootfs/bin/$tool; done
+             tar -C {d}/rootfs -cf {d}/image.tar ."
+        ))?;
+        self.docker(&["import", &format!("{d}/image.tar"), "bb:1"]).map(drop)
+    }
+
+    /// Wipam's log so far.
+    #[must_use]
+    pub fn wipam_log(&self) -> String {
+        self.wipam.as_ref().map(Daemon::log).unwrap_or_default()
+    }
+}
+
+impl Drop for Engine {
+    /// Ends all of it by process id. Nothing here may stop what comes after.
+    fn drop(&mut self) {
+        let containers = self.docker(&["ps", "-aq"]).unwrap_or_default();
+        for container in containers.split_whitespace() {
+            let _ = self.docker(&["rm", "-f", container]);
+        }
+        let _ = self.stop_dockerd("TERM");
+        drop(self.wipam.take());
+        let (d, name) = (self.directory.display(), &self.name);
+        for step in [
+            format!("pids=$(ip netns pids {name}); test -z \"$pids\" || kill -9 $pids"),
+            format!("umount {d}/mnt; umount -R {d}"),
+            format!("ip netns del {name}"),
+            format!("find /sys/fs/cgroup -depth -type d -path '*/{name}*' -exec rmdir {{}} +"),
+        ] {
+            let _ = sh(&step);
+        }
+    }
+}

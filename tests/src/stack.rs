@@ -1,0 +1,113 @@
+//! The whole house in one process: the `default` component behind the service
+//! and Docker's protocol, on a socket in a directory of its own.
+
+use ipam_api::{DriverName, Mount};
+use ipam_docker::Server;
+use ipam_ledger::MemoryStore;
+use ipam_runtime::{Component, Limits, Runtime};
+use ipam_service::{LoadOptions, Origin, Service};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// A served `default`. Ends when dropped.
+#[derive(Debug)]
+pub struct Stack {
+    directory: tempfile::TempDir,
+    service: Arc<Service>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<()>>,
+}
+
+/// The `default` component, compiled once for the whole test program.
+///
+/// # Panics
+/// When the engine or the component is unusable, which no test survives.
+#[must_use]
+pub fn default_component() -> Arc<Component> {
+    static COMPILED: OnceLock<Arc<Component>> = OnceLock::new();
+    Arc::clone(COMPILED.get_or_init(|| {
+        let runtime = Runtime::new(None).expect("the engine runs here");
+        let loaded = runtime.load("default", ipam_builtin::DEFAULT, Limits::default());
+        Arc::new(loaded.expect("the built-in driver is a driver"))
+    }))
+}
+
+/// A service that holds `default` with this configuration, one JSON object.
+///
+/// # Panics
+/// When it does not load.
+#[must_use]
+pub fn service(config: &str) -> Arc<Service> {
+    let service =
+        Service::new(Box::new(MemoryStore::default()), ipam_service::Limits::default());
+    let service = service.expect("a thread can be had");
+    let options =
+        LoadOptions { config: config.to_owned(), ..LoadOptions::new(Origin::BuiltIn) };
+    service.load(default_component(), options).expect("the built-in driver loads");
+    Arc::new(service)
+}
+
+/// The mounted `default` of a service.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn mount(service: &Service) -> Arc<dyn Mount> {
+    let name: DriverName = "default".parse().expect("it is a name");
+    service.mount(&name).expect("it is loaded")
+}
+
+impl Stack {
+    /// Serves `default` with this configuration, one JSON object.
+    ///
+    /// # Panics
+    /// When it cannot be served.
+    #[must_use]
+    pub fn new(config: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be had");
+        let service = service(config);
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let tokio = tokio.expect("a reactor can be had");
+        let docker = ipam_docker::Config {
+            plugin_dir: directory.path().to_owned(),
+            ..ipam_docker::Config::default()
+        };
+        let server = Server::new(docker, tokio.handle().clone());
+        service.subscribe(Arc::new(server.clone())).expect("its socket can be made");
+        let (stop, stopped) = oneshot::channel();
+        let serving = thread::spawn(move || {
+            tokio.block_on(async {
+                let _ = stopped.await;
+                server.shutdown(Duration::from_secs(5)).await;
+            });
+        });
+        Self { directory, service, stop: Some(stop), serving: Some(serving) }
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("wipam.sock")
+    }
+
+    /// Its mount, past the socket.
+    #[must_use]
+    pub fn mount(&self) -> Arc<dyn Mount> {
+        mount(&self.service)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(serving) = self.serving.take() {
+            let _ = serving.join();
+        }
+        self.service.shutdown();
+    }
+}
