@@ -7,11 +7,11 @@
 //! created. So a connection that dies needs no clean-up, and a handler's work
 //! outlives its connection without a task of its own.
 //!
-//! It is judged by bytes: hyper flushes its I/O only when it has nothing left
-//! to write, and an answer's last bytes are hyper's to write from the moment
-//! it takes the body's one frame. That says nothing of two answers in the same
-//! buffer, so a pipelined request waits until the answer before it is written
-//! ([`Line::begin`]).
+//! It is judged by bytes. An answer's last ones are hyper's to write from the
+//! moment it takes the body's one frame, and hyper flushes its I/O only when it
+//! has nothing left to write. Pipelined requests are judged each, because hyper
+//! begins a request when the answer before it is flushed; that is its habit
+//! and not its promise, so a test pins it.
 
 use crate::line::Line;
 use bytes::Bytes;

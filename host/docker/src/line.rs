@@ -2,12 +2,11 @@
 //!
 //! In: what its I/O, its handler and its body see. Out: the deadline of its
 //! alarm, and the moment when an answer counts as delivered. At most one
-//! answer is unsent at a time.
+//! answer is unsent at a time: see `delivery`.
 
 use crate::{config::Limits, delivery::Undelivered};
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -52,8 +51,6 @@ struct State {
     /// When the server began to drain.
     draining: Option<Instant>,
     unsent: Option<Undelivered>,
-    /// A pipelined request's handler.
-    waiting: Option<Waker>,
 }
 
 impl Line {
@@ -63,29 +60,12 @@ impl Line {
             since: Instant::now(),
             draining: None,
             unsent: None,
-            waiting: None,
         }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is a single assignment, so a panic leaves none half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A request's head has come. Ready when the answer before it is written.
-    pub(crate) fn begin(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        match state.phase {
-            Phase::Writing => {
-                state.waiting = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            Phase::Idle => {
-                state.enter(Phase::Receiving);
-                Poll::Ready(())
-            }
-            Phase::Receiving | Phase::Answering | Phase::GivenUp => Poll::Ready(()),
-        }
     }
 
     /// The request was passed on to the driver.
@@ -105,7 +85,7 @@ impl Line {
         state.unsent = undelivered;
     }
 
-    /// Something was read.
+    /// Something of a request was read.
     pub(crate) fn received(&self) {
         let mut state = self.state();
         if state.phase == Phase::Idle {
@@ -120,13 +100,8 @@ impl Line {
             return;
         }
         state.enter(Phase::Idle);
-        let (unsent, waiting) = (state.unsent.take(), state.waiting.take());
-        drop(state);
-        if let Some(unsent) = unsent {
+        if let Some(unsent) = state.unsent.take() {
             unsent.delivered();
-        }
-        if let Some(waiting) = waiting {
-            waiting.wake();
         }
     }
 

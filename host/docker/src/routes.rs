@@ -64,7 +64,8 @@ pub(crate) async fn answer(
     line: Arc<Line>,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, hyper::Error> {
-    poll_fn(|cx| line.begin(cx)).await;
+    // A pipelined one was read together with the one before it.
+    line.received();
     let (head, body) = request.into_parts();
     let outcome = match body_of(body, route.config.limits.body_max_bytes).await? {
         None => Outcome::refusal(StatusCode::PAYLOAD_TOO_LARGE, "request body too large"),

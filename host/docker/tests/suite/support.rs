@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -18,10 +19,14 @@ use tokio::{
     net::UnixStream,
     runtime::Handle,
     sync::Notify,
+    time::timeout,
 };
 
 /// How much data comes with an answer that no socket buffer holds.
 pub(crate) const BIG_BYTES: usize = 8 << 20;
+
+/// Longer than any limit, and no time at all under a paused clock.
+const PATIENCE: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// A driver with one pool, `lab`, whose answers depend on the request alone.
 pub(crate) struct Lab {
@@ -79,16 +84,21 @@ impl Lab {
 
     /// Waits until so many requests arrived.
     pub(crate) async fn sees(&self, count: usize) {
-        while self.seen.lock().unwrap().len() < count {
-            self.changed.notified().await;
-        }
+        self.until(|| self.seen.lock().unwrap().len() >= count).await;
     }
 
     /// Waits until so many answers were undone.
     pub(crate) async fn undoes(&self, count: usize) {
-        while self.undone.lock().unwrap().len() < count {
-            self.changed.notified().await;
-        }
+        self.until(|| self.undone.lock().unwrap().len() >= count).await;
+    }
+
+    async fn until(&self, holds: impl Fn() -> bool) {
+        let wait = async {
+            while !holds() {
+                self.changed.notified().await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("it happens some time");
     }
 }
 
