@@ -2,8 +2,9 @@
 //!
 //! A trie of 64-way branches over 64-bit words. Every branch knows which of its slots
 //! are full, so a search steps over whole runs; and no branch has fewer than two
-//! children, so a lone member costs one leaf however large the pool is. Every operation
-//! visits at most 22 nodes (128 bits, six at a time), in practice three for an IPv4 /16.
+//! children, so a lone member costs one leaf however large the pool is. A path has at
+//! most [`LEVELS`] nodes, three in an IPv4 /16, and every operation walks one or two;
+//! only a search that begins in the middle of a run may walk one for every level.
 //!
 //! What must hold: a leaf's word is never zero; a slot is `full` exactly if every
 //! offset that it covers is a member; a branch's count is that of its members.
@@ -14,6 +15,9 @@ use core::ops::RangeInclusive;
 /// The bits that one node decides: 64 slots, so that a set of slots is one word.
 const BITS: u32 = 6;
 
+/// Nodes on the longest path: 128 bits, six at a time.
+const LEVELS: usize = 22;
+
 /// Sixty-four neighbouring offsets.
 #[derive(Debug)]
 struct Leaf {
@@ -21,24 +25,24 @@ struct Leaf {
     word: u64,
 }
 
-/// Sixty-four slots, each of 64 to the power of `level` offsets.
+/// Sixty-four slots, each of `1 << shift` offsets.
 #[derive(Debug)]
 struct Branch {
     base: u128,
-    level: u32,
-    /// Members below.
-    count: u64,
+    shift: u32,
     /// Slots that have a child.
     present: u64,
     /// Slots whose every offset is a member.
     full: u64,
+    /// Members below.
+    count: u64,
     /// Meaningful where `present`.
     children: [Node; 64],
 }
 
 /// Where a node is: the lowest bit tells leaves (0) from branches (1), the rest is its
 /// place in the slab. Half the size of an enum, and there are 64 in every branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Node(u32);
 
 /// A [`Node`], told apart.
@@ -61,6 +65,37 @@ impl Node {
     }
 }
 
+/// The branches from the root down, and the slot taken in each.
+struct Path {
+    steps: [(u32, u32); LEVELS],
+    len: usize,
+}
+
+impl Path {
+    fn new() -> Self {
+        Self { steps: [(0, 0); LEVELS], len: 0 }
+    }
+
+    fn push(&mut self, branch: u32, slot: u32) {
+        self.steps[self.len] = (branch, slot);
+        self.len += 1;
+    }
+
+    fn upwards(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.steps[..self.len].iter().rev().copied()
+    }
+}
+
+/// Where a free offset belongs, at the end of its path.
+enum Landing {
+    /// In this leaf and slot.
+    Leaf(u32, u32),
+    /// In the same slot as this node, which does not cover it.
+    Beside(Node),
+    /// In a slot without a child, or in the empty set.
+    Alone,
+}
+
 /// The set. An empty one holds no memory.
 #[derive(Debug, Default)]
 pub(crate) struct AddressSet {
@@ -70,33 +105,65 @@ pub(crate) struct AddressSet {
 }
 
 impl AddressSet {
-    /// Adds an offset; `false` if it was there.
-    pub(crate) fn insert(&mut self, offset: u128) -> bool {
-        let grown = match self.root {
-            Some(root) => self.insert_below(root, offset),
-            None => Some(self.new_leaf(offset)),
-        };
-        self.root = grown.or(self.root);
-        grown.is_some()
+    /// Adds the lowest offset in `range` that is not a member, if there is one.
+    pub(crate) fn insert_lowest(&mut self, range: RangeInclusive<u128>) -> Option<u128> {
+        let (mut from, last) = range.into_inner();
+        while from <= last {
+            let mut path = Path::new();
+            match self.land(from, &mut path) {
+                Ok((offset, landing)) if offset <= last => {
+                    self.settle(offset, landing, &path);
+                    return Some(offset);
+                }
+                Ok(_) => return None,
+                Err(run_end) => from = run_end.checked_add(1)?,
+            }
+        }
+        None
     }
 
     /// Removes an offset; `false` if it was not there.
     pub(crate) fn remove(&mut self, offset: u128) -> bool {
-        match self.root.map(|root| self.remove_below(root, offset)) {
-            Some(Removed::Nothing) | None => return false,
-            Some(Removed::Leaving(node)) => self.root = node,
-        }
-        true
-    }
-
-    /// The lowest offset in `range` that is not a member.
-    pub(crate) fn first_free(&self, range: RangeInclusive<u128>) -> Option<u128> {
-        let (&from, &last) = (range.start(), range.end());
-        let free = match self.root {
-            None => Some(from),
-            Some(root) => self.free_below(root, from).or_else(|| self.last(root).checked_add(1)),
+        let mut path = Path::new();
+        let mut next = self.root;
+        let mut left = loop {
+            let Some(node) = next else { return false };
+            let Some(slot) = self.slot(node, offset) else { return false };
+            match node.kind() {
+                Kind::Leaf(at) => {
+                    let word = &mut self.leaves[at].word;
+                    if *word & bit(slot) == 0 {
+                        return false;
+                    }
+                    *word &= !bit(slot);
+                    if *word != 0 {
+                        break next;
+                    }
+                    self.leaves.vacate(at);
+                    break None;
+                }
+                Kind::Branch(at) => {
+                    path.push(at, slot);
+                    next = self.branches[at].child(slot);
+                }
+            }
         };
-        free.filter(|&free| free <= last)
+        for (at, slot) in path.upwards() {
+            let branch = &mut self.branches[at];
+            branch.count -= 1;
+            branch.full &= !bit(slot);
+            match left {
+                Some(child) => branch.children[slot as usize] = child,
+                None => branch.present &= !bit(slot),
+            }
+            left = Some(Node::branch(at));
+            if branch.present.is_power_of_two() {
+                left = branch.child(branch.present.trailing_zeros());
+                self.branches.vacate(at);
+            }
+        }
+        self.root = left;
+        true
     }
 
     /// How many members there are in `range`: a walk along its two ends.
@@ -104,118 +171,63 @@ impl AddressSet {
         self.root.map_or(0, |root| self.count_below(root, &range))
     }
 
-    /// The node that takes the place of `node` once `offset` is in; nothing if it was.
-    fn insert_below(&mut self, node: Node, offset: u128) -> Option<Node> {
-        if !self.covers(node, offset) {
-            return Some(self.join(node, offset));
-        }
-        match node.kind() {
-            Kind::Leaf(at) => {
-                let word = &mut self.leaves[at].word;
-                let bit = bit(slot(offset, 0));
-                (*word & bit == 0).then(|| *word |= bit)?;
-            }
-            Kind::Branch(at) => {
-                let Branch { level, present, children, .. } = &self.branches[at];
-                let (level, slot) = (*level, slot(offset, *level));
-                let child = match present & bit(slot) {
-                    0 => self.new_leaf(offset),
-                    _ => self.insert_below(children[slot], offset)?,
-                };
-                let is_full = self.is_full(child, level - 1);
-                let branch = &mut self.branches[at];
-                branch.count += 1;
-                branch.present |= bit(slot);
-                branch.full |= u64::from(is_full) << slot;
-                branch.children[slot] = child;
-            }
-        }
-        Some(node)
-    }
-
-    fn remove_below(&mut self, node: Node, offset: u128) -> Removed {
-        if !self.covers(node, offset) {
-            return Removed::Nothing;
-        }
-        match node.kind() {
-            Kind::Leaf(at) => {
-                let word = &mut self.leaves[at].word;
-                let bit = bit(slot(offset, 0));
-                if *word & bit == 0 {
-                    return Removed::Nothing;
+    /// The lowest free offset from `from` to the end of the deepest node on its path, and
+    /// where it belongs; or that end.
+    fn land(&self, mut from: u128, path: &mut Path) -> Result<(u128, Landing), u128> {
+        let mut next = self.root;
+        while let Some(node) = next {
+            let Some(slot) = self.slot(node, from) else {
+                return Ok((from, Landing::Beside(node)));
+            };
+            match node.kind() {
+                Kind::Leaf(at) => {
+                    let Leaf { base, word } = self.leaves[at];
+                    return match !word & not_below(slot) {
+                        0 => Err(base | within(0)),
+                        free => {
+                            let free = free.trailing_zeros();
+                            Ok((base | u128::from(free), Landing::Leaf(at, free)))
+                        }
+                    };
                 }
-                *word &= !bit;
-                if *word == 0 {
-                    self.leaves.vacate(at);
-                    return Removed::Leaving(None);
-                }
-            }
-            Kind::Branch(at) => {
-                let Branch { level, present, children, .. } = &self.branches[at];
-                let slot = slot(offset, *level);
-                if present & bit(slot) == 0 {
-                    return Removed::Nothing;
-                }
-                let Removed::Leaving(child) = self.remove_below(children[slot], offset) else {
-                    return Removed::Nothing;
-                };
-                let branch = &mut self.branches[at];
-                branch.count -= 1;
-                branch.full &= !bit(slot);
-                match child {
-                    Some(child) => branch.children[slot] = child,
-                    None => branch.present &= !bit(slot),
-                }
-                if branch.present.is_power_of_two() {
-                    let only = branch.children[branch.present.trailing_zeros() as usize];
-                    self.branches.vacate(at);
-                    return Removed::Leaving(Some(only));
-                }
-            }
-        }
-        Removed::Leaving(Some(node))
-    }
-
-    /// The lowest free offset from `from` to the end of what `node` covers. Offsets
-    /// that it does not cover are free: whoever asks came through their only slot.
-    fn free_below(&self, node: Node, from: u128) -> Option<u128> {
-        if !self.covers(node, from) {
-            return Some(from);
-        }
-        match node.kind() {
-            Kind::Leaf(at) => {
-                let free = !self.leaves[at].word & not_below(slot(from, 0));
-                (free != 0).then(|| self.leaves[at].base | u128::from(free.trailing_zeros()))
-            }
-            Kind::Branch(at) => {
-                let branch = &self.branches[at];
-                let first = slot(from, branch.level);
-                if branch.full & bit(first) == 0 {
-                    let free = self.free_in_slot(branch, first, from);
-                    if free.is_some() {
-                        return free;
+                Kind::Branch(at) => {
+                    let branch = &self.branches[at];
+                    let open = !branch.full & not_below(slot);
+                    if open == 0 {
+                        return Err(branch.base | within(branch.shift));
                     }
+                    let open = open.trailing_zeros();
+                    if open != slot {
+                        from = branch.base | u128::from(open) << branch.shift;
+                    }
+                    path.push(at, open);
+                    next = branch.child(open);
                 }
-                let open = !branch.full & not_below(first) & !bit(first);
-                (open != 0).then(|| {
-                    let next = open.trailing_zeros();
-                    let start = branch.base | u128::from(next) << (BITS * branch.level);
-                    self.free_in_slot(branch, next as usize, start)
-                })?
             }
         }
+        Ok((from, Landing::Alone))
     }
 
-    fn free_in_slot(&self, branch: &Branch, index: usize, from: u128) -> Option<u128> {
-        if branch.present & bit(index) == 0 {
-            return Some(from);
+    /// Adds an offset where it landed.
+    fn settle(&mut self, offset: u128, landing: Landing, path: &Path) {
+        let mut grown = match landing {
+            Landing::Leaf(at, slot) => {
+                self.leaves[at].word |= bit(slot);
+                Node::leaf(at)
+            }
+            Landing::Beside(node) => self.join(node, offset),
+            Landing::Alone => self.new_leaf(offset),
+        };
+        for (at, slot) in path.upwards() {
+            let is_full = self.is_full(grown, self.branches[at].shift);
+            let branch = &mut self.branches[at];
+            branch.count += 1;
+            branch.present |= bit(slot);
+            branch.full |= u64::from(is_full) << slot;
+            branch.children[slot as usize] = grown;
+            grown = Node::branch(at);
         }
-        let child = branch.children[index];
-        self.free_below(child, from).or_else(|| {
-            // A child may cover less than its slot.
-            let next = self.last(child).checked_add(1)?;
-            (slot(next, branch.level) == index).then_some(next)
-        })
+        self.root = Some(grown);
     }
 
     fn count_below(&self, node: Node, range: &RangeInclusive<u128>) -> u64 {
@@ -224,68 +236,60 @@ impl AddressSet {
             return 0;
         }
         let is_inside = *range.start() <= start && last <= *range.end();
-        let (start, last) = (start.max(*range.start()), last.min(*range.end()));
+        let slot = |offset| self.slot(node, offset).expect("the node covers it");
+        let (first, last) = (slot(start.max(*range.start())), slot(last.min(*range.end())));
+        let asked = not_below(first) & !(not_below(last) << 1);
         match node.kind() {
-            Kind::Leaf(at) => {
-                let asked = not_below(slot(start, 0)) & !(not_below(slot(last, 0)) << 1);
-                (self.leaves[at].word & asked).count_ones().into()
-            }
+            Kind::Leaf(at) => (self.leaves[at].word & asked).count_ones().into(),
             Kind::Branch(at) if is_inside => self.branches[at].count,
-            Kind::Branch(at) => {
-                let Branch { level, present, children, .. } = &self.branches[at];
-                (slot(start, *level)..=slot(last, *level))
-                    .filter(|&slot| present & bit(slot) != 0)
-                    .map(|slot| self.count_below(children[slot], range))
-                    .sum()
-            }
+            Kind::Branch(at) => (first..=last)
+                .filter_map(|slot| self.branches[at].child(slot))
+                .map(|child| self.count_below(child, range))
+                .sum(),
         }
     }
 
     /// The branch that holds both `node` and, in a leaf of its own, `offset`.
     fn join(&mut self, node: Node, offset: u128) -> Node {
         let base = self.base(node);
-        let level = (127 - (base ^ offset).leading_zeros()) / BITS;
-        let count = 1 + match node.kind() {
-            Kind::Leaf(at) => self.leaves[at].word.count_ones().into(),
-            Kind::Branch(at) => self.branches[at].count,
+        let shift = (base ^ offset).ilog2() / BITS * BITS;
+        let mut branch = Branch {
+            base: offset & !within(shift),
+            shift,
+            present: 0,
+            full: 0,
+            count: self.count_below(node, &(0..=u128::MAX)) + 1,
+            children: [self.new_leaf(offset); 64],
         };
-        let (old, new) = (slot(base, level), slot(offset, level));
-        let mut children = [node; 64];
-        children[new] = self.new_leaf(offset);
-        Node::branch(self.branches.insert(Branch {
-            base: base_at(offset, level),
-            level,
-            count,
-            present: bit(old) | bit(new),
-            full: u64::from(self.is_full(node, level - 1)) << old,
-            children,
-        }))
+        let [old, new] = [base, offset].map(|offset| branch.slot(offset).expect("it covers both"));
+        branch.present = bit(old) | bit(new);
+        branch.full = u64::from(self.is_full(node, shift)) << old;
+        branch.children[old as usize] = node;
+        Node::branch(self.branches.insert(branch))
     }
 
     fn new_leaf(&mut self, offset: u128) -> Node {
-        Node::leaf(
-            self.leaves.insert(Leaf { base: base_at(offset, 0), word: bit(slot(offset, 0)) }),
-        )
+        let base = offset & !within(0);
+        let word = 1 << (offset - base);
+        Node::leaf(self.leaves.insert(Leaf { base, word }))
     }
 
-    /// Whether `node` fills a slot whose offsets number 64 to the power of `level + 1`.
-    fn is_full(&self, node: Node, level: u32) -> bool {
+    /// Whether `node` fills a slot of `1 << shift` offsets.
+    fn is_full(&self, node: Node, shift: u32) -> bool {
         match node.kind() {
-            Kind::Leaf(at) => level == 0 && self.leaves[at].word == u64::MAX,
+            Kind::Leaf(at) => shift == BITS && self.leaves[at].word == u64::MAX,
             Kind::Branch(at) => {
                 let branch = &self.branches[at];
-                branch.level == level && branch.full == u64::MAX
+                shift == branch.shift + BITS && branch.full == u64::MAX
             }
         }
     }
 
-    fn covers(&self, node: Node, offset: u128) -> bool {
+    /// The slot of `node` that covers `offset`, if one does.
+    fn slot(&self, node: Node, offset: u128) -> Option<u32> {
         match node.kind() {
-            Kind::Leaf(at) => base_at(offset, 0) == self.leaves[at].base,
-            Kind::Branch(at) => {
-                let branch = &self.branches[at];
-                base_at(offset, branch.level) == branch.base
-            }
+            Kind::Leaf(at) => slot(self.leaves[at].base, 0, offset),
+            Kind::Branch(at) => self.branches[at].slot(offset),
         }
     }
 
@@ -300,40 +304,38 @@ impl AddressSet {
     fn last(&self, node: Node) -> u128 {
         match node.kind() {
             Kind::Leaf(at) => self.leaves[at].base | within(0),
-            Kind::Branch(at) => self.branches[at].base | within(self.branches[at].level),
+            Kind::Branch(at) => self.branches[at].base | within(self.branches[at].shift),
         }
     }
 }
 
-/// What a removal left.
-enum Removed {
-    /// Everything: the offset was no member.
-    Nothing,
-    /// This in the node's place.
-    Leaving(Option<Node>),
+impl Branch {
+    fn slot(&self, offset: u128) -> Option<u32> {
+        slot(self.base, self.shift, offset)
+    }
+
+    fn child(&self, slot: u32) -> Option<Node> {
+        (self.present & bit(slot) != 0).then(|| self.children[slot as usize])
+    }
 }
 
-/// The largest offset within a node of that level.
-fn within(level: u32) -> u128 {
-    1_u128.checked_shl(BITS * (level + 1)).map_or(u128::MAX, |size| size - 1)
+/// The slot that covers `offset` in a node that begins at `base`.
+fn slot(base: u128, shift: u32, offset: u128) -> Option<u32> {
+    // The bits of a node's base that tell its slots apart are zero.
+    u32::try_from((base ^ offset) >> shift).ok().filter(|&slot| slot < 1 << BITS)
 }
 
-/// The first offset of the node of that level that covers `offset`.
-fn base_at(offset: u128, level: u32) -> u128 {
-    offset & !within(level)
+/// The largest offset within a node whose slots have `1 << shift` each.
+fn within(shift: u32) -> u128 {
+    u128::MAX >> 128_u32.saturating_sub(shift + BITS)
 }
 
-/// Which slot of a node of that level covers `offset`.
-fn slot(offset: u128, level: u32) -> usize {
-    (offset >> (BITS * level)) as usize & 63
-}
-
-fn bit(slot: usize) -> u64 {
+fn bit(slot: u32) -> u64 {
     1 << slot
 }
 
 /// The slots from `slot` on.
-fn not_below(slot: usize) -> u64 {
+fn not_below(slot: u32) -> u64 {
     u64::MAX << slot
 }
 

@@ -64,7 +64,7 @@ impl Pool {
     /// Leases this address of the pool.
     pub(crate) fn request(&mut self, address: IpAddr) -> Result<IpNet, Error> {
         let offset = self.offset(address)?;
-        if self.usable().contains(&offset) && self.leased.insert(offset) {
+        if self.usable().contains(&offset) && self.leased.insert_lowest(offset..=offset).is_some() {
             return Ok(self.leasable(offset));
         }
         Err(Error::IpAlreadyAllocated)
@@ -83,10 +83,9 @@ impl Pool {
         let cursor = self.cursors.get(&set).copied();
         let offset = cursor
             .filter(|cursor| serial && range.start() < cursor && cursor <= range.end())
-            .and_then(|cursor| self.leased.first_free(cursor..=highest))
-            .or_else(|| self.leased.first_free(lowest..=highest))
+            .and_then(|cursor| self.leased.insert_lowest(cursor..=highest))
+            .or_else(|| self.leased.insert_lowest(lowest..=highest))
             .ok_or(Error::NoAvailableIps)?;
-        self.leased.insert(offset);
         self.cursors.insert(set, offset.saturating_add(1));
         Ok(self.leasable(offset))
     }
