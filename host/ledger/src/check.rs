@@ -1,154 +1,277 @@
-//! What a connection is waiting for, and for how long it may.
-//!
-//! In: what its I/O, its handler and its body see. Out: the deadline of its
-//! alarm, and the moment when an answer counts as delivered. At most one
-//! answer is unsent at a time: see `delivery`.
+//! What the ledger decides before a driver is asked, and what it checks
+//! before it believes the answer.
 
-use crate::{config::Limits, delivery::Undelivered};
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+use crate::{Asked, Caller, Event, Lease, Pool, Session, State, Violation};
+use ipam_api::{
+    AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, Options, PoolChoice, PoolGrant,
+    PoolId, PoolRequest, names,
 };
-use tokio::time::Instant;
+use std::{net::IpAddr, sync::Arc};
 
-/// How long a connection without a request stays when the server drains: long
-/// enough to read one that has already arrived.
-const LINGER: Duration = Duration::from_millis(20);
-
-/// What a connection is waiting for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The first byte of a request.
-    Idle,
-    /// The rest of it.
-    Receiving,
-    /// The driver.
-    Answering,
-    /// The same, for too long: the handler is to answer without it.
-    GivenUp,
-    /// The client, to take the answer.
-    Writing,
-}
-
-/// What to do about a connection whose alarm rang.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Alarm {
-    /// Nothing before then.
-    Sleep(Instant),
-    /// Poll the handler: it answers that the driver is too slow.
-    Poll,
-    /// Close the connection.
-    Close,
-}
-
-/// One connection, as its I/O, its handler and its alarm see it. They are
-/// parts of one task, so the lock is never contended.
-pub(crate) struct Line(Mutex<State>);
-
-struct State {
-    phase: Phase,
-    since: Instant,
-    /// When the server began to drain.
-    draining: Option<Instant>,
-    unsent: Option<Undelivered>,
-}
-
-impl Line {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(State {
-            phase: Phase::Idle,
-            since: Instant::now(),
-            draining: None,
-            unsent: None,
-        }))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a single assignment, so a panic leaves none half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The request was passed on to the driver.
-    pub(crate) fn ask(&self) {
-        self.state().enter(Phase::Answering);
-    }
-
-    /// Whether the handler is to answer without the driver.
-    pub(crate) fn gave_up(&self) -> bool {
-        self.state().phase == Phase::GivenUp
-    }
-
-    /// hyper has the whole answer.
-    pub(crate) fn handed_over(&self, undelivered: Option<Undelivered>) {
-        let mut state = self.state();
-        state.enter(Phase::Writing);
-        state.unsent = undelivered;
-    }
-
-    /// Something of a request was read.
-    pub(crate) fn received(&self) {
-        let mut state = self.state();
-        if state.phase == Phase::Idle {
-            state.enter(Phase::Receiving);
-        }
-    }
-
-    /// Everything that hyper has is written.
-    pub(crate) fn flushed(&self) {
-        let mut state = self.state();
-        if state.phase != Phase::Writing {
-            return;
-        }
-        state.enter(Phase::Idle);
-        if let Some(unsent) = state.unsent.take() {
-            unsent.delivered();
-        }
-    }
-
-    /// From now on, an answer ends its connection.
-    pub(crate) fn drain(&self) {
-        self.state().draining.get_or_insert_with(Instant::now);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.state().draining.is_some()
-    }
-
-    /// When the connection's alarm is to ring.
-    pub(crate) fn deadline(&self, limits: &Limits) -> Instant {
-        let state = self.state();
-        let timeout = match state.phase {
-            Phase::Idle => limits.idle_timeout.max(Limits::IDLE_MIN),
-            Phase::Receiving => limits.receive_timeout,
-            // Given up, the handler answers when it is polled next.
-            Phase::Answering | Phase::GivenUp => limits.answer_timeout,
-            Phase::Writing => limits.write_timeout,
-        };
-        let deadline = state.since + timeout.min(Limits::TIMEOUT_MAX);
-        match (state.phase, state.draining) {
-            (Phase::Idle, Some(draining)) => deadline.min(draining + LINGER),
-            _ => deadline,
-        }
-    }
-
-    /// What to do when it rang.
-    pub(crate) fn alarm(&self, limits: &Limits) -> Alarm {
-        let deadline = self.deadline(limits);
-        if Instant::now() < deadline {
-            return Alarm::Sleep(deadline);
-        }
-        let mut state = self.state();
-        if state.phase == Phase::Answering {
-            state.phase = Phase::GivenUp;
-            return Alarm::Poll;
-        }
-        Alarm::Close
-    }
+/// What becomes of a request that was not refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Course<G> {
+    /// The driver is asked for a proposal.
+    Ask,
+    /// It claims what its caller held in an earlier session; the driver is
+    /// not asked.
+    Claim {
+        /// What changes.
+        event: Event,
+        /// The answer.
+        grant: G,
+    },
 }
 
 impl State {
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.since = Instant::now();
+    /// Decides about a request for a pool before its driver is asked.
+    ///
+    /// A repeated exact pool, the same space, prefix and sub-pool, is known
+    /// here and refused here, as libnetwork's allocator does since Docker
+    /// 18.06; in the global space it may be a claim. Pools that merely overlap
+    /// are the driver's policy.
+    ///
+    /// # Errors
+    /// `pool-overlap` for a repeat, `invalid-request` for options that only
+    /// the host may use.
+    pub fn before_pool(
+        &self,
+        request: &PoolRequest,
+        caller: &Caller<'_>,
+    ) -> Result<Course<PoolGrant>, Error> {
+        refuse_reserved(&request.options)?;
+        let PoolChoice::Exact(prefix) = request.pool else { return Ok(Course::Ask) };
+        let Some(held) = self
+            .space(&request.address_space)
+            .and_then(|space| space.subnet(&prefix)?.pools.get(&request.sub_pool))
+            .and_then(|pool_id| self.held(pool_id))
+        else {
+            return Ok(Course::Ask);
+        };
+        let claimed_in = held.claim.map(|claim| claim.session);
+        let Some(session) = caller
+            .claims_in(&request.address_space)
+            .filter(|&session| is_claimable(session, held.pool.created_in, claimed_in))
+        else {
+            // The reference's words around its own error.
+            let text = format!("invalid pool request: {}", Code::PoolOverlap.text());
+            return Err(Error::new(Code::PoolOverlap, text));
+        };
+        let event = Event::PoolHeld {
+            pool_id: held.pool.pool_id.clone(),
+            generation: self.generation() + 1,
+            claim: Some(session),
+        };
+        Ok(Course::Claim { event, grant: held.pool.grant() })
     }
+
+    /// Checks the answer to a request that [`State::before_pool`] let through.
+    ///
+    /// # Errors
+    /// How the proposal breaks the contract.
+    pub fn check_pool(
+        &self,
+        request: &PoolRequest,
+        proposal: &PoolGrant,
+        caller: &Caller<'_>,
+    ) -> Result<Event, Violation> {
+        let proposed = proposal.pool;
+        if proposed != proposed.trunc() {
+            return Err(Violation::HostBits { proposed });
+        }
+        let is_no_pool = match request.pool {
+            PoolChoice::Exact(asked) if asked != proposed => {
+                return Err(Violation::NotThePool { asked, proposed });
+            }
+            PoolChoice::Exact(_) => false,
+            PoolChoice::Automatic(family) | PoolChoice::Sized(family, _)
+                if family != Family::of(&proposed) =>
+            {
+                return Err(Violation::PoolFamily { proposed });
+            }
+            PoolChoice::Sized(_, asked) if asked != proposed.prefix_len() => {
+                return Err(Violation::PoolLength { asked, proposed });
+            }
+            PoolChoice::Automatic(_) | PoolChoice::Sized(..) => proposed.prefix_len() == 0,
+        };
+        let asked = match request.pool {
+            PoolChoice::Exact(_) => Asked::Explicit,
+            PoolChoice::Automatic(_) | PoolChoice::Sized(..) => Asked::Automatic,
+        };
+        let pool = Pool {
+            pool_id: proposal.pool_id.clone(),
+            address_space: request.address_space.clone(),
+            prefix: proposed,
+            sub_pool: request.sub_pool,
+            asked,
+            options: request.options.clone(),
+            data: proposal.data.clone(),
+            generation: self.generation() + 1,
+            created_in: caller.session,
+        };
+        if let Some(held) = self.held(&pool.pool_id) {
+            // An id that is held can come back only as the same "no pool":
+            // every other repeat was decided before the driver was asked.
+            let same = held.pool.is_no_pool()
+                && is_no_pool
+                && (&held.pool.address_space, held.pool.prefix)
+                    == (&pool.address_space, pool.prefix);
+            return if same {
+                let generation = held.pool.generation;
+                Ok(Event::PoolHeld { pool_id: pool.pool_id, generation, claim: None })
+            } else {
+                Err(Violation::PoolIdTaken {
+                    means: meaning(&held.pool),
+                    proposed: meaning(&pool),
+                    pool_id: pool.pool_id,
+                })
+            };
+        }
+        if asked == Asked::Automatic
+            && !is_no_pool
+            && let Some(live) =
+                self.space(&pool.address_space).and_then(|space| space.overlap(&proposed))
+        {
+            return Err(Violation::PoolOverlap { proposed, live });
+        }
+        Ok(Event::PoolGranted(Arc::new(pool)))
+    }
+
+    /// Decides about a request for an address before its driver is asked.
+    ///
+    /// # Errors
+    /// `other(not-found)` for a pool that is not held, `ip-out-of-range` for an
+    /// address that is not of it, `ip-already-allocated` for one that is
+    /// leased, `invalid-request` for options that only the host may use.
+    pub fn before_address(
+        &self,
+        request: &AddressRequest,
+        caller: &Caller<'_>,
+    ) -> Result<Course<AddressGrant>, Error> {
+        refuse_reserved(&request.options)?;
+        let pool = self.known(&request.pool_id)?;
+        let Some(address) = request.address else { return Ok(Course::Ask) };
+        if !pool.prefix.contains(&address) {
+            return Err(Code::IpOutOfRange.into());
+        }
+        let Some(leased) = self.leased(pool, address) else { return Ok(Course::Ask) };
+        let lease = &leased.lease;
+        // Swarm's managers always ask for serial allocation and nobody else
+        // does: it is the only sign by which they are known.
+        let is_manager =
+            request.options.get(names::ALLOC_SERIAL_PREFIX).is_some_and(|it| it == "true");
+        let session = caller.claims_in(&pool.address_space).filter(|&session| {
+            is_manager
+                && lease.pool_id == request.pool_id
+                && is_claimable(session, lease.created_in, leased.claimed_in)
+        });
+        let Some(session) = session else { return Err(Code::IpAlreadyAllocated.into()) };
+        let pool_id = request.pool_id.clone();
+        Ok(Course::Claim {
+            event: Event::AddressClaimed { pool_id, address, session },
+            grant: lease.grant(),
+        })
+    }
+
+    /// Checks the answer to a request that [`State::before_address`] let
+    /// through. Nothing changes when the driver gave no address.
+    ///
+    /// # Errors
+    /// How the proposal breaks the contract.
+    pub fn check_address(
+        &self,
+        request: &AddressRequest,
+        proposal: &AddressGrant,
+        caller: &Caller<'_>,
+    ) -> Result<Option<Event>, Violation> {
+        let Some(pool) = self.pool(&request.pool_id) else { return Ok(None) };
+        let Some(proposed) = proposal.address else {
+            return match request.address {
+                Some(asked) if !pool.is_no_pool() => {
+                    Err(Violation::NotTheAddress { asked, proposed: None })
+                }
+                _ => Ok(None),
+            };
+        };
+        if pool.is_no_pool() {
+            return Err(Violation::LeaseOfNoPool { proposed });
+        }
+        if let Some(asked) = request.address.filter(|&asked| asked != proposed.addr()) {
+            return Err(Violation::NotTheAddress { asked, proposed: Some(proposed) });
+        }
+        if !pool.prefix.contains(&proposed.addr()) {
+            return Err(Violation::OutsidePool { proposed, pool: pool.prefix });
+        }
+        if proposed.prefix_len() != pool.prefix.prefix_len() {
+            return Err(Violation::AddressLength { proposed, pool: pool.prefix });
+        }
+        if let (None, Some(sub_pool)) = (request.address, pool.sub_pool)
+            && !sub_pool.contains(&proposed.addr())
+        {
+            return Err(Violation::OutsideSubPool { proposed, sub_pool });
+        }
+        if self.leased(pool, proposed.addr()).is_some() {
+            return Err(Violation::AlreadyLeased { proposed });
+        }
+        Ok(Some(Event::AddressLeased(Arc::new(Lease {
+            pool_id: request.pool_id.clone(),
+            address: proposed,
+            asked: if request.address.is_some() { Asked::Explicit } else { Asked::Automatic },
+            options: request.options.clone(),
+            data: proposal.data.clone(),
+            generation: self.generation() + 1,
+            created_in: caller.session,
+        }))))
+    }
+
+    /// The pool of that id.
+    ///
+    /// # Errors
+    /// The reference's error for an id that it does not know.
+    pub fn known(&self, pool_id: &PoolId) -> Result<&Arc<Pool>, Error> {
+        self.pool(pool_id).ok_or_else(|| {
+            let text = format!("cannot find address pool for poolID:{pool_id}");
+            Error::other(Kind::NotFound, text)
+        })
+    }
+
+    /// Whether the pool, or one that shares its prefix, leases that address.
+    ///
+    /// # Errors
+    /// As [`State::known`], and `ip-out-of-range` for an address outside it.
+    pub(crate) fn find_lease(
+        &self,
+        pool_id: &PoolId,
+        address: IpAddr,
+    ) -> Result<Option<&Arc<Lease>>, Error> {
+        let pool = self.known(pool_id)?;
+        if pool.prefix.contains(&address) {
+            Ok(self.leased(pool, address).map(|leased| &leased.lease))
+        } else {
+            Err(Code::IpOutOfRange.into())
+        }
+    }
+}
+
+/// A repeat is a claim once per session, and never in the session that asked
+/// first.
+fn is_claimable(now: Session, created_in: Option<Session>, claimed_in: Option<Session>) -> bool {
+    created_in != Some(now) && claimed_in != Some(now)
+}
+
+/// A caller that could say "this is a replay" could make a driver answer what
+/// it would have refused.
+fn refuse_reserved(options: &Options) -> Result<(), Error> {
+    if options.contains_key(names::REPLAY) {
+        let text = format!("the option {} is the host's own", names::REPLAY);
+        return Err(Error::new(Code::InvalidRequest, text));
+    }
+    Ok(())
+}
+
+/// What a pool id stands for, in words.
+fn meaning(pool: &Pool) -> String {
+    let Pool { address_space, prefix, sub_pool, .. } = pool;
+    let within = sub_pool.map_or_else(String::new, |sub_pool: IpNet| format!(", {sub_pool} of it"));
+    format!("{prefix} of {address_space:?}{within}")
 }
