@@ -118,7 +118,10 @@ impl Engine {
         while !until(self) {
             if begin.elapsed() > PATIENCE {
                 let log = sh(&format!("tail -n 30 {}/dockerd.log", self.directory.display()));
-                return Err(format!("{what}: not within {PATIENCE:?}\n{}", log.unwrap_or_default()));
+                return Err(format!(
+                    "{what}: not within {PATIENCE:?}\n{}",
+                    log.unwrap_or_default()
+                ));
             }
             thread::sleep(Duration::from_millis(100));
         }

@@ -106,9 +106,9 @@ impl Player {
         let driver = &mut self.0;
         Ok(match text("op") {
             "request-pool" => request_pool(&mut **driver, operation),
-            "release-pool" => pool_id(text("id"))
-                .and_then(|id| driver.release_pool(&id))
-                .map(|()| json!({})),
+            "release-pool" => {
+                pool_id(text("id")).and_then(|id| driver.release_pool(&id)).map(|()| json!({}))
+            }
             "request-address" => request_address(&mut **driver, operation),
             "release-address" => {
                 let address = text("address").parse().map_err(|_| "not an address")?;
@@ -129,8 +129,7 @@ fn request_pool(driver: &mut dyn Driver, operation: &Value) -> Result<Value, Fai
     let text = |key: &str| operation[key].as_str().unwrap_or_default();
     let v6 = operation["v6"].as_bool().unwrap_or_default();
     let (space, pool, sub_pool) = (text("space"), text("pool"), text("sub-pool"));
-    let mut request =
-        ipam_docker::wire::pool_request(space, pool, sub_pool, Options::new(), v6)?;
+    let mut request = ipam_docker::wire::pool_request(space, pool, sub_pool, Options::new(), v6)?;
     let exclude = operation["exclude"].as_array().into_iter().flatten();
     request.exclude = exclude.filter_map(|prefix| prefix.as_str()?.parse().ok()).collect();
     request.exclude.sort();

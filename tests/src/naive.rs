@@ -50,12 +50,12 @@ pub struct Naive {
 
 fn hosts(prefix: &IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
     match prefix {
-        IpNet::V4(v4) => Box::new((v4.network().to_bits()..=v4.broadcast().to_bits()).map(|bits| {
-            IpAddr::V4(bits.into())
-        })),
-        IpNet::V6(v6) => Box::new((v6.network().to_bits()..=v6.broadcast().to_bits()).map(|bits| {
-            IpAddr::V6(bits.into())
-        })),
+        IpNet::V4(v4) => Box::new(
+            (v4.network().to_bits()..=v4.broadcast().to_bits()).map(|bits| IpAddr::V4(bits.into())),
+        ),
+        IpNet::V6(v6) => Box::new(
+            (v6.network().to_bits()..=v6.broadcast().to_bits()).map(|bits| IpAddr::V6(bits.into())),
+        ),
     }
 }
 
@@ -156,7 +156,8 @@ impl Naive {
         let range = pool.sub_pool.unwrap_or(pool.prefix);
         let free = |address: &IpAddr| !used.contains_key(address) && !reserved.contains(address);
         let cursor = self.cursor.get(&key).filter(|at| serial && range.contains(*at));
-        let after = cursor.and_then(|at| hosts(&range).find(|address| address >= at && free(address)));
+        let after =
+            cursor.and_then(|at| hosts(&range).find(|address| address >= at && free(address)));
         match after.or_else(|| hosts(&range).find(free)) {
             Some(address) => leased(address),
             None => Expected::Refused(503),
@@ -179,7 +180,9 @@ impl Naive {
                 };
                 self.pools
                     .entry(pool_id.to_owned())
-                    .and_modify(|pool| pool.claims.push(std::mem::replace(&mut pool.session, session)))
+                    .and_modify(|pool| {
+                        pool.claims.push(std::mem::replace(&mut pool.session, session))
+                    })
                     .or_insert(fresh);
             }
             ("RequestAddress", Expected::Address(leased)) => {

@@ -43,11 +43,9 @@ pub fn default_component() -> Arc<Component> {
 /// When it does not load.
 #[must_use]
 pub fn service(config: &str) -> Arc<Service> {
-    let service =
-        Service::new(Box::new(MemoryStore::default()), ipam_service::Limits::default());
+    let service = Service::new(Box::new(MemoryStore::default()), ipam_service::Limits::default());
     let service = service.expect("a thread can be had");
-    let options =
-        LoadOptions { config: config.to_owned(), ..LoadOptions::new(Origin::BuiltIn) };
+    let options = LoadOptions { config: config.to_owned(), ..LoadOptions::new(Origin::BuiltIn) };
     service.load(default_component(), options).expect("the built-in driver loads");
     Arc::new(service)
 }

@@ -58,10 +58,22 @@ fn address(engine: &Engine, container: &str, network: &str) -> String {
 }
 
 fn networks(engine: &Engine) {
-    create(engine, &[
-        "--subnet", "10.50.0.0/16", "--ip-range", "10.50.5.0/24", "--gateway", "10.50.5.254",
-        "--aux-address", "host1=10.50.5.1", "--ipam-opt", "tenant=blue", "full",
-    ]);
+    create(
+        engine,
+        &[
+            "--subnet",
+            "10.50.0.0/16",
+            "--ip-range",
+            "10.50.5.0/24",
+            "--gateway",
+            "10.50.5.254",
+            "--aux-address",
+            "host1=10.50.5.1",
+            "--ipam-opt",
+            "tenant=blue",
+            "full",
+        ],
+    );
     let ipam = inspect(engine, "full", "{{json .IPAM}}");
     for part in ["\"Driver\":\"wipam\"", "10.50.5.254", "10.50.5.1", "\"tenant\":\"blue\""] {
         assert!(ipam.contains(part), "{ipam}");

@@ -38,6 +38,10 @@ const BEGINNINGS: [&str; 9] = [
 /// What is cut from what, as the recorder did it.
 const PREDEFINED: [(&str, u8); 2] = [("10.99.0.0/16", 24), ("fd99:1::/48", 64)];
 
+/// Per engine: requests played, and scenes played to their end.
+const AT_LEAST: [(&str, usize, usize); 3] =
+    [("docker-20.10.24", 343, 78), ("docker-26.1.5", 471, 82), ("docker-28.5.2", 521, 90)];
+
 #[derive(Default)]
 struct Tally {
     played: usize,
@@ -50,8 +54,11 @@ struct Conversation {
     stack: Stack,
     naive: Naive,
     clients: BTreeMap<u64, Client>,
-    /// Recorded pool ids and ours.
-    ids: BTreeMap<String, String>,
+    /// Recorded pool ids and ours: the recorder granted a pool again while it
+    /// was held, and then each is released in turn.
+    ids: BTreeMap<String, Vec<String>>,
+    /// Recorded ids of pools that this scene has granted.
+    of_this_scene: Vec<String>,
     /// Recorded pool id and automatic address, and the address we gave.
     addresses: BTreeMap<(String, String), String>,
     /// The scene that has ended early.
@@ -69,6 +76,7 @@ impl Conversation {
             naive: Naive::new(predefined),
             clients: BTreeMap::new(),
             ids: BTreeMap::new(),
+            of_this_scene: Vec::new(),
             addresses: BTreeMap::new(),
             cut: None,
         }
@@ -86,7 +94,7 @@ impl Conversation {
             });
         }
         if let Some(id) = body["PoolID"].as_str() {
-            ours["PoolID"] = json!(self.ids.get(id)?);
+            ours["PoolID"] = json!(self.ids.get(id)?.last()?);
             let address = body["Address"].as_str().unwrap_or_default();
             if let Some(given) = self.addresses.get(&(id.to_owned(), address.to_owned())) {
                 ours["Address"] = json!(given);
@@ -129,6 +137,10 @@ impl Conversation {
                 let goes_on = self.goes_on(record, &method, &body, &answer);
                 if !goes_on {
                     self.give_back(&method, &ours, &answer);
+                } else if method == "ReleasePool" {
+                    let id = body["PoolID"].as_str().unwrap();
+                    self.ids.get_mut(id).and_then(Vec::pop);
+                    self.of_this_scene.retain(|granted| granted != id);
                 }
                 return goes_on;
             }
@@ -175,7 +187,8 @@ impl Conversation {
                     return false;
                 }
                 let id_of_ours = ours.body["PoolID"].as_str().unwrap();
-                self.ids.insert(id.to_owned(), id_of_ours.to_owned());
+                self.ids.entry(id.to_owned()).or_default().push(id_of_ours.to_owned());
+                self.of_this_scene.push(id.to_owned());
                 true
             }
             "RequestAddress" if granted => {
@@ -210,19 +223,34 @@ impl Conversation {
         if answer.status != 200 {
             return;
         }
-        let (release, body) = match method {
-            "RequestPool" => ("ReleasePool", json!({ "PoolID": answer.body["PoolID"] })),
-            "RequestAddress" => {
-                let address = answer.body["Address"].as_str().unwrap();
-                let address = address.split('/').next();
-                ("ReleaseAddress", json!({ "PoolID": sent["PoolID"], "Address": address }))
+        match method {
+            "RequestPool" => {
+                self.release("ReleasePool", &json!({ "PoolID": answer.body["PoolID"] }))
             }
-            _ => return,
-        };
+            "RequestAddress" => {
+                let address = answer.body["Address"].as_str().unwrap().split('/').next();
+                let body = json!({ "PoolID": sent["PoolID"], "Address": address });
+                self.release("ReleaseAddress", &body);
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives back the pools of a scene that was cut: how the engine would have
+    /// gone on with them, nobody knows.
+    fn cut(&mut self) {
+        for id in std::mem::take(&mut self.of_this_scene) {
+            if let Some(ours) = self.ids.get_mut(&id).and_then(Vec::pop) {
+                self.release("ReleasePool", &json!({ "PoolID": ours }));
+            }
+        }
+    }
+
+    fn release(&mut self, method: &str, body: &Value) {
         let mut client = Client::connect(&self.stack.socket()).unwrap();
-        let path = format!("/IpamDriver.{release}");
-        assert_eq!(client.post(&path, &body.to_string()).unwrap().status, 200);
-        self.naive.apply(release, &body, &Expected::Done, "");
+        let answer = client.post(&format!("/IpamDriver.{method}"), &body.to_string());
+        assert_eq!(answer.unwrap().status, 200, "{body}");
+        self.naive.apply(method, body, &Expected::Done, "");
     }
 }
 
@@ -257,8 +285,10 @@ fn recorded_conversations_are_answered_as_a_driver_must() {
             tally.played, tally.scenes_whole, tally.scenes_cut
         );
         // What is left out must not grow unseen.
-        assert!(tally.played >= 300, "{engine}: only {} requests were played", tally.played);
-        assert!(tally.scenes_whole >= 80, "{engine}: only {} whole scenes", tally.scenes_whole);
+        let (_, played, whole) =
+            AT_LEAST.into_iter().find(|(name, ..)| *name == engine).expect("it is listed");
+        assert!(tally.played >= played, "{engine}: only {} requests were played", tally.played);
+        assert!(tally.scenes_whole >= whole, "{engine}: only {} whole scenes", tally.scenes_whole);
     }
 }
 
@@ -278,6 +308,7 @@ fn play<'a>(records: impl Iterator<Item = &'a Value>) -> Tally {
         }
         if scene != label {
             scene = label.to_owned();
+            conversation.of_this_scene.clear();
             tally.scenes_whole += 1;
         }
         if conversation.cut.as_deref() == Some(label) {
@@ -285,6 +316,7 @@ fn play<'a>(records: impl Iterator<Item = &'a Value>) -> Tally {
         }
         tally.played += 1;
         if !conversation.exchange(record) {
+            conversation.cut();
             conversation.cut = Some(label.to_owned());
             tally.scenes_whole -= 1;
             tally.scenes_cut += 1;

@@ -3,6 +3,8 @@
 //! Components that are almost drivers are made from one that is, by renaming
 //! what it imports or exports to something of the same length.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use ipam_api::{AddressRequest, Family, Options, PoolChoice, PoolRequest};
 use ipam_api::{Callback, Capability, Code, Driver, Error, Factory, Failure, Kind, PoolId, Start};
 use ipam_runtime::{Component, Limits, LoadError, Runtime};

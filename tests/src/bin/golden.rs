@@ -38,8 +38,7 @@ fn run(files: &[String]) -> Result<Outcome, String> {
     let mut total = Outcome::default();
     for file in files {
         let opened = File::open(file).map_err(|error| format!("{file}: {error}"))?;
-        let outcome =
-            golden::play(opened, &driver).map_err(|error| format!("{file}: {error}"))?;
+        let outcome = golden::play(opened, &driver).map_err(|error| format!("{file}: {error}"))?;
         for difference in &outcome.differences {
             println!("{file}: {difference}");
         }
