@@ -106,11 +106,9 @@ impl Pool {
         let reserved = usable.start() + (self.last() - usable.end());
         let used = u128::from(self.leased.count(usable)) + reserved;
         let usable = self.usable_in(&self.offsets(sub_pool));
-        // One less than there are, so that all 2^128 addresses can be counted.
-        let beyond_first = usable.end().checked_sub(*usable.start());
-        let free = beyond_first.map_or(0, |beyond_first| {
-            (beyond_first - u128::from(self.leased.count(usable))).saturating_add(1)
-        });
+        // All 2^128 addresses never are: the first one of so large a pool is reserved.
+        let capacity = usable.end().checked_sub(*usable.start()).map_or(0, |last| last + 1);
+        let free = capacity - u128::from(self.leased.count(usable));
         let saturated = |count| u64::try_from(count).unwrap_or(u64::MAX);
         Status { ips_in_use: saturated(used), dynamic_ips_available: saturated(free) }
     }
