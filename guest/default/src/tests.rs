@@ -6,6 +6,7 @@ use ipam_driver::{
     AddressRequest, Code, Driver, Error, Family, Kind, Options, PoolChoice, PoolRequest, Status,
     SubnetStatus,
 };
+use std::collections::BTreeSet;
 
 fn driver(config: &str) -> Default {
     Default::new(config).unwrap()
@@ -74,6 +75,10 @@ fn a_site_has_its_own_ipv6_pools() {
     let mapped = r#"{"site-id": "499d4bc0-b0b3-416f-b1ee-cf6486315593",
         "default-address-pools": [{"base": "::ffff:10.0.0.0/104", "size": 120}]}"#;
     check_first(mapped, "LocalDefault", Family::Ipv6, "LocalDefault/fd62:fb69:18af::/64");
+}
+
+#[test]
+fn without_a_site_id_there_are_no_ipv6_pools() {
     let any = request("LocalDefault", PoolChoice::Automatic(Family::Ipv6), None);
     assert_eq!(driver("{}").request_pool(any).unwrap_err().code(), Code::InvalidPool);
 }
@@ -193,4 +198,23 @@ fn status_counts_reserved_addresses_as_used() {
     assert_eq!(driver.pool_status(&id), Ok(status));
     let unknown = driver.pool_status("LocalDefault/10.9.0.0/16").unwrap_err();
     assert_eq!(unknown.code(), Code::Other(Kind::NotFound));
+}
+
+#[test]
+fn every_difference_is_a_test_and_a_row_of_the_readme() {
+    let tests = concat!(
+        include_str!("../../allocator/tests/differences.rs"),
+        "#[test]\nfn without_a_site_id_there_are_no_ipv6_pools()",
+    );
+    let tests: BTreeSet<&str> = tests
+        .split("#[test]\nfn ")
+        .skip(1)
+        .filter_map(|test| test.split_once('(').map(|(name, _)| name))
+        .collect();
+    let (_, section) = include_str!("../README.md").split_once("## Deliberate").unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let named: Vec<Option<&str>> =
+        rows.map(|row| row.split('`').find(|word| tests.contains(word))).collect();
+    assert_eq!(named.len(), tests.len(), "one row for each test");
+    assert_eq!(named.into_iter().flatten().collect::<BTreeSet<_>>(), tests);
 }
