@@ -152,6 +152,15 @@ impl Engine {
         run(Command::new("docker").arg("-H").arg(host).args(arguments))
     }
 
+    /// Runs a script on the engine's host, as its network sees it.
+    ///
+    /// # Errors
+    /// What it printed, when it failed.
+    pub fn on_host(&self, script: &str) -> Result<String, String> {
+        let namespace = format!("--net=/run/netns/{}", self.name);
+        run(Command::new("nsenter").args([&namespace, "--", "sh", "-euc", script]))
+    }
+
     /// Makes the image `bb:1` from the static busybox of this machine.
     ///
     /// # Errors
