@@ -4,6 +4,7 @@ mod config;
 mod connection;
 mod delivery;
 mod line;
+mod replies;
 mod routes;
 mod server;
 mod socket;

@@ -8,6 +8,7 @@ use crate::{
     config::Config,
     delivery::{AnswerBody, Undelivered},
     line::Line,
+    replies::Replies,
     wire,
 };
 use bytes::Bytes;
@@ -31,10 +32,11 @@ const MEDIA_TYPE: HeaderValue =
 pub(crate) struct Route {
     pub(crate) mount: Arc<dyn Mount>,
     pub(crate) config: Arc<Config>,
+    pub(crate) replies: Arc<Replies<Outcome>>,
 }
 
 /// An answer before it is HTTP.
-struct Outcome {
+pub(crate) struct Outcome {
     status: StatusCode,
     body: Bytes,
     undelivered: Option<Undelivered>,
@@ -143,7 +145,7 @@ async fn dispatch(route: &Route, line: &Line, path: &str, body: &[u8]) -> Outcom
         _ => return Outcome::refusal(StatusCode::NOT_FOUND, "no such endpoint"),
     };
     match request {
-        Ok(request) => ask(mount, line, request).await,
+        Ok(request) => ask(route, line, request).await,
         Err(error) => error.into(),
     }
 }
@@ -160,17 +162,12 @@ fn exclude(route: &Route, request: &mut PoolRequest) {
 
 /// Asks the driver. The answer is made where the reply comes from; when nobody
 /// waits for it any more it is dropped there, and undone.
-async fn ask(mount: &Arc<dyn Mount>, line: &Line, request: Ask) -> Outcome {
-    let (sender, mut receiver) = oneshot::channel();
-    let replier = Arc::clone(mount);
+async fn ask(route: &Route, line: &Line, request: Ask) -> Outcome {
+    let (waiting, mut receiver) = oneshot::channel();
+    let (mount, replies) = (Arc::clone(&route.mount), Arc::clone(&route.replies));
+    let reply = move |reply| replies.arrive(waiting, outcome(mount, reply));
     line.ask();
-    mount.submit(
-        request,
-        Box::new(move |reply| {
-            // Fails when the client is gone.
-            let _ = sender.send(outcome(replier, reply));
-        }),
-    );
+    route.mount.submit(request, Box::new(reply));
     poll_fn(|cx| match std::pin::Pin::new(&mut receiver).poll(cx) {
         Poll::Ready(Ok(outcome)) => Poll::Ready(outcome),
         // The service dropped the request unanswered.

@@ -3,7 +3,8 @@
 use crate::{
     config::{Config, Limits},
     connection::{self, Stage},
-    routes::Route,
+    replies::Replies,
+    routes::{Outcome, Route},
     socket::{SocketError, SocketFile},
 };
 use ipam_api::{DriverName, Mount, Subscriber};
@@ -38,6 +39,9 @@ pub struct Server(Arc<Inner>);
 struct Inner {
     config: Arc<Config>,
     runtime: Handle,
+    replies: Arc<Replies<Outcome>>,
+    /// Hands out the replies.
+    task: JoinHandle<()>,
     /// Nothing when the server is shutting down.
     sockets: Mutex<Option<BTreeMap<DriverName, Socket>>>,
 }
@@ -54,7 +58,9 @@ impl Server {
     #[must_use]
     pub fn new(config: Config, runtime: Handle) -> Self {
         let sockets = Mutex::new(Some(BTreeMap::new()));
-        Self(Arc::new(Inner { config: Arc::new(config), runtime, sockets }))
+        let replies = Arc::new(Replies::new());
+        let task = runtime.spawn(Arc::clone(&replies).hand_out());
+        Self(Arc::new(Inner { config: Arc::new(config), runtime, replies, task, sockets }))
     }
 
     /// Removes the sockets, lets running requests end for at most `grace`, then
@@ -105,7 +111,8 @@ impl Server {
         };
         tracing::info!(driver = %name, path = %file.path().display(), "serving Docker");
         let (stage, stages) = watch::channel(Stage::Serving);
-        let route = Arc::new(Route { mount, config: Arc::clone(&self.0.config) });
+        let (config, replies) = (Arc::clone(&self.0.config), Arc::clone(&self.0.replies));
+        let route = Arc::new(Route { mount, config, replies });
         let task = self.0.runtime.spawn(accept(listener, route, stages));
         sockets.insert(name, Socket { file, stage, task });
         Ok(())
@@ -126,6 +133,12 @@ impl Inner {
             Ok(docker_name) => Ok(plugin_dir.join(format!("{docker_name}.sock"))),
             Err(_) => Err(SocketError::InvalidName { name: docker_name.to_owned() }),
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

@@ -119,6 +119,7 @@ async fn an_answer_after_its_time_is_undone() {
     assert_eq!(response.status, 503);
     assert!(response.body.contains("the driver did not answer in time"), "{}", response.body);
     setup.lab.reply();
+    setup.lab.undoes(1).await;
     assert_eq!(setup.lab.undone(), [receipt("192.0.2.9")]);
     // The connection is as good as before.
     assert_eq!(client.call("/Plugin.Activate", "").await.status, 200);

@@ -41,6 +41,7 @@ async fn what_outlives_its_grace_is_ended_and_undone() {
     assert!(begun.elapsed() >= GRACE && begun.elapsed() < GRACE * 2);
     assert!(client.is_closed().await);
     setup.lab.reply();
+    setup.lab.undoes(1).await;
     assert_eq!(setup.lab.undone(), [receipt("192.0.2.9")]);
 }
 
@@ -104,4 +105,20 @@ async fn a_dropped_server_closes_everything() {
     lab.reply();
     assert_eq!(lab.undone(), [receipt("192.0.2.9")]);
     drop(directory);
+}
+
+#[test]
+fn a_reply_that_outlives_the_runtime_is_undone() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let setup = runtime.block_on(async {
+        let setup = Setup::new();
+        setup.lab.hold();
+        let mut client = setup.connect().await;
+        client.send(&request_address("192.0.2.9", "null")).await;
+        setup.lab.sees(1).await;
+        setup
+    });
+    drop(runtime);
+    setup.lab.reply();
+    assert_eq!(setup.lab.undone(), [receipt("192.0.2.9")]);
 }
