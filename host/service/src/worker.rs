@@ -50,10 +50,13 @@ impl Worker {
         let mut batch = VecDeque::new();
         while self.next(&mut batch) {
             self.recover(false);
+            let was_alive = self.instance.is_some();
             let staged = self.serve(&mut batch);
             self.committer.submit(&self.flight, staged);
-            // At once and not at the next request, which then need not wait.
-            self.recover(false);
+            if was_alive && self.instance.is_none() {
+                // At once and not at the next request, which then need not wait.
+                self.recover(false);
+            }
         }
         // The last chance for the releases that the store did not take yet.
         self.recover(true);

@@ -1,0 +1,257 @@
+//! Instances that break, refuse or disagree, and what becomes of everybody
+//! else.
+
+use super::lab::{
+    FlakyStore, Lab, REPLAYED, Twist, any_pool, granted, host, id, lease, lease_of, leased, limits,
+    pool, refusal, release, trap,
+};
+use crate::{Limits, lock};
+use ipam_api::{Capability, Code, Error, Failure, Kind, Request};
+use ipam_ledger::MemoryStore;
+use std::time::Duration;
+
+const POOL: &str = "10.0.0.0/24";
+
+fn lab_with_pool() -> Lab {
+    let lab = Lab::new();
+    lab.ask(pool(POOL)).unwrap();
+    lab.control.look();
+    lab
+}
+
+#[test]
+fn a_trap_in_the_middle_of_a_batch_costs_one_request() {
+    let lab = lab_with_pool();
+    let (go, first) = lab.hold(POOL);
+    lab.control.twist(leased(Some("10.0.0.2/24")));
+    lab.control.twist(Twist::Address(Err(trap())));
+    let answers: Vec<_> = (0..4).map(|_| lab.submit(lease(POOL))).collect();
+    drop(go);
+    assert_eq!(first.recv().unwrap(), Ok(host(1)));
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.recv().unwrap()).collect();
+    assert_eq!(answers, [Ok(host(2)), Err(Kind::Internal), Ok(host(3)), Ok(host(4))]);
+    let calls = lab.control.look();
+    let rebuilt = calls.iter().position(|call| call == "start").unwrap();
+    let again = [
+        "pool 10.0.0.0/24 again",
+        "address 10.0.0.1 of 10.0.0.0/24 again",
+        "address 10.0.0.2 of 10.0.0.0/24 again",
+    ];
+    assert_eq!(calls[rebuilt + 1..rebuilt + 4], again);
+}
+
+#[test]
+fn a_rebuild_waits_for_what_is_staged() {
+    let (mut store, _) = FlakyStore::new(false);
+    let (began, begins) = std::sync::mpsc::channel();
+    let (go_on, goes_on) = std::sync::mpsc::channel();
+    store.gate = Some((began, goes_on));
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    let pooled = lab.submit(pool(POOL));
+    begins.recv().unwrap();
+    go_on.send(()).unwrap();
+    pooled.recv().unwrap().unwrap();
+
+    let leased = lab.submit(lease(POOL));
+    begins.recv().unwrap();
+    lab.control.look();
+    lab.control.twist(Twist::Address(Err(trap())));
+    let broken = lab.submit(lease(POOL));
+    let next = lab.submit(lease(POOL));
+    assert!(lab.control.look().iter().all(|call| call != "start"), "the lease is not durable yet");
+    drop((begins, go_on));
+    assert_eq!(leased.recv().unwrap(), Ok(host(1)));
+    assert_eq!(broken.recv().unwrap(), Err(Kind::Internal));
+    assert_eq!(next.recv().unwrap(), Ok(host(2)));
+}
+
+#[test]
+fn a_panic_is_a_trap() {
+    let lab = lab_with_pool();
+    lab.control.twist(Twist::Panic);
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
+}
+
+#[test]
+fn callers_do_not_hear_why_a_driver_broke() {
+    let lab = lab_with_pool();
+    lab.control.twist(Twist::Address(Err(trap())));
+    let text = lab.ask(lease(POOL)).unwrap_err().contract().to_string();
+    assert_eq!(text, "IPAM Internal Error");
+}
+
+#[test]
+fn a_refusal_is_no_failure() {
+    let lab = lab_with_pool();
+    lab.control.twist(Twist::Address(Err(refusal())));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::BadRequest));
+    assert!(!lab.control.look().contains(&"start".to_owned()));
+}
+
+#[test]
+fn a_driver_that_disagrees_with_the_ledger_is_not_served_until_it_agrees() {
+    let lab = lab_with_pool();
+    lab.ask(lease(POOL)).unwrap();
+    *lock(&lab.control.replay_answers) = Some(id("other"));
+    lab.control.twist(Twist::Address(Err(trap())));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    assert_eq!(lab.try_ask(any_pool()), Err(Kind::Unavailable));
+    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()), "the ledger decides");
+    assert_eq!(lab.try_ask(release(POOL, "10.1.0.1")), Err(Kind::BadRequest));
+    *lock(&lab.control.replay_answers) = None;
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
+}
+
+#[test]
+fn a_driver_that_registers_otherwise_is_not_served() {
+    let lab = lab_with_pool();
+    for other in [
+        vec![("lab".to_owned(), Capability::default())],
+        vec![("other".to_owned(), REPLAYED)],
+        vec![("lab".to_owned(), REPLAYED), ("more".to_owned(), REPLAYED)],
+        vec![],
+    ] {
+        let before = std::mem::replace(&mut *lock(&lab.control.registers), other.clone());
+        lab.control.twist(Twist::Address(Err(trap())));
+        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable), "{other:?}");
+        *lock(&lab.control.registers) = before;
+        assert_eq!(lab.try_ask(lease(POOL)).map(drop), Ok(()));
+    }
+}
+
+#[test]
+fn a_driver_that_does_not_start_is_not_tried_during_the_pause() {
+    let hours = Duration::from_secs(3600);
+    let limits = Limits { backoff_min: hours, backoff_max: hours, ..Limits::default() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
+    lab.ask(pool(POOL)).unwrap();
+    *lock(&lab.control.start_fails) = Some(refusal());
+    lab.control.twist(Twist::Address(Err(trap())));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    lab.control.look();
+    *lock(&lab.control.start_fails) = None;
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    assert_eq!(lab.control.look(), [""; 0]);
+}
+
+#[test]
+fn a_release_stands_whatever_the_driver_says() {
+    for failure in [refusal(), trap()] {
+        let lab = lab_with_pool();
+        lab.ask(lease(POOL)).unwrap();
+        lab.control.look();
+        lock(&lab.control.release_fails).push_back(failure);
+        assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+        assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
+        let calls = lab.control.look();
+        let want = [
+            "release 10.0.0.1 of 10.0.0.0/24",
+            "start",
+            "pool 10.0.0.0/24 again",
+            "address any of 10.0.0.0/24",
+        ];
+        assert_eq!(calls, want);
+    }
+}
+
+#[test]
+fn a_pool_is_released_after_its_leases() {
+    let lab = lab_with_pool();
+    lab.ask(lease(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    lab.control.look();
+    assert_eq!(lab.try_ask(Request::ReleasePool(id(POOL))), Ok("released".into()));
+    let want = [
+        "release 10.0.0.1 of 10.0.0.0/24",
+        "release 10.0.0.2 of 10.0.0.0/24",
+        "release 10.0.0.0/24",
+    ];
+    assert_eq!(lab.control.look(), want);
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::NotFound));
+}
+
+/// A driver without replay keeps its state elsewhere: it is never shown the
+/// ledger, and told what it missed.
+fn lab_without_replay() -> Lab {
+    let lab = Lab::with(Box::new(MemoryStore::default()), Capability::default(), limits());
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    lab.control.look();
+    lab
+}
+
+#[test]
+fn a_driver_without_replay_is_told_what_was_released_while_it_was_away() {
+    let lab = lab_without_replay();
+    *lock(&lab.control.start_fails) = Some(trap());
+    lab.control.twist(Twist::Address(Err(trap())));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    assert_eq!(lab.try_ask(Request::ReleasePool(id(POOL))), Ok("released".into()));
+    *lock(&lab.control.start_fails) = None;
+    lab.control.look();
+    assert_eq!(lab.try_ask(pool("10.5.0.0/24")), Ok("10.5.0.0/24".into()));
+    // The new instance knows nothing of these, says so, and is served.
+    let want =
+        ["start", "release 10.0.0.1 of 10.0.0.0/24", "release 10.0.0.0/24", "pool 10.5.0.0/24"];
+    assert_eq!(lab.control.look(), want);
+}
+
+#[test]
+fn a_driver_without_replay_is_told_of_refused_proposals_unless_somebody_holds_them() {
+    let lab = lab_without_replay();
+    lab.control.twist(leased(Some("10.9.9.9/24")));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    lab.control.twist(leased(Some("10.0.0.1/24")));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    lab.control.twist(granted("evil", "10.0.0.0/8"));
+    assert_eq!(lab.try_ask(any_pool()), Err(Kind::Internal));
+    lab.ask(pool("10.5.0.0/24")).unwrap();
+    let told: Vec<_> =
+        lab.control.look().into_iter().filter(|call| call.starts_with("release")).collect();
+    assert_eq!(told, ["release 10.9.9.9 of 10.0.0.0/24", "release evil"]);
+}
+
+#[test]
+fn a_driver_that_cannot_reach_its_state_is_not_served_until_it_can() {
+    let lab = lab_without_replay();
+    let unreachable = Failure::Refused(Error::from(Code::Other(Kind::Unavailable)));
+    for _ in 0..3 {
+        lock(&lab.control.release_fails).push_back(unreachable.clone());
+    }
+    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    assert_eq!(lab.try_ask(any_pool()), Err(Kind::Unavailable));
+    assert_eq!(lab.try_ask(pool("10.5.0.0/24")), Ok("10.5.0.0/24".into()));
+}
+
+#[test]
+fn a_full_queue_refuses_at_once() {
+    let limits = Limits { queue_max: 2, ..limits() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
+    lab.ask(pool(POOL)).unwrap();
+    let (go, first) = lab.hold(POOL);
+    let waiting: Vec<_> = (0..2).map(|_| lab.submit(lease(POOL))).collect();
+    assert_eq!(lab.submit(lease(POOL)).recv().unwrap(), Err(Kind::Unavailable));
+    drop(go);
+    assert_eq!(first.recv().unwrap(), Ok(host(1)));
+    let served: Vec<_> = waiting.into_iter().map(|answer| answer.recv().unwrap()).collect();
+    assert_eq!(served, [Ok(host(2)), Ok(host(3))]);
+}
+
+#[test]
+fn a_reply_that_panics_hurts_nobody() {
+    let lab = lab_with_pool();
+    lab.mount.submit(lease(POOL), Box::new(|_| panic!("in a reply")));
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+}
+
+#[test]
+fn status_comes_from_the_driver() {
+    let lab = lab_with_pool();
+    lab.ask(lease_of(POOL, "10.0.0.200")).unwrap();
+    assert_eq!(lab.try_ask(Request::Status(id(POOL))), Ok("1 in use".into()));
+}

@@ -1,0 +1,10 @@
+//! The service with drivers that do as they are told.
+
+mod checks;
+mod failures;
+mod lab;
+mod parallel;
+mod registry;
+mod repeats;
+mod stores;
+mod undo;

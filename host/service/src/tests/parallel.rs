@@ -1,0 +1,93 @@
+//! Many threads at once.
+
+use super::lab::{FlakyStore, Lab, REPLAYED, any_pool, id, lease, limits, pool, release};
+use crate::ask;
+use ipam_api::{Answer, Mount, Request};
+use ipam_ledger::MemoryStore;
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+const THREADS: usize = 16;
+
+fn in_threads(mount: &Arc<dyn Mount>, run: impl Fn(&dyn Mount) + Sync) {
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| run(&**mount));
+        }
+    });
+}
+
+fn leased(answer: Answer) -> IpAddr {
+    match answer {
+        Answer::Address(grant) => grant.address.unwrap().addr(),
+        Answer::Pool(_) | Answer::Released | Answer::Status(_) => panic!("{answer:?}"),
+    }
+}
+
+#[test]
+fn addresses_leased_and_released_by_many_are_never_held_twice() {
+    for store in [
+        Box::new(MemoryStore::default()) as Box<dyn ipam_ledger::Store>,
+        Box::new(FlakyStore::new(false).0),
+    ] {
+        let lab = Lab::with(store, REPLAYED, limits());
+        lab.ask(pool("10.0.0.0/24")).unwrap();
+        let held = Mutex::new(BTreeSet::new());
+        in_threads(&lab.mount, |mount| {
+            for _ in 0..50 {
+                let address = leased(ask(mount, lease("10.0.0.0/24")).unwrap().answer);
+                assert!(held.lock().unwrap().insert(address), "{address} is held twice");
+                assert!(held.lock().unwrap().remove(&address));
+                ask(mount, release("10.0.0.0/24", &address.to_string())).unwrap();
+            }
+        });
+        assert_eq!(lab.try_ask(Request::Status(id("10.0.0.0/24"))), Ok("0 in use".into()));
+    }
+}
+
+#[test]
+fn as_many_as_there_are_are_leased_and_no_more() {
+    let lab = Lab::new();
+    lab.ask(pool("10.0.0.0/24")).unwrap();
+    let (held, refused) = (Mutex::new(BTreeSet::new()), Mutex::new(0));
+    in_threads(&lab.mount, |mount| {
+        for _ in 0..20 {
+            match ask(mount, lease("10.0.0.0/24")) {
+                Ok(served) => assert!(held.lock().unwrap().insert(leased(served.answer))),
+                Err(_) => *refused.lock().unwrap() += 1,
+            }
+        }
+    });
+    assert_eq!((held.into_inner().unwrap().len(), refused.into_inner().unwrap()), (254, 66));
+}
+
+#[test]
+fn automatic_pools_are_all_different() {
+    let lab = Lab::new();
+    let pools = Mutex::new(BTreeSet::new());
+    in_threads(&lab.mount, |mount| {
+        for _ in 0..10 {
+            let Answer::Pool(grant) = ask(mount, any_pool()).unwrap().answer else { panic!() };
+            assert!(pools.lock().unwrap().insert(grant.pool));
+        }
+    });
+    assert_eq!(pools.into_inner().unwrap().len(), 10 * THREADS);
+}
+
+#[test]
+fn shutdown_serves_what_waits_and_refuses_what_comes() {
+    let lab = Lab::new();
+    lab.ask(pool("10.0.0.0/24")).unwrap();
+    let (go, first) = lab.hold("10.0.0.0/24");
+    let waiting: Vec<_> = (0..100).map(|_| lab.submit(lease("10.0.0.0/24"))).collect();
+    drop(go);
+    lab.service.shutdown();
+    assert!(first.try_recv().unwrap().is_ok());
+    assert!(waiting.into_iter().all(|answer| answer.try_recv().unwrap().is_ok()));
+    assert!(lab.submit(lease("10.0.0.0/24")).try_recv().unwrap().is_err());
+    lab.service.shutdown();
+}
