@@ -57,8 +57,9 @@ impl fmt::Debug for Config {
 /// answered with 431. Its setting would cost an allocation per request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest body, in bytes. A longer one is answered with 413 and not
-    /// read. Docker sends less than 1 KiB.
+    /// The longest body, in bytes. A longer one is answered with 413 before it
+    /// is read; up to 16 MiB of it are then thrown away, so that its sender gets
+    /// to reading the answer. Docker sends less than 1 KiB.
     pub body_max_bytes: usize,
     /// The longest request line with all header fields, in bytes. A longer one
     /// is answered with 431. Less than 8 KiB counts as 8 KiB.

@@ -28,6 +28,9 @@ use tokio::sync::oneshot;
 const MEDIA_TYPE: HeaderValue =
     HeaderValue::from_static("application/vnd.docker.plugins.v1.2+json");
 
+/// How much of a body that is too long is read and thrown away, in bytes.
+const DISCARD_MAX_BYTES: usize = 16 << 20;
+
 /// What every connection of one socket serves.
 pub(crate) struct Route {
     pub(crate) mount: Arc<dyn Mount>,
@@ -68,9 +71,12 @@ pub(crate) async fn answer(
 ) -> Result<Response<AnswerBody>, hyper::Error> {
     // A pipelined one was read together with the one before it.
     line.received();
-    let (head, body) = request.into_parts();
-    let outcome = match body_of(body, route.config.limits.body_max_bytes).await? {
-        None => Outcome::refusal(StatusCode::PAYLOAD_TOO_LARGE, "request body too large"),
+    let (head, mut body) = request.into_parts();
+    let outcome = match whole(&mut body, route.config.limits.body_max_bytes).await? {
+        None => {
+            tokio::spawn(discard(body));
+            Outcome::refusal(StatusCode::PAYLOAD_TOO_LARGE, "request body too large")
+        }
         Some(_) if head.method != Method::POST => {
             Outcome::refusal(StatusCode::METHOD_NOT_ALLOWED, "every endpoint is a POST")
         }
@@ -84,15 +90,17 @@ pub(crate) async fn answer(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
     // The answer to a HEAD has no body that could tell when it is written.
-    if line.is_draining() || status == StatusCode::METHOD_NOT_ALLOWED {
+    let is_unfit =
+        [StatusCode::METHOD_NOT_ALLOWED, StatusCode::PAYLOAD_TOO_LARGE].contains(&status);
+    if line.is_draining() || is_unfit {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
 
 /// The whole body, or nothing when it is longer than `max_bytes`; then the
-/// rest is not read, and hyper closes the connection behind the answer.
-async fn body_of(mut body: Incoming, max_bytes: usize) -> Result<Option<Bytes>, hyper::Error> {
+/// rest is not read.
+async fn whole(body: &mut Incoming, max_bytes: usize) -> Result<Option<Bytes>, hyper::Error> {
     if body.is_end_stream() {
         return Ok(Some(Bytes::new()));
     }
@@ -118,6 +126,20 @@ async fn body_of(mut body: Incoming, max_bytes: usize) -> Result<Option<Bytes>, 
         }
     }
     Ok(Some(if parts.is_empty() { whole } else { parts.into() }))
+}
+
+/// Reads the rest of a body that is too long, while its refusal is written.
+/// If the connection were closed at once, a client that writes first and reads
+/// afterwards would see a broken pipe and never the refusal.
+async fn discard(mut body: Incoming) {
+    let mut left_bytes = DISCARD_MAX_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        match left_bytes.checked_sub(length) {
+            Some(left) => left_bytes = left,
+            None => return,
+        }
+    }
 }
 
 async fn dispatch(route: &Route, line: &Line, path: &str, body: &[u8]) -> Outcome {

@@ -161,9 +161,44 @@ async fn ten_megabytes_are_refused_unread() {
         let response = client.response().await;
         assert_eq!(response.status, 413, "{framing}");
         assert!(response.body.contains("request body too large"), "{}", response.body);
-        assert!(client.is_closed().await);
+        drop(client);
         assert_eq!(setup.lab.seen(), []);
     }
+}
+
+/// As most clients do: write all, then read.
+#[tokio::test(start_paused = true)]
+async fn who_sends_ten_megabytes_before_reading_gets_the_refusal() {
+    let setup = Setup::new();
+    let mut client = setup.connect().await;
+    assert_eq!(sized(&mut client, 10 << 20).await, 413);
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_can_send_without_end() {
+    let setup = Setup::new();
+    let mut client = setup.connect().await;
+    let head =
+        "POST /IpamDriver.RequestPool HTTP/1.1\r\nHost:\r\nContent-Length: 9999999999\r\n\r\n";
+    client.send(head).await;
+    let chunk = vec![b'x'; 1 << 20];
+    let mut sent = 0;
+    while client.0.write_all(&chunk).await.is_ok() {
+        sent += 1;
+        assert!(sent < 32, "32 MiB were read");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_too_long_and_stops_is_cut_off() {
+    let setup = Setup::new();
+    let mut client = setup.connect().await;
+    client.send("POST /x HTTP/1.1\r\nHost:\r\nContent-Length: 10485760\r\n\r\n").await;
+    assert_eq!(client.response().await.status, 413);
+    let silent = Instant::now();
+    assert!(client.is_closed().await);
+    assert!(silent.elapsed() <= Limits::default().idle_timeout + SLACK);
 }
 
 #[tokio::test(start_paused = true)]
