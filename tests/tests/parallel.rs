@@ -1,8 +1,6 @@
 //! Many callers at once never get the same thing.
 
-use ipam_api::{
-    AddressRequest, Answer, Family, Mount, Options, PoolChoice, PoolId, PoolRequest, Request,
-};
+use ipam_api::{AddressRequest, Answer, Family, Mount, PoolChoice, PoolId, PoolRequest, Request};
 use ipam_service::ask;
 use ipam_tests::stack;
 use std::{
@@ -23,13 +21,7 @@ fn on_threads<T: Send>(work: impl Fn(usize) -> Vec<T> + Sync) -> Vec<T> {
 }
 
 fn request_pool(mount: &dyn Mount) -> Option<(PoolId, String)> {
-    let request = PoolRequest {
-        address_space: "LocalDefault".to_owned(),
-        pool: PoolChoice::Automatic(Family::Ipv4),
-        sub_pool: None,
-        options: Options::new(),
-        exclude: Vec::new(),
-    };
+    let request = PoolRequest::new("LocalDefault", PoolChoice::Automatic(Family::Ipv4));
     match ask(mount, Request::Pool(request)).ok()?.answer {
         Answer::Pool(grant) => Some((grant.pool_id, grant.pool.to_string())),
         other => panic!("{other:?}"),

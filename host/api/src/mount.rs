@@ -64,7 +64,7 @@ pub trait Subscriber: Send + Sync {
     /// A driver is in service.
     ///
     /// # Errors
-    /// Why it cannot be served here, for the operator; it stays registered.
+    /// Why it cannot be served here, for the operator: then it is not loaded.
     fn registered(
         &self,
         mount: Arc<dyn Mount>,

@@ -93,6 +93,20 @@ pub struct PoolRequest {
     pub exclude: Vec<IpNet>,
 }
 
+impl PoolRequest {
+    /// A request without sub-pool, options and exclusions.
+    #[must_use]
+    pub fn new(address_space: &str, pool: PoolChoice) -> Self {
+        Self {
+            address_space: address_space.to_owned(),
+            pool,
+            sub_pool: None,
+            options: Options::new(),
+            exclude: Vec::new(),
+        }
+    }
+}
+
 /// A pool, proposed by a driver or granted by the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolGrant {
@@ -113,6 +127,14 @@ pub struct AddressRequest {
     pub address: Option<IpAddr>,
     /// What it is for and who wants it.
     pub options: Options,
+}
+
+impl AddressRequest {
+    /// A request for any address of a pool, without options.
+    #[must_use]
+    pub fn any(pool_id: PoolId) -> Self {
+        Self { pool_id, address: None, options: Options::new() }
+    }
 }
 
 /// An address, proposed by a driver or leased by the ledger.

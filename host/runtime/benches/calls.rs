@@ -7,8 +7,8 @@
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
 use ipam_api::{
-    AddressRequest, Callback, Capability, Driver, Error, Factory, Family, Options, PoolChoice,
-    PoolRequest, Start,
+    AddressRequest, Callback, Capability, Driver, Error, Factory, Family, PoolChoice, PoolRequest,
+    Start,
 };
 use ipam_runtime::{Component, Limits, Runtime};
 use std::time::{Duration, Instant};
@@ -74,15 +74,9 @@ fn calls() {
     let runtime = Runtime::new(None).expect("the engine runs here");
     let component = runtime.load("default", ipam_builtin::DEFAULT, Limits::default());
     let mut driver = start(&component.expect("it loads"));
-    let pool = PoolRequest {
-        address_space: "LocalDefault".to_owned(),
-        pool: PoolChoice::Automatic(Family::Ipv4),
-        sub_pool: None,
-        options: Options::new(),
-        exclude: Vec::new(),
-    };
+    let pool = PoolRequest::new("LocalDefault", PoolChoice::Automatic(Family::Ipv4));
     let pool_id = driver.request_pool(&pool).expect("nothing is taken").pool_id;
-    let any = AddressRequest { pool_id: pool_id.clone(), address: None, options: Options::new() };
+    let any = AddressRequest::any(pool_id.clone());
 
     let mut samples = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {

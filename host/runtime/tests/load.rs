@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use ipam_api::{AddressRequest, Family, Options, PoolChoice, PoolRequest};
+use ipam_api::{AddressRequest, Family, PoolChoice, PoolRequest};
 use ipam_api::{Callback, Capability, Code, Driver, Error, Factory, Failure, Kind, PoolId, Start};
 use ipam_runtime::{Component, Limits, LoadError, Runtime};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -124,13 +124,7 @@ fn start(limits: Limits, config: &str) -> Result<(Box<dyn Driver>, Registered), 
 }
 
 fn automatic() -> PoolRequest {
-    PoolRequest {
-        address_space: "LocalDefault".to_owned(),
-        pool: PoolChoice::Automatic(Family::Ipv4),
-        sub_pool: None,
-        options: Options::new(),
-        exclude: Vec::new(),
-    }
+    PoolRequest::new("LocalDefault", PoolChoice::Automatic(Family::Ipv4))
 }
 
 #[test]
@@ -142,8 +136,7 @@ fn a_component_is_a_driver_like_any_other() {
 
     let pool = driver.request_pool(&automatic()).unwrap();
     assert_eq!(pool.pool.to_string(), "172.17.0.0/16");
-    let any =
-        AddressRequest { pool_id: pool.pool_id.clone(), address: None, options: Options::new() };
+    let any = AddressRequest::any(pool.pool_id.clone());
     let leased = driver.request_address(&any).unwrap().address.unwrap();
     assert_eq!(leased.to_string(), "172.17.0.1/16");
     let status = driver.pool_status(&pool.pool_id).expect("it says so").unwrap();
