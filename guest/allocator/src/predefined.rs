@@ -126,3 +126,87 @@ fn canonical(base: IpNet, size: u8) -> Option<(Family, Base)> {
     };
     (size > 0).then(|| (Family::of(&base), Base { block: Block::of(base), size }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Predefined, checked, ula};
+    use crate::{Error, block::Family};
+    use alloc::{
+        format,
+        string::{String, ToString},
+        vec::Vec,
+    };
+
+    /// Entries are `BASE:SIZE`; so is what is left of them.
+    fn check(entries: &[&str]) -> Result<Vec<String>, Error> {
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let (base, size) = entry.rsplit_once(':').unwrap();
+                Predefined { base: base.parse().unwrap(), size: size.parse().unwrap() }
+            })
+            .collect();
+        let families = [Family::V4, Family::V6].into_iter().zip(checked("local", &entries)?);
+        let texts = families.flat_map(|(family, bases)| {
+            bases
+                .into_iter()
+                .map(move |base| format!("{}:{}", base.block.prefix(family), base.size))
+        });
+        Ok(texts.collect())
+    }
+
+    #[test]
+    fn a_later_base_inside_an_earlier_one_is_dropped() {
+        let given = [
+            "10.0.0.0/8:16",
+            "10.0.0.0/8:24",
+            "10.10.0.0/8:24",
+            "10.0.100.0/8:24",
+            "192.168.0.0/24:24",
+        ];
+        assert_eq!(check(&given).unwrap(), ["10.0.0.0/8:16", "192.168.0.0/24:24"]);
+        assert_eq!(check(&["10.1.0.0/16:24", "10.0.0.0/8:16"]).unwrap(), ["10.0.0.0/8:16"]);
+    }
+
+    #[test]
+    fn bases_are_sorted_by_family_and_address_and_have_no_host_bits() {
+        let given = ["fd00::1/48:64", "192.168.7.9/16:24", "10.0.0.0/8:24"];
+        let want = ["10.0.0.0/8:24", "192.168.0.0/16:24", "fd00::/48:64"];
+        assert_eq!(check(&given).unwrap(), want);
+    }
+
+    /// The reference unmaps the address; that both lengths count the bits of the mapped
+    /// form is our reading.
+    #[test]
+    fn an_ipv4_mapped_base_means_the_ipv4_one() {
+        assert_eq!(check(&["::ffff:10.0.0.0/104:120"]).unwrap(), ["10.0.0.0/8:24"]);
+        assert!(matches!(check(&["::ffff:10.0.0.0/90:120"]), Err(Error::NotCanonical { .. })));
+        assert!(matches!(check(&["::ffff:10.0.0.0/104:96"]), Err(Error::NotCanonical { .. })));
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_refused_in_the_words_of_the_reference() {
+        let refused = |entries: &[&str]| check(entries).unwrap_err().to_string();
+        assert_eq!(
+            refused(&["10.0.0.0/24:16"]),
+            "could not construct local address space: network at index 0 (&{10.0.0.0/24 16}) \
+             has a smaller prefix (/24) than the target size of that pool (/16)"
+        );
+        assert_eq!(
+            refused(&["10.0.0.0/24:24", "10.1.0.0/24:0"]),
+            "could not construct local address space: network at index 1 (&{10.1.0.0/24 0}) \
+             is not in canonical form"
+        );
+        assert_eq!(check(&["10.0.0.0/24:33"]).unwrap(), ["10.0.0.0/24:33"]);
+    }
+
+    /// moby, `daemon/daemon_test.go`.
+    #[test]
+    fn the_unique_local_addresses_of_a_site() {
+        let check = |id, base: &str| {
+            assert_eq!(ula(id), Predefined { base: base.parse().unwrap(), size: 64 });
+        };
+        check("", "fd42:98fc:1c14::/48");
+        check("499d4bc0-b0b3-416f-b1ee-cf6486315593", "fd62:fb69:18af::/48");
+    }
+}

@@ -94,12 +94,3 @@ fn a_bad_pool_and_an_empty_address_space_are_bad_requests() {
     assert_eq!(request(LOCAL, Choice::Sized(Family::V4, 33)), Err(Error::InvalidPool));
     assert_eq!(request(LOCAL, Choice::Sized(Family::V6, u8::MAX)), Err(Error::InvalidPool));
 }
-
-/// The reference, asked for base `::ffff:10.0.0.0/104`, keeps the length and has no pool.
-#[test]
-fn an_ipv4_mapped_base_means_the_ipv4_one() {
-    play(
-        "fresh ::ffff:10.0.0.0/104:120
-pool LocalDefault any => LocalDefault/10.0.0.0/24",
-    );
-}

@@ -131,6 +131,7 @@ fn what_was_emptied_is_reused() {
             assert_eq!(set.insert_lowest(0..=u128::MAX), Some(offset));
         }
         assert_eq!(set.count(0..=u128::MAX), 10_000, "round {round}");
+        check_invariant(&set, &(0..10_000).collect());
         (0..10_000).for_each(|offset| assert!(set.remove(offset)));
         assert!(set.root.is_none());
     }

@@ -55,7 +55,8 @@ fn fresh(pools: &str) -> Allocator {
     }
 }
 
-fn predefined(text: &str) -> Predefined {
+/// `BASE:SIZE`.
+pub(crate) fn predefined(text: &str) -> Predefined {
     let (base, size) = text.rsplit_once(':').unwrap();
     Predefined { base: base.parse().unwrap(), size: size.parse().unwrap() }
 }
@@ -104,7 +105,8 @@ fn ask(allocator: &mut Allocator, request: &[&str]) -> Result<String, Error> {
     }
 }
 
-fn choice(request: &[&str]) -> Choice {
+/// The choice that a `pool` line means.
+pub(crate) fn choice(request: &[&str]) -> Choice {
     let family = if request.contains(&"v6") { Family::V6 } else { Family::V4 };
     match request[2].split_once('/') {
         None => Choice::Automatic(family),
