@@ -1,5 +1,5 @@
-//! The whole house in one process: the `default` component behind the service
-//! and Docker's protocol, on a socket in a directory of its own.
+//! The whole house in one process: a service behind Docker's protocol, on
+//! sockets in a directory of its own.
 
 use ipam_api::{DriverName, Mount};
 use ipam_docker::Server;
@@ -14,7 +14,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// A served `default`. Ends when dropped.
+/// A served service. Ends when dropped.
 #[derive(Debug)]
 pub struct Stack {
     directory: tempfile::TempDir,
@@ -67,8 +67,16 @@ impl Stack {
     /// When it cannot be served.
     #[must_use]
     pub fn new(config: &str) -> Self {
+        Self::of(service(config))
+    }
+
+    /// Serves all drivers of a service.
+    ///
+    /// # Panics
+    /// When they cannot be served.
+    #[must_use]
+    pub fn of(service: Arc<Service>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be had");
-        let service = service(config);
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let tokio = tokio.expect("a reactor can be had");
         let docker = ipam_docker::Config {
@@ -87,16 +95,16 @@ impl Stack {
         Self { directory, service, stop: Some(stop), serving: Some(serving) }
     }
 
-    /// Its socket.
+    /// The socket of `default`.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.directory.path().join("wipam.sock")
+        self.socket_of("wipam")
     }
 
-    /// Its mount, past the socket.
+    /// The socket of a driver, by the name that Docker knows.
     #[must_use]
-    pub fn mount(&self) -> Arc<dyn Mount> {
-        mount(&self.service)
+    pub fn socket_of(&self, name: &str) -> PathBuf {
+        self.directory.path().join(format!("{name}.sock"))
     }
 }
 
