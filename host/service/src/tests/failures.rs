@@ -8,7 +8,10 @@ use super::lab::{
 use crate::{Limits, lock};
 use ipam_api::{Capability, Code, Error, Failure, Kind, Request};
 use ipam_ledger::MemoryStore;
-use std::time::Duration;
+use std::{
+    sync::{atomic::Ordering, mpsc},
+    time::Duration,
+};
 
 const POOL: &str = "10.0.0.0/24";
 
@@ -40,11 +43,13 @@ fn a_trap_in_the_middle_of_a_batch_costs_one_request() {
     assert_eq!(calls[rebuilt + 1..rebuilt + 4], again);
 }
 
-#[test]
-fn a_rebuild_waits_for_what_is_staged() {
-    let (mut store, _) = FlakyStore::new(false);
-    let (began, begins) = std::sync::mpsc::channel();
-    let (go_on, goes_on) = std::sync::mpsc::channel();
+/// A driver that breaks while a lease is on its way to the store.
+#[track_caller]
+fn breaks_while_a_lease_is_in_flight(commit_fails: bool) -> (Lab, [Result<String, Kind>; 3]) {
+    let mut store = FlakyStore::new(false);
+    let fails = store.fails.clone();
+    let (began, begins) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel();
     store.gate = Some((began, goes_on));
     let lab = Lab::with(Box::new(store), REPLAYED, limits());
     let pooled = lab.submit(pool(POOL));
@@ -55,14 +60,38 @@ fn a_rebuild_waits_for_what_is_staged() {
     let leased = lab.submit(lease(POOL));
     begins.recv().unwrap();
     lab.control.look();
-    lab.control.twist(Twist::Address(Err(trap())));
+    let (here, is_here) = mpsc::channel();
+    let (on, gate) = mpsc::channel::<()>();
+    lab.control.twist(Twist::Meet { here, gate, breaks: true });
     let broken = lab.submit(lease(POOL));
+    is_here.recv().unwrap();
     let next = lab.submit(lease(POOL));
-    assert!(lab.control.look().iter().all(|call| call != "start"), "the lease is not durable yet");
+    drop(on);
+    fails.store(commit_fails, Ordering::SeqCst);
+    go_on.send(()).unwrap();
+    let leased = leased.recv().unwrap();
+    fails.store(false, Ordering::SeqCst);
     drop((begins, go_on));
-    assert_eq!(leased.recv().unwrap(), Ok(host(1)));
-    assert_eq!(broken.recv().unwrap(), Err(Kind::Internal));
-    assert_eq!(next.recv().unwrap(), Ok(host(2)));
+    let answers = [leased, broken.recv().unwrap(), next.recv().unwrap()];
+    (lab, answers)
+}
+
+#[test]
+fn a_rebuild_knows_what_was_in_flight() {
+    let (_lab, answers) = breaks_while_a_lease_is_in_flight(false);
+    assert_eq!(answers, [Ok(host(1)), Err(Kind::Internal), Ok(host(2))]);
+}
+
+#[test]
+fn a_rebuild_waits_for_what_is_in_flight_and_knows_nothing_of_what_failed() {
+    let (lab, answers) = breaks_while_a_lease_is_in_flight(true);
+    assert_eq!(answers[..2], [Err(Kind::Unavailable), Err(Kind::Unavailable)]);
+    // The last one waited for the new instance.
+    assert_eq!(answers[2], Ok(host(1)));
+    let calls = lab.control.look();
+    let lost = "address 10.0.0.1 of 10.0.0.0/24 again".to_owned();
+    let rebuilt = calls.iter().filter(|call| *call == "start").count();
+    assert!(rebuilt == 1 && !calls.contains(&lost), "{calls:?}");
 }
 
 #[test]

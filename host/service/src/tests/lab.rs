@@ -7,7 +7,7 @@ use ipam_api::{
     Factory, Failure, Family, IpNet, Ipv4Net, Kind, Mount, Options, PoolChoice, PoolGrant, PoolId,
     PoolRequest, PoolStatus, Request, Served, Start, names,
 };
-use ipam_ledger::{Changes, MemoryStore, State, Store, StoreError};
+use ipam_ledger::{Changes, Event, MemoryStore, State, Store, StoreError};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::{IpAddr, Ipv4Addr},
@@ -26,8 +26,12 @@ pub(super) enum Twist {
     Address(Result<AddressGrant, Failure>),
     Panic,
     /// Says that it is asked, waits for the other end to go, and answers as
-    /// ever.
-    Meet(mpsc::Sender<()>, mpsc::Receiver<()>),
+    /// ever, or breaks.
+    Meet {
+        here: mpsc::Sender<()>,
+        gate: mpsc::Receiver<()>,
+        breaks: bool,
+    },
 }
 
 /// What all instances of one driver share with the test.
@@ -106,10 +110,11 @@ impl Plain {
                 drop(twists);
                 panic!("as told")
             }
-            Twist::Meet(here, go) => {
+            Twist::Meet { here, gate, breaks } => {
                 drop(twists);
                 here.send(()).unwrap();
-                let _ = go.recv();
+                let _ = gate.recv();
+                assert!(!breaks, "as told");
             }
             other @ (Twist::Pool(_) | Twist::Address(_)) => twists.push_front(other),
         }
@@ -211,27 +216,33 @@ fn words(request: &PoolRequest) -> String {
 }
 
 /// A store that fails while it is told to, and says each commit if asked to.
+/// Its medium can be opened again.
 pub(super) struct FlakyStore {
-    pub(super) inner: MemoryStore,
+    pub(super) medium: Arc<Mutex<MemoryStore>>,
     pub(super) is_volatile: bool,
     pub(super) fails: Arc<AtomicBool>,
-    /// Each commit says that it began, and waits for the other end.
+    /// Each commit says how many changes it has, and waits for the other end.
     pub(super) gate: Option<(mpsc::Sender<usize>, mpsc::Receiver<()>)>,
 }
 
 impl FlakyStore {
-    pub(super) fn new(is_volatile: bool) -> (Self, Arc<AtomicBool>) {
-        let fails = Arc::new(AtomicBool::new(false));
-        (
-            Self { inner: MemoryStore::default(), is_volatile, fails: fails.clone(), gate: None },
-            fails,
-        )
+    pub(super) fn new(is_volatile: bool) -> Self {
+        Self { medium: Arc::default(), is_volatile, fails: Arc::default(), gate: None }
     }
 }
 
 impl Store for FlakyStore {
+    /// Reads entries and not their history, as a store of entries does.
     fn load(&mut self, driver: &ipam_api::DriverName) -> Result<State, StoreError> {
-        self.inner.load(driver)
+        let medium = lock(&self.medium).load(driver)?;
+        let mut state = State::default();
+        for pool in medium.pools() {
+            state.apply(&Event::PoolGranted(pool.clone()));
+        }
+        for lease in medium.leases() {
+            state.apply(&Event::AddressLeased(lease.clone()));
+        }
+        Ok(state)
     }
 
     fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
@@ -244,7 +255,7 @@ impl Store for FlakyStore {
         if self.fails.load(Ordering::SeqCst) {
             return Err(StoreError::new("the disk is full"));
         }
-        self.inner.commit(changes)
+        lock(&self.medium).commit(changes)
     }
 
     fn is_volatile(&self) -> bool {
@@ -338,7 +349,7 @@ pub(super) fn meet(
 ) -> (mpsc::Receiver<()>, mpsc::Sender<()>, Waiting) {
     let (here, is_here) = mpsc::channel();
     let (go, gate) = mpsc::channel();
-    control.twist(Twist::Meet(here, gate));
+    control.twist(Twist::Meet { here, gate, breaks: false });
     (is_here, go, submit(mount, request))
 }
 

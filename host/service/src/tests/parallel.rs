@@ -1,9 +1,9 @@
 //! Many threads at once.
 
 use super::lab::{FlakyStore, Lab, REPLAYED, any_pool, id, lease, limits, pool, release};
-use crate::ask;
+use crate::{Limits, ask};
 use ipam_api::{Answer, Mount, Request};
-use ipam_ledger::MemoryStore;
+use ipam_ledger::{MemoryStore, Store};
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -30,11 +30,15 @@ fn leased(answer: Answer) -> IpAddr {
 
 #[test]
 fn addresses_leased_and_released_by_many_are_never_held_twice() {
-    for store in [
-        Box::new(MemoryStore::default()) as Box<dyn ipam_ledger::Store>,
-        Box::new(FlakyStore::new(false).0),
-    ] {
-        let lab = Lab::with(store, REPLAYED, limits());
+    // The last must often wait for the store.
+    let one_batch = Limits { staged_batches_max: 1, batch_max: 1, ..limits() };
+    let labs: [(Box<dyn Store>, Limits); 3] = [
+        (Box::new(MemoryStore::default()), limits()),
+        (Box::new(FlakyStore::new(false)), limits()),
+        (Box::new(FlakyStore::new(false)), one_batch),
+    ];
+    for (store, limits) in labs {
+        let lab = Lab::with(store, REPLAYED, limits);
         lab.ask(pool("10.0.0.0/24")).unwrap();
         let held = Mutex::new(BTreeSet::new());
         in_threads(&lab.mount, |mount| {

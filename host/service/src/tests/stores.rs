@@ -2,10 +2,12 @@
 //! nothing with it.
 
 use super::lab::{
-    FlakyStore, Lab, REPLAYED, Twist, host, id, lease, lease_of, limits, meet, pool, release,
+    Control, FlakyStore, Lab, PlainFactory, REPLAYED, Twist, host, id, lease, lease_of, limits,
+    meet, pool, pool_request, release,
 };
-use crate::{Limits, ask};
-use ipam_api::{Capability, Kind, Request};
+use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
+use ipam_api::{Capability, DriverName, Kind, PoolChoice, PoolRequest, Request};
+use ipam_ledger::{Changes, State, Store, StoreError};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -16,7 +18,7 @@ const POOL: &str = "10.0.0.0/24";
 
 /// A lab whose commits each wait for a word.
 fn gated() -> (Lab, mpsc::Receiver<usize>, mpsc::Sender<()>) {
-    let (mut store, _) = FlakyStore::new(false);
+    let mut store = FlakyStore::new(false);
     let (began, begins) = mpsc::channel();
     let (go, goes) = mpsc::channel();
     store.gate = Some((began, goes));
@@ -77,7 +79,8 @@ fn what_several_drivers_stage_is_one_transaction() {
 }
 
 fn flaky(is_volatile: bool, capability: Capability) -> (Lab, Arc<AtomicBool>) {
-    let (store, fails) = FlakyStore::new(is_volatile);
+    let store = FlakyStore::new(is_volatile);
+    let fails = store.fails.clone();
     let lab = Lab::with(Box::new(store), capability, limits());
     lab.ask(pool(POOL)).unwrap();
     lab.ask(lease(POOL)).unwrap();
@@ -100,6 +103,95 @@ fn a_failed_commit_grants_nothing_and_nothing_is_granted_until_the_store_works()
         let calls = lab.control.look();
         assert!(calls.contains(&"address 10.0.0.1 of 10.0.0.0/24 again".to_owned()), "{calls:?}");
     }
+}
+
+#[test]
+fn what_was_staged_on_a_failed_commit_is_never_committed() {
+    let mut store = FlakyStore::new(false);
+    let fails = store.fails.clone();
+    let (began, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel();
+    store.gate = Some((began, goes));
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    let pooled = lab.submit(pool(POOL));
+    begins.recv().unwrap();
+    // Staged on a pool that will never be, before the driver waits.
+    let (is_here, on, leased) = meet(&lab.control, &*lab.mount, lease(POOL));
+    is_here.recv().unwrap();
+    let (is_here, on_hold, _) = meet(&lab.control, &*lab.mount, lease(POOL));
+    drop(on);
+    is_here.recv().unwrap();
+    fails.store(true, Ordering::SeqCst);
+    go.send(()).unwrap();
+    assert_eq!(pooled.recv().unwrap(), Err(Kind::Unavailable));
+    fails.store(false, Ordering::SeqCst);
+    assert_eq!(leased.recv().unwrap(), Err(Kind::Unavailable));
+    drop(on_hold);
+    assert_eq!(begins.recv().unwrap(), 0, "the next transaction is a probe");
+    drop((begins, go));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::NotFound));
+}
+
+#[test]
+fn a_receipt_stays_void_when_the_ledger_is_read_again() {
+    let (lab, fails) = flaky(false, REPLAYED);
+    let stale = lab.ask(lease(POOL)).unwrap().receipt.unwrap();
+    lab.ask(release(POOL, "10.0.0.2")).unwrap();
+    fails.store(true, Ordering::SeqCst);
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    fails.store(false, Ordering::SeqCst);
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+    lab.mount.undo(stale);
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(3)), "somebody else holds the second host");
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_the_loads_error() {
+    struct Unreadable;
+    impl Store for Unreadable {
+        fn load(&mut self, _: &DriverName) -> Result<State, StoreError> {
+            Err(StoreError::new("not a ledger"))
+        }
+
+        fn commit(&mut self, _: &[Changes]) -> Result<(), StoreError> {
+            Err(StoreError::new("not a ledger"))
+        }
+    }
+    let service = Service::new(Box::new(Unreadable), limits()).unwrap();
+    let control = Arc::new(Control::default());
+    lock(&control.registers).push(("lab".into(), REPLAYED));
+    let loaded = service.load(Arc::new(PlainFactory(control)), LoadOptions::new(Origin::BuiltIn));
+    assert_eq!(loaded.unwrap_err().to_string(), "the ledger's store failed: not a ledger");
+}
+
+#[test]
+fn after_a_restart_everything_counts_as_claimed_until_a_session_begins() {
+    let global = || {
+        let exact = pool_request(PoolChoice::Exact(POOL.parse().unwrap()));
+        Request::Pool(PoolRequest { address_space: "global".to_owned(), ..exact })
+    };
+    let store = FlakyStore::new(false);
+    let medium = store.medium.clone();
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    lab.mount.begin_session();
+    lab.ask(global()).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    drop(lab);
+
+    let store = FlakyStore { medium, ..FlakyStore::new(false) };
+    let service = Service::new(Box::new(store), limits()).unwrap();
+    let control = Arc::new(Control::default());
+    lock(&control.registers).push(("lab".into(), REPLAYED));
+    service
+        .load(Arc::new(PlainFactory(control.clone())), LoadOptions::new(Origin::BuiltIn))
+        .unwrap();
+    let again = ["start", "pool 10.0.0.0/24 again", "address 10.0.0.1 of 10.0.0.0/24 again"];
+    assert_eq!(control.look(), again);
+    let mount = service.mount(&"lab".parse().unwrap()).unwrap();
+    assert!(ask(&*mount, global()).is_err());
+    mount.begin_session();
+    assert!(ask(&*mount, global()).is_ok());
+    assert!(ask(&*mount, global()).is_err());
 }
 
 #[test]
@@ -145,7 +237,8 @@ fn an_undo_that_the_store_cannot_take_is_made_when_it_can() {
 
 #[test]
 fn releases_that_are_kept_are_bounded() {
-    let (store, fails) = FlakyStore::new(false);
+    let store = FlakyStore::new(false);
+    let fails = store.fails.clone();
     let limits = Limits { releases_kept_max: 1, ..limits() };
     let lab = Lab::with(Box::new(store), REPLAYED, limits);
     lab.ask(pool(POOL)).unwrap();
