@@ -278,7 +278,8 @@ mod tests {
             docker_names: vec!["default=x".into()],
             ..ServeFlags::default()
         };
-        let settings = settings(flags, "state-dir = '/there'\n[[driver]]\nfile = 'b.wasm'").unwrap();
+        let settings =
+            settings(flags, "state-dir = '/there'\n[[driver]]\nfile = 'b.wasm'").unwrap();
         assert_eq!(settings.state_dir, Path::new("here"));
         let sources: Vec<&Source> = settings.drivers.iter().map(|driver| &driver.source).collect();
         assert_eq!(

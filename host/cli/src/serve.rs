@@ -38,7 +38,8 @@ pub(crate) fn run(settings: Settings) -> Result<(), Fatal> {
     let runtime = Runtime::new(Some(&state_dir.cache()?)).map_err(start)?;
     let service = Service::new(Box::new(MemoryStore::default()), ipam_service::Limits::default());
     let service = Arc::new(service.map_err(start)?);
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
+    let tokio =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
 
     let docker = ipam_docker::Config {
         plugin_dir,

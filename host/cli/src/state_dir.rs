@@ -23,7 +23,8 @@ pub(crate) struct StateDir {
 impl StateDir {
     /// Makes the directory if its parent is there, and takes it over.
     pub(crate) fn open(path: &Path) -> Result<Self, Fatal> {
-        let fatal = |why: String| Fatal::Start(format!("state directory {}: {why}", path.display()));
+        let fatal =
+            |why: String| Fatal::Start(format!("state directory {}: {why}", path.display()));
         match DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
@@ -100,7 +101,9 @@ fn is_site_id(text: &str) -> bool {
 /// What went wrong, and what somebody who is not root can do about it.
 pub(crate) fn with_advice(error: &std::io::Error, flag: &str) -> String {
     match error.kind() {
-        ErrorKind::PermissionDenied => format!("{error}; run as root or choose another with {flag}"),
+        ErrorKind::PermissionDenied => {
+            format!("{error}; run as root or choose another with {flag}")
+        }
         _ => error.to_string(),
     }
 }

@@ -1,0 +1,206 @@
+//! The program as an operator meets it: what it prints, and how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        fs::write(self.path(name), text).unwrap();
+        self.path(name).display().to_string()
+    }
+
+    fn serve(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wipam"));
+        command.arg("serve").arg("--state-dir").arg(self.path("state"));
+        command.arg("--plugin-dir").arg(self.path("plugins")).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.env_remove("RUST_LOG");
+        command
+    }
+
+    /// Serves until `end`, and returns what it said.
+    fn until(&self, arguments: &[&str], end: impl FnOnce(&Child)) -> Output {
+        let child = self.serve(arguments).spawn().unwrap();
+        let served =
+            ["wipam", "wipam-null", "lab"].map(|name| self.path(&format!("plugins/{name}.sock")));
+        while !served.iter().any(|socket| UnixStream::connect(socket).is_ok()) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        end(&child);
+        child.wait_with_output().unwrap()
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+}
+
+fn ask(socket: &Path, path: &str, body: &str) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let length = body.len();
+    write!(stream, "POST /{path} HTTP/1.1\r\nHost:\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// It ends with this code and says one line.
+#[track_caller]
+fn refuses(mut command: Command, code: i32, words: &[&str]) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("wipam: "), "{said}");
+    for word in words {
+        assert!(last.contains(word), "no {word:?} in {last:?}");
+    }
+    let errors = said.lines().filter(|line| line.contains("wipam: ") || line.contains("ERROR"));
+    assert_eq!(errors.count(), 1, "one line: {said}");
+    assert_eq!(output.status.code(), Some(code), "{said}");
+}
+
+#[test]
+fn help_shows_what_there_is() {
+    let help =
+        Command::new(env!("CARGO_BIN_EXE_wipam")).args(["serve", "--help"]).output().unwrap();
+    let text = String::from_utf8(help.stdout).unwrap();
+    for flag in ["--state-dir", "--plugin-dir", "--driver", "--config", "--exclude", "--log-format"]
+    {
+        assert!(text.contains(flag), "{flag}");
+    }
+    assert!(text.contains("RUST_LOG") && text.contains("Exit codes"), "{text}");
+}
+
+#[test]
+fn sigterm_drains_and_removes_the_sockets() {
+    for name in ["TERM", "INT"] {
+        let place = Place::new();
+        let output = place.until(&[], |child| {
+            let answer = ask(&place.path("plugins/wipam.sock"), "Plugin.Activate", "");
+            assert!(answer.ends_with(r#"{"Implements":["IpamDriver"]}"#), "{answer}");
+            signal(child, name);
+        });
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(fs::read_dir(place.path("plugins")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_file_configures_everything_and_drivers_have_tables_of_their_own() {
+    let place = Place::new();
+    place.write("lab.wasm", ipam_builtin::DEFAULT);
+    let config = place.write(
+        "wipam.toml",
+        r#"
+        log-format = "json"
+        exclude = ["10.7.0.0/24"]
+        [[driver]]
+        file = "lab.wasm"
+        name = "lab"
+        [driver.config]
+        default-address-pools = [{ base = "10.7.0.0/16", size = 24 }]
+        "#,
+    );
+    let output = place.until(&["--config", &config], |child| {
+        let pool = r#"{"AddressSpace":"LocalDefault","Pool":"","V6":false}"#;
+        let answer = ask(&place.path("plugins/lab.sock"), "IpamDriver.RequestPool", pool);
+        assert!(answer.contains(r#""Pool":"10.7.1.0/24""#), "{answer}");
+        signal(child, "TERM");
+    });
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!said.is_empty());
+    for line in said.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("each line is one object");
+        assert!(line["level"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("plugins")).unwrap();
+    fs::create_dir_all(place.path("state")).unwrap();
+    let socket = place.path("plugins/wipam.sock");
+    let live = UnixListener::bind(&socket).unwrap();
+    refuses(place.serve(&[]), 1, &["wipam.sock"]);
+    assert!(UnixStream::connect(&socket).is_ok(), "it is still there");
+    drop(live);
+    place.until(&[], |child| {
+        assert!(ask(&socket, "Plugin.Activate", "").contains("200 OK"));
+        signal(child, "TERM");
+    });
+}
+
+#[test]
+fn one_state_directory_has_one_owner() {
+    let place = Place::new();
+    place.until(&[], |child| {
+        refuses(place.serve(&[]), 1, &["in use by process", &child.id().to_string()]);
+        signal(child, "TERM");
+    });
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    let place = Place::new();
+    let core = place.write("core.wasm", b"\0asm\x01\0\0\0");
+    let text = place.write("text.wasm", "hello");
+    let empty = place.write("empty.wasm", b"\0asm\x0d\0\x01\0");
+    let missing = place.path("missing.wasm").display().to_string();
+    for (arguments, code, words) in [
+        (&["--driver", &*core][..], 1, &["core.wasm", "core WebAssembly module"][..]),
+        (&["--driver", &*text], 1, &["text.wasm", "not WebAssembly"]),
+        (&["--driver", &*empty], 1, &["empty.wasm", "does not export", "ipam:driver/ipam"]),
+        (&["--driver", &*missing], 1, &["missing.wasm", "No such file"]),
+        (&["--driver", "builtin:remote"], 2, &["builtin:remote", "builtin:default"]),
+        (&["--driver", "../x=a.wasm"], 1, &["../x=a.wasm"]),
+        (&["--driver", "a b=a.wasm"], 2, &["a b"]),
+        (&["--config", &*missing], 2, &["missing.wasm", "No such file"]),
+        (&["--docker-name", "default"], 2, &["DRIVER=NAME"]),
+        (&["--driver", "builtin:null", "--driver", "builtin:null"], 1, &["null"]),
+    ] {
+        refuses(place.serve(arguments), code, words);
+    }
+    let config =
+        place.write("bad.toml", "[[driver]]\nfile = 'builtin:default'\n\nplugin-dri = 'x'\n");
+    refuses(place.serve(&["--config", &config]), 2, &["bad.toml", "line 4", "plugin-dri"]);
+    let config = "[[driver]]\nfile = 'builtin:default'\nconfig = { pools = 1 }\n";
+    let config = place.write("driver.toml", config);
+    refuses(place.serve(&["--config", &config]), 1, &["builtin:default", "pools"]);
+}
+
+#[test]
+fn directories_that_cannot_be_are_named() {
+    let place = Place::new();
+    let serve = |state: PathBuf, plugins: PathBuf| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wipam"));
+        command.arg("serve").arg("--state-dir").arg(state).arg("--plugin-dir").arg(plugins);
+        command
+    };
+    let nowhere = place.path("no/where");
+    refuses(serve(nowhere.clone(), place.path("p")), 1, &["no/where", "parent directory"]);
+    refuses(serve(place.path("s"), nowhere), 1, &["no/where", "parent directory"]);
+    let file = PathBuf::from(place.write("file", ""));
+    refuses(serve(file.clone(), place.path("p")), 1, &["file"]);
+    refuses(serve(place.path("s"), file), 1, &["file"]);
+}
