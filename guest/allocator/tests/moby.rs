@@ -360,6 +360,26 @@ status LocalDefault/fddd::/56 -> 4 18446744073709551615",
     );
 }
 
+/// `internal/addrset/addrset.go`: a bitmap has at most 2^63 addresses and a cursor of its
+/// own, which goes with its last address (reference, sections 2.5 and 2.6).
+#[test]
+fn addrset_cursors() {
+    play(
+        "pool LocalDefault fd00::/64 sub=fd00::8000:0:0:0/65 -> LocalDefault/fd00::/64/fd00::8000:0:0:0/65
+address LocalDefault/fd00::/64 serial -> fd00::1/64
+address LocalDefault/fd00::/64/fd00::8000:0:0:0/65 serial -> fd00::8000:0:0:0/64
+address LocalDefault/fd00::/64/fd00::8000:0:0:0/65 serial -> fd00::8000:0:0:1/64
+release LocalDefault/fd00::/64 fd00::1 -> ok
+address LocalDefault/fd00::/64 serial -> fd00::2/64
+release LocalDefault/fd00::/64 fd00::8000:0:0:0 -> ok
+address LocalDefault/fd00::/64/fd00::8000:0:0:0/65 serial -> fd00::8000:0:0:2/64
+release LocalDefault/fd00::/64 fd00::8000:0:0:1 -> ok
+release LocalDefault/fd00::/64 fd00::8000:0:0:2 -> ok
+address LocalDefault/fd00::/64/fd00::8000:0:0:0/65 serial -> fd00::8000:0:0:0/64
+address LocalDefault/fd00::/64 serial -> fd00::3/64",
+    );
+}
+
 /// `integration/networking`, `TestMacvlanIPAMOverlap`: three networks share one set.
 #[test]
 fn macvlan_ipam_overlap() {

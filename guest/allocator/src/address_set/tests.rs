@@ -139,6 +139,15 @@ fn what_was_emptied_is_reused() {
 }
 
 #[test]
+fn a_full_branch_does_not_fill_a_larger_slot() {
+    let mut set = AddressSet::default();
+    (0..4096).for_each(|offset| assert_eq!(set.insert_lowest(0..=4095), Some(offset)));
+    set.insert_lowest(1 << 30..=1 << 30);
+    assert_eq!(set.insert_lowest(0..=u128::MAX), Some(4096));
+    check_invariant(&set, &(0..=4096).chain([1 << 30]).collect());
+}
+
+#[test]
 fn the_last_offset_has_no_successor() {
     let mut set = AddressSet::default();
     let last = u128::MAX;
