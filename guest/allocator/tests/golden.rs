@@ -1,5 +1,6 @@
 //! The recorded operations of the reference allocator, played against ours.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
+
 use ipam_allocator::{Allocator, Choice, Error, Family, Predefined, global_predefined};
 use ipnet::IpNet;
 use serde_json::{Value, json};
