@@ -1,0 +1,150 @@
+//! Compares `wipam serve` with a plain Go plugin over a socket, in one run:
+//! `cargo run --release -p ipam-tests --bin load`.
+//!
+//! Both get the same calls from h2load, in turns, so that a noisy machine
+//! disturbs both alike. Needs `go` and `h2load` (Debian: golang-go,
+//! nghttp2-client), and a release build of `wipam` beside this program.
+
+#![expect(clippy::print_stdout, reason = "figures are its output")]
+
+use ipam_tests::{daemon::Daemon, engine::run, http::Client};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, Stdio},
+    thread,
+    time::Duration,
+};
+
+const ROUNDS: usize = 9;
+/// Calls of one round, for one connection and for sixteen.
+const LOADS: [(usize, usize); 2] = [(1, 20_000), (16, 60_000)];
+/// What both hand addresses out of: enough for every call of every round.
+const POOL: &str = r#"{"AddressSpace":"LocalDefault","Pool":"10.0.0.0/8","V6":false}"#;
+const LEASE: &str = r#"{"PoolID":"LocalDefault/10.0.0.0/8","Address":"","Options":null}"#;
+
+/// One side of the comparison.
+struct Side {
+    socket: PathBuf,
+    pid: u32,
+}
+
+/// What a round came to.
+#[derive(Clone, Copy)]
+struct Round {
+    calls_per_second: f64,
+    cpu_per_call: f64,
+}
+
+/// The Go plugin, ended with this.
+struct Go(Child);
+
+impl Drop for Go {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn main() -> ExitCode {
+    match compare() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare() -> Result<(), String> {
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let (_go, go) = start_go(directory.path())?;
+    let daemon = Daemon::start(directory.path(), &[]);
+    let wipam = Side { socket: daemon.socket("wipam"), pid: daemon.id() };
+    let body = directory.path().join("lease.json");
+    fs::write(&body, LEASE).map_err(|error| error.to_string())?;
+    for side in [&go, &wipam] {
+        let mut client = Client::connect(&side.socket).map_err(|error| error.to_string())?;
+        let answer = client.post("/IpamDriver.RequestPool", POOL);
+        let answer = answer.map_err(|error| error.to_string())?;
+        if answer.status != 200 {
+            return Err(format!("{}: {answer:?}", side.socket.display()));
+        }
+    }
+    println!("connections  who     calls/s   CPU µs/call   (median of {ROUNDS} rounds in turns)");
+    for (connections, calls) in LOADS {
+        let mut rounds = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            for (side, rounds) in [&go, &wipam].into_iter().zip(&mut rounds) {
+                rounds.push(load(side, &body, connections, calls)?);
+            }
+        }
+        let [go, wipam] = rounds.map(|rounds| Round {
+            calls_per_second: median(rounds.iter().map(|round| round.calls_per_second)),
+            cpu_per_call: median(rounds.iter().map(|round| round.cpu_per_call)),
+        });
+        for (who, round) in [("go", go), ("wipam", wipam)] {
+            let Round { calls_per_second, cpu_per_call } = round;
+            println!("{connections:>11}  {who:<6} {calls_per_second:>8.0} {cpu_per_call:>13.1}");
+        }
+        let speed = wipam.calls_per_second / go.calls_per_second;
+        let cpu = wipam.cpu_per_call / go.cpu_per_call;
+        println!("{connections:>11}  ratio  {speed:>8.2} {cpu:>13.2}");
+    }
+    Ok(())
+}
+
+fn start_go(directory: &Path) -> Result<(Go, Side), String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("load/plugin.go");
+    let program = directory.join("plugin");
+    run(Command::new("go").arg("build").arg("-o").arg(&program).arg(source))?;
+    let socket = directory.join("go.sock");
+    let child = Command::new(program).arg(&socket).stdin(Stdio::null()).spawn();
+    let child = child.map_err(|error| error.to_string())?;
+    let side = Side { socket, pid: child.id() };
+    let go = Go(child);
+    while Client::connect(&side.socket).is_err() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok((go, side))
+}
+
+fn load(side: &Side, body: &Path, connections: usize, calls: usize) -> Result<Round, String> {
+    let before = cpu_seconds(side.pid)?;
+    let said = run(Command::new("h2load")
+        .args(["--h1", "-t", "1", "-n", &calls.to_string(), "-c", &connections.to_string()])
+        .arg("-d")
+        .arg(body)
+        .arg("-B")
+        .arg(format!("unix:{}", side.socket.display()))
+        .arg("http://localhost/IpamDriver.RequestAddress"))?;
+    let spent = cpu_seconds(side.pid)? - before;
+    if !said.contains(&format!("{calls} succeeded")) {
+        return Err(format!("not every call succeeded:\n{said}"));
+    }
+    let rate = said.split(" req/s").next().and_then(|text| text.rsplit(' ').next());
+    let rate = rate.and_then(|text| text.parse().ok());
+    let calls = f64::from(u32::try_from(calls).map_err(|error| error.to_string())?);
+    Ok(Round {
+        calls_per_second: rate.ok_or_else(|| format!("no rate in:\n{said}"))?,
+        cpu_per_call: spent / calls * 1e6,
+    })
+}
+
+/// Processor time of a process so far: `utime` and `stime` of proc(5), in
+/// ticks of 1/100 s.
+fn cpu_seconds(pid: u32) -> Result<f64, String> {
+    let stat =
+        fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| error.to_string())?;
+    // The second field is a name in parentheses, which may hold spaces.
+    let after = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks = |field: usize| after.split(' ').nth(field)?.parse::<f64>().ok();
+    let sum = ticks(11).zip(ticks(12)).map(|(user, system)| (user + system) / 100.0);
+    sum.ok_or_else(|| "no times in /proc/PID/stat".to_owned())
+}
+
+fn median(samples: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = samples.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
