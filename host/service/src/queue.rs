@@ -130,6 +130,14 @@ impl Queue {
         !inner.is_deserted
     }
 
+    /// The thread is gone: what waits, and whatever comes, is given back.
+    pub(crate) fn desert(&self) -> Vec<Mail> {
+        let mut inner = lock(&self.inner);
+        inner.is_closed = true;
+        inner.is_deserted = true;
+        inner.mail.drain(..).collect()
+    }
+
     fn wake(&self, inner: std::sync::MutexGuard<'_, Inner>) {
         let is_waiting = inner.is_waiting;
         drop(inner);

@@ -14,6 +14,8 @@ pub(crate) struct Registered {
     pub(crate) names: Vec<(DriverName, Capability)>,
     /// The first registration that was refused.
     pub(crate) refusal: Option<Error>,
+    /// How many were: a driver may go on trying, but not fill the log.
+    refusals: usize,
 }
 
 /// The host's side of `callback`: it records and does nothing else, because
@@ -49,7 +51,10 @@ impl Callback for Recorder {
                 Ok(())
             }
             Err(refusal) => {
-                tracing::warn!(name, %refusal, "a driver's registration is refused");
+                if registered.refusals < self.names_max {
+                    tracing::warn!(name, %refusal, "a driver's registration is refused");
+                }
+                registered.refusals += 1;
                 registered.refusal.get_or_insert_with(|| refusal.clone());
                 Err(refusal)
             }

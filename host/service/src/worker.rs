@@ -16,8 +16,8 @@ use crate::{
     release::Owed,
 };
 use ipam_api::{
-    AddressRequest, AddressSpaces, Answer, Code, DriverName, Failure, IpNet, Kind, PoolGrant,
-    PoolRequest, Receipt, Request, Served,
+    AddressRequest, AddressSpaces, Answer, Code, DriverName, Failure, IpNet, Kind, PoolChoice,
+    PoolGrant, PoolRequest, Receipt, Request, Served,
 };
 use ipam_ledger::{Caller, Changes, Course, Event, Session, State, StoreError, Violation};
 use std::{collections::VecDeque, sync::Arc};
@@ -47,6 +47,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// Serves until the queue is closed and empty.
     pub(crate) fn run(mut self) {
+        let _desertion = Desertion(self.queue.clone());
         let mut batch = VecDeque::new();
         while self.next(&mut batch) {
             self.recover(false);
@@ -335,8 +336,21 @@ impl Worker {
     }
 }
 
+/// Whoever waits hears of it when the thread ends as it should not.
+struct Desertion(Arc<Queue>);
+
+impl Drop for Desertion {
+    fn drop(&mut self) {
+        for mail in self.0.desert() {
+            if let Mail::Ask(job) = mail {
+                (job.reply)(Err(unavailable("this driver is no more in service")));
+            }
+        }
+    }
+}
+
 fn is_excluded(request: &PoolRequest, pool: &IpNet) -> bool {
-    let is_chosen = !matches!(request.pool, ipam_api::PoolChoice::Exact(_));
+    let is_chosen = !matches!(request.pool, PoolChoice::Exact(_));
     let overlaps = |other: &IpNet| other.contains(pool) || pool.contains(other);
     is_chosen && pool.prefix_len() > 0 && request.exclude.iter().any(overlaps)
 }

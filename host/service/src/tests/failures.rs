@@ -83,7 +83,7 @@ fn a_rebuild_knows_what_was_in_flight() {
 }
 
 #[test]
-fn a_rebuild_waits_for_what_is_in_flight_and_knows_nothing_of_what_failed() {
+fn a_rebuild_knows_nothing_of_what_failed_in_flight() {
     let (lab, answers) = breaks_while_a_lease_is_in_flight(true);
     assert_eq!(answers[..2], [Err(Kind::Unavailable), Err(Kind::Unavailable)]);
     // The last one waited for the new instance.

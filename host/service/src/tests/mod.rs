@@ -4,6 +4,7 @@ mod checks;
 mod failures;
 mod lab;
 mod parallel;
+mod property;
 mod registry;
 mod repeats;
 mod stores;

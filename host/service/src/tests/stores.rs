@@ -173,8 +173,8 @@ fn after_a_restart_everything_counts_as_claimed_until_a_session_begins() {
     let store = FlakyStore::new(false);
     let medium = store.medium.clone();
     let lab = Lab::with(Box::new(store), REPLAYED, limits());
-    lab.mount.begin_session();
     lab.ask(global()).unwrap();
+    lab.mount.begin_session();
     lab.ask(lease(POOL)).unwrap();
     drop(lab);
 

@@ -1,0 +1,131 @@
+//! Whatever breaks, what was answered is so, and nothing else is.
+
+use super::lab::{
+    FlakyStore, Lab, REPLAYED, Twist, host, id, lease, lease_of, leased, limits, pool, refusal,
+    release, trap,
+};
+use crate::lock;
+use ipam_api::{Kind, Receipt, Request};
+use proptest::prelude::*;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
+
+const POOL: &str = "10.0.0.0/24";
+/// The hosts that steps name.
+const HOSTS: u8 = 5;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Lease,
+    LeaseOf(u8),
+    Release(u8),
+    /// Takes back the answer that leased this host, if it is leased.
+    Undo(u8),
+    /// The next request is answered with that host, whatever is asked.
+    Lie(u8),
+    Break,
+    ReleaseFails(bool),
+    StoreFails(bool),
+    StartFails(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => Just(Step::Lease),
+        4 => (1..=HOSTS).prop_map(Step::LeaseOf),
+        6 => (1..=HOSTS).prop_map(Step::Release),
+        2 => (1..=HOSTS).prop_map(Step::Undo),
+        2 => (1..=HOSTS).prop_map(Step::Lie),
+        1 => Just(Step::Break),
+        1 => any::<bool>().prop_map(Step::ReleaseFails),
+        2 => any::<bool>().prop_map(Step::StoreFails),
+        1 => any::<bool>().prop_map(Step::StartFails),
+    ]
+}
+
+fn address(number: u8) -> String {
+    format!("10.0.0.{number}")
+}
+
+/// Plays `steps`, then mends everything and compares.
+fn play(steps: &[Step], is_volatile: bool) -> Result<(), TestCaseError> {
+    let store = FlakyStore::new(is_volatile);
+    let store_fails = store.fails.clone();
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    lab.ask(pool(POOL)).unwrap();
+    // What callers were told they have, and have not given back.
+    let mut held: BTreeMap<String, Receipt> = BTreeMap::new();
+    for step in steps {
+        let request = match step {
+            Step::Lease => lease(POOL),
+            Step::LeaseOf(number) => lease_of(POOL, &address(*number)),
+            Step::Release(number) => {
+                // Refused or not, a release is made: at the latest when the
+                // store works again.
+                let answer = lab.try_ask(release(POOL, &address(*number)));
+                prop_assert!(matches!(answer, Ok(_) | Err(Kind::Unavailable)), "{:?}", answer);
+                held.remove(&host(*number));
+                continue;
+            }
+            Step::Undo(number) => {
+                held.remove(&host(*number)).into_iter().for_each(|receipt| lab.mount.undo(receipt));
+                continue;
+            }
+            Step::Lie(number) => {
+                lab.control.twist(leased(Some(&host(*number))));
+                continue;
+            }
+            Step::Break => {
+                lab.control.twist(Twist::Address(Err(trap())));
+                continue;
+            }
+            Step::ReleaseFails(breaks) => {
+                let failure = if *breaks { trap() } else { refusal() };
+                lock(&lab.control.release_fails).push_back(failure);
+                continue;
+            }
+            Step::StoreFails(fails) => {
+                store_fails.store(*fails, Ordering::SeqCst);
+                continue;
+            }
+            Step::StartFails(fails) => {
+                *lock(&lab.control.start_fails) = fails.then(refusal);
+                continue;
+            }
+        };
+        if let Ok(served) = lab.ask(request) {
+            let got = super::lab::shown(&served.answer);
+            let earlier = held.insert(got, served.receipt.expect("a lease has a receipt"));
+            prop_assert!(earlier.is_none(), "{:?} was leased twice", earlier);
+        }
+    }
+    store_fails.store(false, Ordering::SeqCst);
+    *lock(&lab.control.start_fails) = None;
+    lock(&lab.control.twists).clear();
+    lock(&lab.control.release_fails).clear();
+    // An undo may still break the driver or fail; this comes after it.
+    while lab.try_ask(Request::Status(id(POOL))) == Err(Kind::Unavailable) {}
+    let in_use = format!("{} in use", held.len());
+    prop_assert_eq!(lab.try_ask(Request::Status(id(POOL))), Ok(in_use));
+    for number in 1..=HOSTS {
+        let answer = lab.try_ask(lease_of(POOL, &address(number)));
+        let is_held = held.contains_key(&host(number));
+        let want = if is_held { Err(Kind::Forbidden) } else { Ok(host(number)) };
+        prop_assert_eq!(answer, want);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// However a driver lies, traps and refuses, and however the store fails:
+    /// no address is leased twice, and in the end exactly that is leased which
+    /// callers were told they have.
+    #[test]
+    fn what_callers_were_told_is_what_is_so(
+        steps in prop::collection::vec(step(), 0..40),
+        is_volatile in any::<bool>(),
+    ) {
+        play(&steps, is_volatile)?;
+    }
+}

@@ -1,0 +1,135 @@
+//! What the documents promise about the repository itself, checked.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every file below a directory whose name ends so, outside `target`.
+fn files(directory: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(directory)];
+    while let Some(path) = open.pop() {
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                open.push(path);
+            } else if path.to_str().unwrap().ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// What a crate is linked with.
+fn dependencies(of: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "-e", "normal", "--prefix", "none", "-p", of])
+        .args(["--target", "all", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    for (of, never) in [
+        ("ipam-api", &["wasmtime", "serde", "tokio", "ipam-ledger", "ipam-runtime"][..]),
+        ("ipam-ledger", &["wasmtime", "tokio", "ipam-runtime", "ipam-service", "ipam-docker"]),
+        ("ipam-service", &["wasmtime", "tokio", "ipam-runtime", "ipam-docker"]),
+        ("ipam-docker", &["wasmtime", "ipam-service", "ipam-ledger", "ipam-runtime"]),
+        ("ipam-runtime", &["ipam-ledger", "ipam-service", "ipam-docker", "ipam-driver"]),
+        ("ipam-allocator", &["wit-bindgen", "ipam-driver", "ipam-api", "wasmtime"]),
+        ("ipam-driver", &["wasmtime", "ipam-api"]),
+        ("ipam-default", &["wasmtime", "ipam-api"]),
+    ] {
+        let found = dependencies(of);
+        assert!(found.contains(of), "{of}: {found:?}");
+        for wrong in never {
+            assert!(!found.contains(*wrong), "{of} depends on {wrong}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_the_example_that_is_compiled() {
+    let example = read("tests/examples/library.rs");
+    assert!(read("README.md").contains(example.trim_end()), "README.md shows another one");
+}
+
+#[test]
+fn links_in_documents_lead_somewhere() {
+    let mut checked = 0;
+    for directory in [".", "wit", "guest", "host", "tests"] {
+        for file in files(directory, ".md") {
+            let text = fs::read_to_string(&file).unwrap();
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                let path = link.split('#').next().unwrap();
+                if path.is_empty() || path.contains("://") || !path.contains(['/', '.']) {
+                    continue;
+                }
+                let there = file.parent().unwrap().join(path).exists();
+                assert!(there, "{}: {link} leads nowhere", file.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 10, "only {checked} links were found");
+}
+
+#[test]
+fn files_are_of_a_size_that_is_read() {
+    for directory in ["guest", "host", "tests"] {
+        for file in files(directory, ".rs") {
+            let lines = fs::read_to_string(&file).unwrap().lines().count();
+            assert!(lines <= 520, "{} has {lines} lines", file.display());
+        }
+    }
+}
+
+/// Every item of the contract says what it is, and since when.
+#[test]
+fn every_item_of_the_contract_is_documented() {
+    let mut items = 0;
+    for file in files("wit", ".wit") {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (number, line) in lines.iter().enumerate() {
+            let named =
+                ["interface ", "world ", "record ", "variant ", "enum ", "resource ", "type "];
+            let is_item =
+                named.iter().any(|word| line.starts_with(word)) || line.contains(": func(");
+            let is_import = line.starts_with("import ") || line.starts_with("export ");
+            let is_include = line.starts_with("include ");
+            if is_item || is_import || is_include {
+                let place = format!("{}:{}", file.display(), number + 1);
+                assert_eq!(lines[number - 1], "@since(version = 0.1.0)", "{place}: {line}");
+                items += 1;
+                if is_item {
+                    assert!(lines[number - 2].starts_with("///"), "{place}: {line}");
+                }
+            }
+            // Fields and cases carry no gate, but words.
+            let is_part = line.ends_with(',') && !line.contains('{') && !line.starts_with("///");
+            if is_part {
+                let place = format!("{}:{}", file.display(), number + 1);
+                assert!(lines[number - 1].starts_with("///"), "{place}: {line}");
+            }
+        }
+    }
+    assert!(items > 40, "only {items} items were found");
+}
