@@ -102,8 +102,9 @@ fn play(steps: &[Step], is_volatile: bool) -> Result<(), TestCaseError> {
     *lock(&lab.control.start_fails) = None;
     lock(&lab.control.twists).clear();
     lock(&lab.control.release_fails).clear();
-    // An undo may still break the driver or fail; this comes after it.
-    while lab.try_ask(Request::Status(id(POOL))) == Err(Kind::Unavailable) {}
+    // One more instance, which knows nothing but the ledger.
+    lab.control.twist(Twist::Address(Err(trap())));
+    while lab.try_ask(lease(POOL)) != Err(Kind::Internal) {}
     let in_use = format!("{} in use", held.len());
     prop_assert_eq!(lab.try_ask(Request::Status(id(POOL))), Ok(in_use));
     for number in 1..=HOSTS {
