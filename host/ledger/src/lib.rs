@@ -25,6 +25,8 @@ mod violation;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;
 
 pub use check::Course;

@@ -1,45 +1,22 @@
-//! The ledger against the dumbest thing that works: two lists, searched from
-//! end to end.
+//! The ledger as the dumbest thing that works: two lists, searched from end
+//! to end.
 
-use crate::{Caller, Course, Event, Session, State};
+use crate::Session;
 use ipam_api::{
-    AddressGrant, AddressRequest, Code, Error, Family, IpNet, Options, PoolChoice, PoolGrant,
-    PoolId, PoolRequest, Receipt, names,
+    AddressGrant, AddressRequest, Code, Family, IpNet, Kind, PoolChoice, PoolGrant, PoolId,
+    PoolRequest, Receipt, names,
 };
-use proptest::prelude::*;
 use std::net::IpAddr;
 
-const GLOBAL: &str = "global";
-
-#[derive(Debug, Clone)]
-enum Step {
-    Pool {
-        request: PoolRequest,
-        proposal: PoolGrant,
-        session: Option<Session>,
-    },
-    Address {
-        request: AddressRequest,
-        proposal: AddressGrant,
-        session: Option<Session>,
-    },
-    ReleasePool {
-        pool_id: PoolId,
-        session: Option<Session>,
-    },
-    ReleaseAddress {
-        pool_id: PoolId,
-        address: IpAddr,
-    },
-    /// Of the receipt with that number, counted from the last one.
-    Undo(usize),
-}
+/// The space in which repeats may be claims.
+pub(crate) const GLOBAL: &str = "global";
 
 /// Pools with their holds, and leases with their generations, sorted.
-type Contents = (Vec<(PoolId, u64)>, Vec<(IpNet, u64)>);
+pub(crate) type Contents = (Vec<(PoolId, u64)>, Vec<(IpNet, u64)>);
 
+/// What became of a request.
 #[derive(Debug, PartialEq)]
-enum Outcome {
+pub(crate) enum Outcome {
     Refused(Code),
     Violation,
     Granted,
@@ -71,8 +48,9 @@ struct ModelLease {
     claimed_in: Option<Session>,
 }
 
+/// What is held.
 #[derive(Debug, Default)]
-struct Model {
+pub(crate) struct Model {
     pools: Vec<ModelPool>,
     leases: Vec<ModelLease>,
     generation: u64,
@@ -94,7 +72,7 @@ impl Model {
             .position(|lease| (&lease.space, lease.address.trunc(), lease.address.addr()) == key)
     }
 
-    fn request_pool(
+    pub(crate) fn request_pool(
         &mut self,
         request: &PoolRequest,
         proposal: &PoolGrant,
@@ -162,14 +140,14 @@ impl Model {
         Outcome::Granted
     }
 
-    fn request_address(
+    pub(crate) fn request_address(
         &mut self,
         request: &AddressRequest,
         proposal: &AddressGrant,
         session: Option<Session>,
     ) -> Outcome {
         let Some(pool) = self.pool(&request.pool_id).cloned() else {
-            return Outcome::Refused(Code::Other(ipam_api::Kind::NotFound));
+            return Outcome::Refused(Code::Other(Kind::NotFound));
         };
         if let Some(address) = request.address {
             if !pool.prefix.contains(&address) {
@@ -235,7 +213,7 @@ impl Model {
         }
     }
 
-    fn release_pool(&mut self, id: &PoolId, session: Option<Session>) -> Outcome {
+    pub(crate) fn release_pool(&mut self, id: &PoolId, session: Option<Session>) -> Outcome {
         let Some(pool) = self.pool(id) else { return Outcome::Refused(Code::BadPool) };
         let claims = session.filter(|_| pool.space == GLOBAL);
         let claim = pool.claim.filter(|claim| Some(claim.1) == claims);
@@ -243,9 +221,9 @@ impl Model {
         Outcome::Released
     }
 
-    fn release_address(&mut self, id: &PoolId, address: IpAddr) -> Outcome {
+    pub(crate) fn release_address(&mut self, id: &PoolId, address: IpAddr) -> Outcome {
         let Some(pool) = self.pool(id) else {
-            return Outcome::Refused(Code::Other(ipam_api::Kind::NotFound));
+            return Outcome::Refused(Code::Other(Kind::NotFound));
         };
         if !pool.prefix.contains(&address) {
             return Outcome::Refused(Code::IpOutOfRange);
@@ -256,7 +234,7 @@ impl Model {
         Outcome::Released
     }
 
-    fn undo(&mut self, receipt: &Receipt) {
+    pub(crate) fn undo(&mut self, receipt: &Receipt) {
         let Receipt { pool_id, address, generation } = receipt;
         if address.is_some() {
             self.leases.retain(|lease| lease.generation != *generation);
@@ -268,7 +246,7 @@ impl Model {
         }
     }
 
-    fn contents(&self) -> Contents {
+    pub(crate) fn contents(&self) -> Contents {
         let mut pools: Vec<_> =
             self.pools.iter().map(|pool| (pool.id.clone(), 1 + pool.others.len() as u64)).collect();
         let mut leases: Vec<_> =
@@ -276,230 +254,5 @@ impl Model {
         pools.sort();
         leases.sort();
         (pools, leases)
-    }
-}
-
-fn contents(state: &State) -> Contents {
-    let mut pools: Vec<_> =
-        state.pools().map(|pool| (pool.pool_id.clone(), state.holds(&pool.pool_id))).collect();
-    let mut leases: Vec<_> =
-        state.leases().map(|lease| (lease.address, lease.generation)).collect();
-    pools.sort();
-    leases.sort();
-    (pools, leases)
-}
-
-/// What a service does with the state, and the events that came of it.
-fn take(state: &mut State, step: &Step, receipts: &[Receipt]) -> (Option<Outcome>, Vec<Event>) {
-    let caller = |session| Caller { global_space: Some(GLOBAL), session };
-    let refused = |error: Error| (Some(Outcome::Refused(error.code())), Vec::new());
-    let granted = |events| (Some(Outcome::Granted), events);
-    let violated = (Some(Outcome::Violation), Vec::new());
-    match step {
-        Step::Pool { request, proposal, session } => {
-            match state.before_pool(request, &caller(*session)) {
-                Err(error) => refused(error),
-                Ok(Course::Claim { event, .. }) => granted(vec![event]),
-                Ok(Course::Ask) => match state.check_pool(request, proposal, &caller(*session)) {
-                    Ok(event) => granted(vec![event]),
-                    Err(_) => violated,
-                },
-            }
-        }
-        Step::Address { request, proposal, session } => {
-            match state.before_address(request, &caller(*session)) {
-                Err(error) => refused(error),
-                Ok(Course::Claim { event, .. }) => granted(vec![event]),
-                Ok(Course::Ask) => {
-                    match state.check_address(request, proposal, &caller(*session)) {
-                        Ok(event) => granted(event.into_iter().collect()),
-                        Err(_) => violated,
-                    }
-                }
-            }
-        }
-        Step::ReleasePool { pool_id, session } => {
-            match state.release_pool(pool_id, &caller(*session)) {
-                Ok(events) => (Some(Outcome::Released), events),
-                Err(error) => refused(error),
-            }
-        }
-        Step::ReleaseAddress { pool_id, address } => {
-            match state.release_address(pool_id, *address) {
-                Ok(event) => (Some(Outcome::Released), event.into_iter().collect()),
-                Err(error) => refused(error),
-            }
-        }
-        Step::Undo(back) => {
-            let receipt = receipts.iter().rev().nth(*back);
-            (None, receipt.map(|receipt| state.undo(receipt)).unwrap_or_default())
-        }
-    }
-}
-
-/// Few of everything, so that all of it meets.
-fn prefix() -> impl Strategy<Value = IpNet> {
-    prop::sample::select(vec![
-        "10.0.0.0/8",
-        "10.0.0.0/24",
-        "10.0.1.0/24",
-        "10.0.0.0/30",
-        "10.128.0.0/9",
-        "0.0.0.0/0",
-        "10.0.0.7/24",
-        "fd00::/64",
-        "fd00::/126",
-        "::/0",
-    ])
-    .prop_map(|text| text.parse().expect("a prefix"))
-}
-
-fn address() -> impl Strategy<Value = IpAddr> {
-    let text = prop_oneof![
-        6 => Just("10.0.0.1"),
-        3 => prop::sample::select(vec!["10.0.0.0", "10.0.0.2", "fd00::1"]),
-        1 => Just("10.0.1.1"),
-    ];
-    text.prop_map(|text| text.parse().expect("an address"))
-}
-
-fn pool_id() -> impl Strategy<Value = PoolId> {
-    let text =
-        prop_oneof![3 => Just("a"), 2 => Just("b"), 2 => prop::sample::select(vec!["c", "d", "e"])];
-    text.prop_map(|text| PoolId::try_from(text).expect("an id"))
-}
-
-fn session() -> impl Strategy<Value = Option<Session>> {
-    prop::option::of((1..4u64).prop_map(Session))
-}
-
-fn choice() -> impl Strategy<Value = PoolChoice> {
-    let family = prop::sample::select(vec![Family::Ipv4, Family::Ipv6]);
-    prop_oneof![
-        family.clone().prop_map(PoolChoice::Automatic),
-        (family, prop::sample::select(vec![0, 8, 24, 64]))
-            .prop_map(|(family, length)| PoolChoice::Sized(family, length)),
-        prefix().prop_map(|prefix| PoolChoice::Exact(prefix.trunc())),
-        prefix().prop_map(|prefix| PoolChoice::Exact(prefix.trunc())),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let space = prop::sample::select(vec!["local", GLOBAL]);
-    let pool = (
-        space,
-        choice(),
-        prop::option::of(prefix()),
-        pool_id(),
-        prefix(),
-        any::<bool>(),
-        session(),
-    )
-        .prop_map(|(space, pool, sub_pool, pool_id, other, is_honest, session)| {
-            let prefix = match pool {
-                PoolChoice::Exact(prefix) if is_honest => prefix,
-                PoolChoice::Exact(_) | PoolChoice::Automatic(_) | PoolChoice::Sized(..) => other,
-            };
-            let sub_pool = sub_pool.filter(|_| matches!(pool, PoolChoice::Exact(_)));
-            let address_space = space.to_owned();
-            let request = PoolRequest {
-                address_space,
-                pool,
-                sub_pool,
-                options: Options::new(),
-                exclude: Vec::new(),
-            };
-            let proposal = PoolGrant { pool_id, pool: prefix, data: Options::new() };
-            Step::Pool { request, proposal, session }
-        });
-    let lengths = prop::sample::select(vec![24, 24, 24, 24, 24, 24, 64, 8]);
-    let lease = (
-        pool_id(),
-        prop::option::of(address()),
-        prop::option::of(address()),
-        lengths,
-        any::<(bool, bool)>(),
-        session(),
-    )
-        .prop_map(|(pool_id, asked, proposed, length, (is_serial, is_honest), session)| {
-            let options = if is_serial {
-                Options::from([(names::ALLOC_SERIAL_PREFIX.to_owned(), "true".to_owned())])
-            } else {
-                Options::new()
-            };
-            let proposed = if is_honest { asked.or(proposed) } else { proposed };
-            let address = proposed.and_then(|address| IpNet::new(address, length).ok());
-            let request = AddressRequest { pool_id, address: asked, options };
-            let proposal = AddressGrant { address, data: Options::new() };
-            Step::Address { request, proposal, session }
-        });
-    prop_oneof![
-        3 => pool,
-        12 => lease,
-        1 => (pool_id(), session()).prop_map(|(pool_id, session)| Step::ReleasePool { pool_id, session }),
-        3 => (pool_id(), address()).prop_map(|(pool_id, address)| Step::ReleaseAddress { pool_id, address }),
-        3 => (0..6usize).prop_map(Step::Undo),
-    ]
-}
-
-/// Pools that most of the addresses are of, two of them with one prefix.
-fn prologue() -> Vec<Step> {
-    let pool = |id: &str, space: &str, prefix: &str, sub_pool: Option<&str>| {
-        let prefix: IpNet = prefix.parse().expect("a prefix");
-        Step::Pool {
-            request: PoolRequest {
-                address_space: space.to_owned(),
-                pool: PoolChoice::Exact(prefix),
-                sub_pool: sub_pool.map(|text| text.parse().expect("a prefix")),
-                options: Options::new(),
-                exclude: Vec::new(),
-            },
-            proposal: PoolGrant {
-                pool_id: PoolId::try_from(id).expect("an id"),
-                pool: prefix,
-                data: Options::new(),
-            },
-            session: None,
-        }
-    };
-    vec![
-        pool("a", GLOBAL, "10.0.0.0/24", None),
-        pool("b", GLOBAL, "10.0.0.0/24", Some("10.0.0.0/30")),
-        pool("c", "local", "fd00::/64", None),
-    ]
-}
-
-proptest! {
-    /// Whatever is asked and however the driver lies, the ledger decides like
-    /// the two lists and holds what they hold; and whoever applies its events
-    /// to nothing holds the same.
-    #[test]
-    fn decides_and_holds_like_two_lists(steps in prop::collection::vec(step(), 0..120)) {
-        let (mut state, mut model) = (State::default(), Model::default());
-        let (mut receipts, mut history) = (Vec::new(), Vec::new());
-        for step in prologue().iter().chain(&steps) {
-            let (outcome, events) = take(&mut state, step, &receipts);
-            let expected = match step {
-                Step::Pool { request, proposal, session } => Some(model.request_pool(request, proposal, *session)),
-                Step::Address { request, proposal, session } => Some(model.request_address(request, proposal, *session)),
-                Step::ReleasePool { pool_id, session } => Some(model.release_pool(pool_id, *session)),
-                Step::ReleaseAddress { pool_id, address } => Some(model.release_address(pool_id, *address)),
-                Step::Undo(back) => {
-                    receipts.iter().rev().nth(*back).into_iter().for_each(|receipt| model.undo(receipt));
-                    None
-                }
-            };
-            prop_assert_eq!(outcome, expected, "{:?}", step);
-            for event in events {
-                state.apply(&event);
-                receipts.extend(event.receipt().filter(|_| !event.is_release()));
-                history.push(event);
-            }
-            prop_assert_eq!(contents(&state), model.contents(), "after {:?}", step);
-        }
-        let mut again = State::default();
-        history.iter().for_each(|event| again.apply(event));
-        prop_assert_eq!(contents(&again), contents(&state));
-        prop_assert!(again.replay().eq(state.replay()));
     }
 }
