@@ -93,6 +93,24 @@ fn take(state: &mut State, step: &Step, receipts: &[Receipt]) -> (Option<Outcome
     }
 }
 
+/// The same with two lists.
+fn take_plainly(model: &mut Model, step: &Step, receipts: &[Receipt]) -> Option<Outcome> {
+    Some(match step {
+        Step::Pool { request, proposal, session } => {
+            model.request_pool(request, proposal, *session)
+        }
+        Step::Address { request, proposal, session } => {
+            model.request_address(request, proposal, *session)
+        }
+        Step::ReleasePool { pool_id, session } => model.release_pool(pool_id, *session),
+        Step::ReleaseAddress { pool_id, address } => model.release_address(pool_id, *address),
+        Step::Undo(back) => {
+            receipts.iter().rev().nth(*back).into_iter().for_each(|receipt| model.undo(receipt));
+            return None;
+        }
+    })
+}
+
 /// Few of everything, so that all of it meets.
 fn prefix() -> impl Strategy<Value = IpNet> {
     prop::sample::select(vec![
@@ -189,11 +207,15 @@ fn step() -> impl Strategy<Value = Step> {
             let proposal = AddressGrant { address, data: Options::new() };
             Step::Address { request, proposal, session }
         });
+    let release_pool = (pool_id(), session())
+        .prop_map(|(pool_id, session)| Step::ReleasePool { pool_id, session });
+    let release_address = (pool_id(), address())
+        .prop_map(|(pool_id, address)| Step::ReleaseAddress { pool_id, address });
     prop_oneof![
         3 => pool,
         12 => lease,
-        1 => (pool_id(), session()).prop_map(|(pool_id, session)| Step::ReleasePool { pool_id, session }),
-        3 => (pool_id(), address()).prop_map(|(pool_id, address)| Step::ReleaseAddress { pool_id, address }),
+        1 => release_pool,
+        3 => release_address,
         3 => (0..6usize).prop_map(Step::Undo),
     ]
 }
@@ -235,16 +257,7 @@ proptest! {
         let (mut receipts, mut history) = (Vec::new(), Vec::new());
         for step in prologue().iter().chain(&steps) {
             let (outcome, events) = take(&mut state, step, &receipts);
-            let expected = match step {
-                Step::Pool { request, proposal, session } => Some(model.request_pool(request, proposal, *session)),
-                Step::Address { request, proposal, session } => Some(model.request_address(request, proposal, *session)),
-                Step::ReleasePool { pool_id, session } => Some(model.release_pool(pool_id, *session)),
-                Step::ReleaseAddress { pool_id, address } => Some(model.release_address(pool_id, *address)),
-                Step::Undo(back) => {
-                    receipts.iter().rev().nth(*back).into_iter().for_each(|receipt| model.undo(receipt));
-                    None
-                }
-            };
+            let expected = take_plainly(&mut model, step, &receipts);
             prop_assert_eq!(outcome, expected, "{:?}", step);
             for event in events {
                 state.apply(&event);

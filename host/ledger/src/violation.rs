@@ -91,11 +91,15 @@ pub enum Violation {
         proposed: IpNet,
     },
     /// 4: the caller named another address.
-    #[error("address {asked} was asked for and {} proposed", .proposed.map_or_else(|| "none".to_owned(), |address| address.to_string()))]
+    #[error("address {asked} was asked for and {} proposed", or_none(.proposed.as_ref()))]
     NotTheAddress {
         /// What was asked for.
         asked: IpAddr,
         /// What the driver proposed.
         proposed: Option<IpNet>,
     },
+}
+
+fn or_none(address: Option<&IpNet>) -> String {
+    address.map_or_else(|| "none".to_owned(), IpNet::to_string)
 }

@@ -13,7 +13,7 @@ use crate::{
     queue::Queue,
 };
 use ipam_api::{DriverName, Failure, Reply, Served};
-use ipam_ledger::{Changes, Event, Store, StoreError};
+use ipam_ledger::{Changes, Event, State, Store, StoreError};
 use std::{
     io, mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
@@ -220,6 +220,11 @@ fn commit_together(store: &Mutex<Box<dyn Store>>, batches: Vec<(Arc<Flight>, Sta
         flight.land(staged, outcome);
         flight.landed();
     }
+}
+
+/// Reads one driver's part; a panicking store is a failing one.
+pub(crate) fn load(store: &mut dyn Store, driver: &DriverName) -> Result<State, StoreError> {
+    guard(|| Ok(store.load(driver))).unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())))
 }
 
 /// Commits, and tells the operator when that fails.

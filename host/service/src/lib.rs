@@ -57,7 +57,11 @@
 //! struct MakeOne;
 //!
 //! impl Factory for MakeOne {
-//!     fn make(&self, _: &Start, mut callback: Box<dyn Callback>) -> Result<Box<dyn Driver>, Failure> {
+//!     fn make(
+//!         &self,
+//!         _: &Start,
+//!         mut callback: Box<dyn Callback>,
+//!     ) -> Result<Box<dyn Driver>, Failure> {
 //!         callback.register_ipam_driver("one")?;
 //!         Ok(Box::new(One))
 //!     }

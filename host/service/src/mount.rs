@@ -76,7 +76,7 @@ impl Mount for Handle {
         if !self.queue.undo(receipt.clone()) {
             tracing::error!(
                 driver = %self.name, pool_id = %receipt.pool_id, address = ?receipt.address,
-                "an answer was not delivered, and its driver is gone: what it granted stays granted",
+                "an answer was not delivered and its driver is gone: its grant stays",
             );
         }
     }

@@ -46,7 +46,10 @@ impl Worker {
             return;
         }
         if self.owed.len() >= self.limits.releases_kept_max {
-            tracing::error!(driver = %self.name, %pool_id, ?address, "the driver will not hear of a release: too many wait");
+            tracing::error!(
+                driver = %self.name, %pool_id, ?address,
+                "the driver will not hear of a release: too many wait",
+            );
             return;
         }
         self.owed.push_back((pool_id, address));
@@ -66,7 +69,10 @@ impl Worker {
             match self.tell(&pool_id, address) {
                 Ok(()) => {}
                 Err(Failure::Refused(refusal)) if refusal.kind() != Kind::Unavailable => {
-                    tracing::warn!(driver = %self.name, %pool_id, ?address, %refusal, "the driver refused a release that it was owed");
+                    tracing::warn!(
+                        driver = %self.name, %pool_id, ?address, %refusal,
+                        "the driver refused a release that it was owed",
+                    );
                 }
                 Err(failure) => {
                     // Where the state is cannot be reached: later, and nothing
@@ -77,7 +83,10 @@ impl Worker {
                         self.instance = None;
                     }
                     self.outage.failed(&self.limits);
-                    tracing::error!(driver = %self.name, %failure, "the driver is not served: it cannot take a release");
+                    tracing::error!(
+                        driver = %self.name, %failure,
+                        "the driver is not served: it cannot take a release",
+                    );
                     return;
                 }
             }
@@ -116,7 +125,10 @@ impl Worker {
 
     pub(crate) fn keep(&mut self, receipt: Receipt) {
         if self.kept.len() >= self.limits.releases_kept_max {
-            tracing::error!(driver = %self.name, pool_id = %receipt.pool_id, address = ?receipt.address, "a release is lost: too many are kept");
+            tracing::error!(
+                driver = %self.name, pool_id = %receipt.pool_id, address = ?receipt.address,
+                "a release is lost: too many are kept",
+            );
             return;
         }
         self.kept.push_back(receipt);

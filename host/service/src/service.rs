@@ -2,7 +2,7 @@
 
 use crate::{
     Limits, LoadError, LoadOptions, Origin,
-    committer::{Committer, Flight},
+    committer::{Committer, Flight, load},
     load::{Prepared, prepare},
     lock,
     mount::Handle,
@@ -92,7 +92,7 @@ impl Service {
             return Err(LoadError::ShutDown);
         }
         let taken = self.drivers().into_iter().collect();
-        let read = |name: &DriverName| self.committer.store().load(name);
+        let read = |name: &DriverName| load(&mut **self.committer.store(), name);
         let prepared = prepare(&factory, &options, taken, &self.limits, read)?;
         let mut registered = Vec::new();
         for one in prepared {

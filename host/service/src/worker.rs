@@ -7,7 +7,7 @@
 
 use crate::{
     Limits,
-    committer::{Committer, Flight, Staged, commit, ledger_failed},
+    committer::{Committer, Flight, Staged, commit, ledger_failed, load},
     instance::Instance,
     mount::unavailable,
     outage::Outage,
@@ -66,7 +66,8 @@ impl Worker {
         }
     }
 
-    /// Waits for something to do; what an earlier batch left comes first.
+    /// Waits for something to do; what an earlier batch left comes first. While
+    /// releases are kept, nothing to do for a while is something to do.
     fn next(&self, batch: &mut VecDeque<Mail>) -> bool {
         let pause = (!self.kept.is_empty()).then_some(self.limits.backoff_max);
         !batch.is_empty() || self.queue.take(batch, self.limits.batch_max.max(1), pause)
@@ -270,7 +271,10 @@ impl Worker {
             let failed = self.flight.settle();
             self.keep_failed(&failed);
             if let Err(error) = self.read_again() {
-                tracing::error!(driver = %self.name, %error, "nothing is granted until the ledger can be written");
+                tracing::error!(
+                    driver = %self.name, %error,
+                    "nothing is granted until the ledger can be written",
+                );
                 if let Some(outage) = &mut self.store_outage {
                     outage.failed(&self.limits);
                 }
@@ -288,7 +292,7 @@ impl Worker {
     /// than its release.
     fn read_again(&mut self) -> Result<(), StoreError> {
         let mut store = self.committer.store();
-        let mut state = store.load(&self.name)?;
+        let mut state = load(&mut **store, &self.name)?;
         state.advance_to(self.state.generation());
         let mut events = Vec::new();
         for receipt in &self.kept {

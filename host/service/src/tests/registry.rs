@@ -96,7 +96,8 @@ fn a_name_that_is_held_cannot_be_taken() {
     let refused = |names: &[&str]| load(&service, names).unwrap_err();
     assert_eq!(
         refused(&["default"]),
-        "the driver could not register: ipam driver \"default\" already registered by a built-in driver"
+        "the driver could not register: \
+         ipam driver \"default\" already registered by a built-in driver"
     );
     assert_eq!(
         refused(&["lab"]),
