@@ -5,7 +5,7 @@ use ipam_api::{Receipt, Reply, Request};
 use ipam_ledger::Session;
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -138,11 +138,85 @@ impl Queue {
         inner.mail.drain(..).collect()
     }
 
-    fn wake(&self, inner: std::sync::MutexGuard<'_, Inner>) {
+    fn wake(&self, inner: MutexGuard<'_, Inner>) {
         let is_waiting = inner.is_waiting;
         drop(inner);
         if is_waiting {
             self.changed.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Full, Job, Limits, Mail, Queue};
+    use ipam_api::{PoolId, Receipt, Request};
+    use std::{collections::VecDeque, time::Duration};
+
+    fn queue() -> Queue {
+        Queue::new(&Limits { queue_max: 2, ..Limits::default() })
+    }
+
+    fn id() -> PoolId {
+        PoolId::try_from("pool").unwrap()
+    }
+
+    fn ask(queue: &Queue) -> Result<(), Full> {
+        let job = Job { request: Request::Status(id()), session: None, reply: Box::new(|_| {}) };
+        queue.ask(job).map_err(|(full, _)| full)
+    }
+
+    fn undo(queue: &Queue) -> bool {
+        queue.undo(Receipt { pool_id: id(), address: None, generation: 1 })
+    }
+
+    /// What one look takes: `a` for a request, `u` for an undo; or nothing at
+    /// the end.
+    fn take(queue: &Queue, max: usize) -> Option<String> {
+        let mut batch = VecDeque::new();
+        let goes_on = queue.take(&mut batch, max, Some(Duration::ZERO));
+        let letters = batch.iter().map(|mail| if matches!(mail, Mail::Ask(_)) { 'a' } else { 'u' });
+        goes_on.then(|| letters.collect())
+    }
+
+    #[test]
+    fn only_requests_count_and_what_is_taken_makes_room() {
+        let queue = queue();
+        assert!(undo(&queue));
+        assert_eq!([ask(&queue), ask(&queue), ask(&queue)], [Ok(()), Ok(()), Err(Full::Queue)]);
+        assert!(undo(&queue));
+        assert_eq!(take(&queue, 2), Some("ua".into()));
+        assert_eq!([ask(&queue), ask(&queue)], [Ok(()), Err(Full::Queue)]);
+        assert_eq!(take(&queue, 9), Some("aua".into()));
+        assert_eq!(take(&queue, 9), Some(String::new()));
+    }
+
+    #[test]
+    fn a_closed_queue_ends_when_it_is_empty_and_not_before() {
+        let queue = queue();
+        ask(&queue).unwrap();
+        queue.close();
+        assert_eq!(ask(&queue), Err(Full::Closed));
+        assert!(undo(&queue), "an undo is taken to the last");
+        assert_eq!(take(&queue, 1), Some("a".into()));
+        assert_eq!(take(&queue, 1), Some("u".into()));
+        assert_eq!(take(&queue, 1), None);
+        assert!(!undo(&queue));
+    }
+
+    #[test]
+    fn a_nudge_ends_one_wait() {
+        let queue = queue();
+        queue.nudge();
+        let mut batch = VecDeque::new();
+        assert!(queue.take(&mut batch, 1, None) && batch.is_empty());
+    }
+
+    #[test]
+    fn who_deserts_a_queue_gets_what_waits() {
+        let queue = queue();
+        ask(&queue).unwrap();
+        assert_eq!(queue.desert().len(), 1);
+        assert_eq!((ask(&queue), undo(&queue)), (Err(Full::Closed), false));
     }
 }

@@ -231,6 +231,25 @@ fn a_driver_without_replay_is_told_what_was_released_while_it_was_away() {
 }
 
 #[test]
+fn what_a_driver_is_owed_is_bounded() {
+    let limits = Limits { releases_kept_max: 1, ..limits() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), Capability::default(), limits);
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    *lock(&lab.control.start_fails) = Some(trap());
+    lab.control.twist(Twist::Address(Err(trap())));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    assert_eq!(lab.try_ask(release(POOL, "10.0.0.2")), Ok("released".into()));
+    *lock(&lab.control.start_fails) = None;
+    lab.control.look();
+    lab.ask(pool("10.5.0.0/24")).unwrap();
+    let want = ["start", "release 10.0.0.1 of 10.0.0.0/24", "pool 10.5.0.0/24"];
+    assert_eq!(lab.control.look(), want);
+}
+
+#[test]
 fn a_driver_without_replay_is_told_of_refused_proposals_unless_somebody_holds_them() {
     let lab = lab_without_replay();
     lab.control.twist(leased(Some("10.9.9.9/24")));
