@@ -18,6 +18,8 @@ use wasmtime::{
 pub struct Component {
     pub(crate) label: Arc<str>,
     pub(crate) limits: Arc<Limits>,
+    /// [`Limits::call_time`] in ticks of the engine's clock.
+    pub(crate) call_ticks: u64,
     pub(crate) pre: InstancePre<State>,
     pub(crate) lifecycle: Arc<lifecycle::GuestIndices>,
     pub(crate) ipam: Arc<ipam::GuestIndices>,
@@ -100,6 +102,7 @@ impl Component {
         let status = status::GuestIndices::new(&pre).ok();
         Ok(Self {
             label: label.into(),
+            call_ticks: limits.call_ticks(),
             limits: Arc::new(limits),
             pre,
             lifecycle: Arc::new(lifecycle),

@@ -35,7 +35,7 @@ impl Instance {
         let mut store = Store::new(component.pre.engine(), state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(component.limits.copied_bytes);
-        store.set_epoch_deadline(component.limits.call_ticks());
+        store.set_epoch_deadline(component.call_ticks);
         let failed = |error: wasmtime::Error| Failure::broken(format!("did not start: {error:#}"));
 
         let instance = component.pre.instantiate(&mut store).map_err(failed)?;
@@ -49,7 +49,7 @@ impl Instance {
             config: start.config.clone(),
         };
         store.data_mut().callback = Some(callback);
-        store.set_epoch_deadline(component.limits.call_ticks());
+        store.set_epoch_deadline(component.call_ticks);
         let started = lifecycle.call_start(&mut store, &request);
         store.data_mut().callback = None;
         store.data().log.end_call();
@@ -70,7 +70,7 @@ impl Instance {
             return Err(Failure::broken(format!("{function} was called after a failure")));
         }
         let limits = &self.component.limits;
-        self.store.set_epoch_deadline(limits.call_ticks());
+        self.store.set_epoch_deadline(self.component.call_ticks);
         let answer = call(&self.ipam, &mut self.store);
         self.store.data().log.end_call();
         let answer = match answer {

@@ -2,7 +2,10 @@
 //! standard streams: bounded, and on one line each.
 
 use crate::Limits;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 use tracing::Level;
 
 /// Where one instance's lines go. Clones share the budget of the call.
@@ -11,31 +14,21 @@ pub(crate) struct Log {
     driver: Arc<str>,
     line_bytes: usize,
     lines_per_call: usize,
-    budget: Arc<Mutex<Budget>>,
-}
-
-#[derive(Debug)]
-struct Budget {
-    left: usize,
-    dropped: usize,
+    /// Lines that this call wanted to say. One thread counts at a time.
+    wanted: Arc<AtomicUsize>,
 }
 
 impl Log {
     pub(crate) fn new(driver: Arc<str>, limits: &Limits) -> Self {
-        let budget = Arc::new(Mutex::new(Budget { left: limits.log_lines, dropped: 0 }));
-        Self { driver, line_bytes: limits.log_line_bytes, lines_per_call: limits.log_lines, budget }
+        let (line_bytes, lines_per_call) = (limits.log_line_bytes, limits.log_lines);
+        Self { driver, line_bytes, lines_per_call, wanted: Arc::default() }
     }
 
     /// Says one line, or counts it among the dropped. Control characters are
     /// escaped, so that a guest cannot forge a line or colour a terminal.
     pub(crate) fn say(&self, level: Level, message: &str) {
-        {
-            let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-            if budget.left == 0 {
-                budget.dropped += 1;
-                return;
-            }
-            budget.left -= 1;
+        if self.wanted.fetch_add(1, Relaxed) >= self.lines_per_call {
+            return;
         }
         let said = printable(cut(message, self.line_bytes));
         let driver = &*self.driver;
@@ -47,14 +40,16 @@ impl Log {
         }
     }
 
-    /// Ends a call: says how much was dropped, and fills the budget again.
+    /// Ends a call: says how much was dropped, and the next may say as much.
     pub(crate) fn end_call(&self) {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        if budget.dropped > 0 {
-            let (driver, dropped) = (&*self.driver, budget.dropped);
+        let wanted = self.wanted.load(Relaxed);
+        if wanted > 0 {
+            self.wanted.store(0, Relaxed);
+        }
+        if wanted > self.lines_per_call {
+            let (driver, dropped) = (&*self.driver, wanted - self.lines_per_call);
             tracing::warn!(target: "wipam::driver", driver, dropped, "lines were dropped");
         }
-        *budget = Budget { left: self.lines_per_call, dropped: 0 };
     }
 }
 
@@ -77,7 +72,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Log, cut, printable};
+    use super::{Log, Relaxed, cut, printable};
     use crate::Limits;
 
     #[test]
@@ -98,8 +93,8 @@ mod tests {
         for _ in 0..5 {
             log.say(tracing::Level::INFO, "again");
         }
-        assert_eq!(log.budget.lock().unwrap().dropped, 3);
+        assert_eq!(log.wanted.load(Relaxed), 5);
         log.end_call();
-        assert_eq!(log.budget.lock().unwrap().left, 2);
+        assert_eq!(log.wanted.load(Relaxed), 0);
     }
 }
