@@ -1,5 +1,7 @@
 //! Wipam as a library: a component and native code behind one registry.
 
+#![expect(clippy::print_stdout, reason = "it is an example")]
+
 use ipam_api::*;
 use ipam_runtime::Runtime;
 use ipam_service::{LoadOptions, Origin, Service, ask};
@@ -13,7 +15,8 @@ impl Driver for Lab {
         Ok(AddressSpaces { local: "lab".into(), global: "lab".into() })
     }
     fn request_pool(&mut self, _: &PoolRequest) -> Result<PoolGrant, Failure> {
-        let (pool_id, pool) = ("bench".try_into().unwrap(), "192.0.2.0/24".parse().unwrap());
+        let pool_id = "bench".try_into().expect("it is short");
+        let pool = "192.0.2.0/24".parse().expect("it is a prefix");
         Ok(PoolGrant { pool_id, pool, data: Options::new() })
     }
     fn release_pool(&mut self, _: &PoolId) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
 //! Bad input through the socket, with the whole house behind it: each piece
 //! gets its error, and none reaches a driver that should not see it.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Factory, Failure, Options,
     PoolGrant, PoolId, PoolRequest, Start,

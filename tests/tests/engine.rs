@@ -1,6 +1,8 @@
 //! A real Docker Engine, unmodified, whose networks and containers get their
 //! addresses from the `default` component.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+
 use ipam_tests::engine::{Engine, is_root};
 use std::{collections::BTreeSet, thread};
 

@@ -1,5 +1,7 @@
 //! Many callers at once never get the same thing.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use ipam_api::{AddressRequest, Answer, Family, Mount, PoolChoice, PoolId, PoolRequest, Request};
 use ipam_service::ask;
 use ipam_tests::stack;
@@ -22,10 +24,9 @@ fn on_threads<T: Send>(work: impl Fn(usize) -> Vec<T> + Sync) -> Vec<T> {
 
 fn request_pool(mount: &dyn Mount) -> Option<(PoolId, String)> {
     let request = PoolRequest::new("LocalDefault", PoolChoice::Automatic(Family::Ipv4));
-    match ask(mount, Request::Pool(request)).ok()?.answer {
-        Answer::Pool(grant) => Some((grant.pool_id, grant.pool.to_string())),
-        other => panic!("{other:?}"),
-    }
+    let answer = ask(mount, Request::Pool(request)).ok()?.answer;
+    let Answer::Pool(grant) = answer else { panic!("{answer:?}") };
+    Some((grant.pool_id, grant.pool.to_string()))
 }
 
 #[test]
@@ -58,8 +59,7 @@ fn what_is_taken_and_given_back_at_once_is_never_held_twice() {
     let rounds = on_threads(|me| {
         let mut held = Vec::new();
         for round in 0..500 {
-            let any =
-                AddressRequest { pool_id: pool_id.clone(), address: None, options: Options::new() };
+            let any = AddressRequest::any(pool_id.clone());
             let answer = ask(&*mount, Request::Address(any)).unwrap().answer;
             let Answer::Address(grant) = answer else { panic!("{answer:?}") };
             let address = grant.address.unwrap().addr();

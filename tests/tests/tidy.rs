@@ -1,5 +1,7 @@
 //! What the documents promise about the repository itself, checked.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::{
     collections::BTreeSet,
     fs,

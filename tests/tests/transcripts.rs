@@ -8,6 +8,8 @@
 //! that a different answer would have changed, and what we had granted for it
 //! is given back.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+
 use flate2::read::GzDecoder;
 use ipam_tests::{
     http::{Client, Response},

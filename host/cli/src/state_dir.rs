@@ -100,12 +100,10 @@ fn is_site_id(text: &str) -> bool {
 
 /// What went wrong, and what somebody who is not root can do about it.
 pub(crate) fn with_advice(error: &std::io::Error, flag: &str) -> String {
-    match error.kind() {
-        ErrorKind::PermissionDenied => {
-            format!("{error}; run as root or choose another with {flag}")
-        }
-        _ => error.to_string(),
+    if error.kind() == ErrorKind::PermissionDenied {
+        return format!("{error}; run as root or choose another with {flag}");
     }
+    error.to_string()
 }
 
 #[cfg(test)]
