@@ -322,7 +322,12 @@ impl Branch {
 /// The slot that covers `offset` in a node that begins at `base`.
 fn slot(base: u128, shift: u32, offset: u128) -> Option<u32> {
     // The bits of a node's base that tell its slots apart are zero.
-    u32::try_from((base ^ offset) >> shift).ok().filter(|&slot| slot < 1 << BITS)
+    let slot = match u64::try_from(base ^ offset) {
+        // WebAssembly has no shifts of 128 bits, only a library that is called.
+        Ok(within) => within.checked_shr(shift).unwrap_or(0),
+        Err(_) => u64::try_from((base ^ offset) >> shift).ok()?,
+    };
+    u32::try_from(slot).ok().filter(|&slot| slot < 1 << BITS)
 }
 
 /// The largest offset within a node whose slots have `1 << shift` each.

@@ -3,12 +3,13 @@
 use crate::{
     block::Family,
     error::Error,
-    pool::Status,
+    pool::{self, Status},
     pool_id::PoolId,
     predefined::{Predefined, checked},
     space::Space,
 };
 use alloc::{
+    borrow::ToOwned,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -52,8 +53,20 @@ pub struct Pool {
 /// The allocator: two address spaces, each with pools of both families.
 #[derive(Debug)]
 pub struct Allocator {
-    local: [Space; 2],
-    global: [Space; 2],
+    /// Local and global, by family.
+    spaces: [[Space; 2]; 2],
+    /// The id last asked about and where it led. Engines ask about one pool several
+    /// times in a row, and to read its id costs more than to lease an address.
+    last: (String, Option<Place>),
+}
+
+/// Where the id of a pool or sub-pool that is held leads.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    scope: usize,
+    family: Family,
+    at: u32,
+    sub_pool: Option<IpNet>,
 }
 
 impl Allocator {
@@ -71,7 +84,8 @@ impl Allocator {
             let [v4, v6] = checked(scope, &predefined)?;
             Ok([Space::new(Family::V4, v4), Space::new(Family::V6, v6)])
         };
-        Ok(Self { local: spaces("local", local)?, global: spaces("global", global)? })
+        let spaces = [spaces("local", local)?, spaces("global", global)?];
+        Ok(Self { spaces, last: (String::new(), None) })
     }
 
     /// Grants a pool.
@@ -124,6 +138,7 @@ impl Allocator {
     /// - [`Error::InvalidPoolId`], [`Error::InvalidAddressSpace`]: the id names nothing;
     /// - [`Error::BadPool`]: what it names is not held.
     pub fn release_pool(&mut self, id: &str) -> Result<(), Error> {
+        self.last.1 = None;
         let id = PoolId::parse(id)?;
         let space = self.space_mut(id.space, Family::of(&id.pool))?;
         space.release(id.pool, id.sub_pool)
@@ -149,18 +164,25 @@ impl Allocator {
         address: Option<IpAddr>,
         serial: bool,
     ) -> Result<IpNet, Error> {
-        let id = PoolId::parse(id)?;
-        let space = self.space_mut(id.space, Family::of(&id.pool))?;
-        let pool = space.pool_mut(id.pool).ok_or_else(|| not_found(&id))?;
-        if address.is_some_and(|address| !pool.contains(address)) {
-            return Err(Error::IpOutOfRange);
-        }
-        if !pool.knows(id.sub_pool) {
-            return Err(not_found(&id));
-        }
+        let place = match self.recall(id) {
+            Some(place) => place,
+            None => {
+                let read = PoolId::parse(id)?;
+                let place = self.place(&read)?.ok_or_else(|| not_found(&read))?;
+                let pool = self.pool(place);
+                if address.is_some_and(|address| !pool.contains(address)) {
+                    return Err(Error::IpOutOfRange);
+                }
+                if !pool.knows(place.sub_pool) {
+                    return Err(not_found(&read));
+                }
+                self.remember(id, place)
+            }
+        };
+        let pool = self.pool_mut(place);
         match address {
             Some(address) => pool.request(address),
-            None => pool.request_any(id.sub_pool, serial),
+            None => pool.request_any(place.sub_pool, serial),
         }
     }
 
@@ -173,14 +195,20 @@ impl Allocator {
     /// - [`Error::PoolNotFound`]: what it names is not held;
     /// - [`Error::IpOutOfRange`]: the address is not of the pool.
     pub fn release_address(&mut self, id: &str, address: IpAddr) -> Result<(), Error> {
-        let id = PoolId::parse(id)?;
-        let space = self.space_mut(id.space, Family::of(&id.pool))?;
-        // The reference words an unknown pool differently here, and only here.
-        let pool = space.pool_mut(id.pool).ok_or_else(|| Error::PoolNotFound(id.sought()))?;
-        if !pool.knows(id.sub_pool) {
-            return Err(not_found(&id));
-        }
-        pool.release(address)
+        let place = match self.recall(id) {
+            Some(place) => place,
+            None => {
+                let read = PoolId::parse(id)?;
+                // The reference words an unknown pool differently here, and only here.
+                let unknown = || Error::PoolNotFound(read.sought());
+                let place = self.place(&read)?.ok_or_else(unknown)?;
+                if !self.pool(place).knows(place.sub_pool) {
+                    return Err(not_found(&read));
+                }
+                self.remember(id, place)
+            }
+        };
+        self.pool_mut(place).release(address)
     }
 
     /// How full a pool is.
@@ -191,25 +219,51 @@ impl Allocator {
     /// - [`Error::PoolNotFound`]: what it names is not held.
     pub fn status(&self, id: &str) -> Result<Status, Error> {
         let id = PoolId::parse(id)?;
-        let spaces = match id.space {
-            LOCAL => &self.local,
-            GLOBAL => &self.global,
-            name => return Err(Error::InvalidAddressSpace(name.to_string())),
-        };
-        spaces[Family::of(&id.pool) as usize]
-            .pool(id.pool)
+        self.place(&id)?
+            .map(|place| self.pool(place))
             .filter(|pool| pool.knows(id.sub_pool))
             .map(|pool| pool.status(id.sub_pool))
             .ok_or_else(|| not_found(&id))
     }
 
+    /// Where `id` leads if it is the last one that was remembered.
+    fn recall(&self, id: &str) -> Option<Place> {
+        self.last.1.filter(|_| self.last.0 == id)
+    }
+
+    /// Notes where `id` leads: to a pool that is held, and a sub-pool that is.
+    fn remember(&mut self, id: &str, place: Place) -> Place {
+        id.clone_into(&mut self.last.0);
+        *self.last.1.insert(place)
+    }
+
+    /// Where the pool of `id` is, whether its sub-pool is held or not.
+    fn place(&self, id: &PoolId) -> Result<Option<Place>, Error> {
+        let family = Family::of(&id.pool);
+        let scope = scope(id.space)?;
+        let at = self.spaces[scope][family as usize].place(id.pool);
+        Ok(at.map(|at| Place { scope, family, at, sub_pool: id.sub_pool }))
+    }
+
+    fn pool(&self, place: Place) -> &pool::Pool {
+        self.spaces[place.scope][place.family as usize].pool(place.at)
+    }
+
+    fn pool_mut(&mut self, place: Place) -> &mut pool::Pool {
+        self.spaces[place.scope][place.family as usize].pool_mut(place.at)
+    }
+
     fn space_mut(&mut self, name: &str, family: Family) -> Result<&mut Space, Error> {
-        let spaces = match name {
-            LOCAL => &mut self.local,
-            GLOBAL => &mut self.global,
-            _ => return Err(Error::InvalidAddressSpace(name.to_string())),
-        };
-        Ok(&mut spaces[family as usize])
+        Ok(&mut self.spaces[scope(name)?][family as usize])
+    }
+}
+
+/// The place of an address space among the two.
+fn scope(name: &str) -> Result<usize, Error> {
+    match name {
+        LOCAL => Ok(0),
+        GLOBAL => Ok(1),
+        _ => Err(Error::InvalidAddressSpace(name.to_string())),
     }
 }
 

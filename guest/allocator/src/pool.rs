@@ -29,6 +29,12 @@ pub struct Status {
 #[derive(Debug)]
 pub(crate) struct Pool {
     prefix: IpNet,
+    /// The first address.
+    first: u128,
+    /// The last offset.
+    last: u128,
+    /// The offsets that are not reserved.
+    usable: RangeInclusive<u128>,
     /// Somebody holds the bare pool, not only sub-pools.
     pub(crate) is_held: bool,
     /// Each is a part of `prefix`.
@@ -41,8 +47,13 @@ pub(crate) struct Pool {
 impl Pool {
     /// A pool that nobody holds yet; host bits of `prefix` are zero.
     pub(crate) fn new(prefix: IpNet) -> Self {
+        let last = last_offset(prefix.max_prefix_len() - prefix.prefix_len());
+        let (is_first_reserved, is_last_reserved) = ends(prefix);
         Self {
             prefix,
+            first: number(prefix.network()),
+            last,
+            usable: is_first_reserved.into()..=last - u128::from(is_last_reserved),
             is_held: false,
             sub_pools: BTreeSet::new(),
             leased: AddressSet::default(),
@@ -58,13 +69,13 @@ impl Pool {
 
     /// Whether an address, or the IPv4 one that it maps, is of this pool.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        self.prefix.contains(&address.to_canonical())
+        self.offset(address).is_ok()
     }
 
     /// Leases this address of the pool.
     pub(crate) fn request(&mut self, address: IpAddr) -> Result<IpNet, Error> {
         let offset = self.offset(address)?;
-        if self.usable().contains(&offset) && self.leased.insert_lowest(offset..=offset).is_some() {
+        if self.usable.contains(&offset) && self.leased.insert_lowest(offset..=offset).is_some() {
             return Ok(self.leasable(offset));
         }
         Err(Error::IpAlreadyAllocated)
@@ -102,9 +113,8 @@ impl Pool {
 
     /// How full the pool is, and what is left of the sub-pool or pool.
     pub(crate) fn status(&self, sub_pool: Option<IpNet>) -> Status {
-        let usable = self.usable();
-        let reserved = usable.start() + (self.last() - usable.end());
-        let used = u128::from(self.leased.count(usable)) + reserved;
+        let reserved = self.usable.start() + (self.last - self.usable.end());
+        let used = u128::from(self.leased.count(self.usable.clone())) + reserved;
         let usable = self.usable_in(&self.offsets(sub_pool));
         // All 2^128 addresses never are: the first one of so large a pool is reserved.
         let capacity = usable.end().checked_sub(*usable.start()).map_or(0, |last| last + 1);
@@ -121,40 +131,30 @@ impl Pool {
         !has_reserved && self.leased.count(first..=first | ((1 << CURSOR_BITS) - 1)) == 0
     }
 
-    fn last(&self) -> u128 {
-        last_offset(self.prefix.max_prefix_len() - self.prefix.prefix_len())
-    }
-
-    /// The offsets that are not reserved.
-    fn usable(&self) -> RangeInclusive<u128> {
-        let (first, last) = ends(self.prefix);
-        first.into()..=self.last() - u128::from(last)
-    }
-
     /// Those of a range that are not reserved.
     fn usable_in(&self, range: &RangeInclusive<u128>) -> RangeInclusive<u128> {
-        let usable = self.usable();
-        *range.start().max(usable.start())..=*range.end().min(usable.end())
+        *range.start().max(self.usable.start())..=*range.end().min(self.usable.end())
     }
 
     /// The offsets of the sub-pool or pool.
     fn offsets(&self, sub_pool: Option<IpNet>) -> RangeInclusive<u128> {
-        let Some(sub_pool) = sub_pool else { return 0..=self.last() };
-        let first = number(sub_pool.network()) - number(self.prefix.network());
+        let Some(sub_pool) = sub_pool else { return 0..=self.last };
+        let first = number(sub_pool.network()) - self.first;
         first..=first | last_offset(sub_pool.max_prefix_len() - sub_pool.prefix_len())
     }
 
     fn offset(&self, address: IpAddr) -> Result<u128, Error> {
-        if !self.contains(address) {
+        let address = address.to_canonical();
+        if address.is_ipv4() != matches!(self.prefix, IpNet::V4(_)) {
             return Err(Error::IpOutOfRange);
         }
-        Ok(number(address.to_canonical()) - number(self.prefix.network()))
+        let offset = number(address).checked_sub(self.first);
+        offset.filter(|&offset| offset <= self.last).ok_or(Error::IpOutOfRange)
     }
 
     /// The address at an offset, with the prefix length of the pool.
     fn leasable(&self, offset: u128) -> IpNet {
-        let number = number(self.prefix.network()) + offset;
-        let address = Family::of(&self.prefix).address(number);
+        let address = Family::of(&self.prefix).address(self.first + offset);
         IpNet::new(address, self.prefix.prefix_len()).expect("the length is that of a prefix")
     }
 }

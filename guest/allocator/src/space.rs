@@ -66,7 +66,7 @@ impl Space {
     /// overlap others (moby issue 46756: people rely on it).
     pub(crate) fn request_sub_pool(&mut self, pool: IpNet, sub_pool: IpNet) -> Result<(), Error> {
         let parent = match self.places.get(Block::of(pool)) {
-            Some(at) => self.pools[at].as_mut().expect("what has a place is there"),
+            Some(at) => self.pool_mut(at),
             None => self.add(pool),
         };
         if parent.sub_pools.insert(sub_pool) { Ok(()) } else { Err(Error::PoolOverlap) }
@@ -76,7 +76,7 @@ impl Space {
     /// neither it nor a sub-pool is held.
     pub(crate) fn release(&mut self, prefix: IpNet, sub_pool: Option<IpNet>) -> Result<(), Error> {
         let at = self.place(prefix).ok_or(Error::BadPool)?;
-        let pool = self.pools[at].as_mut().expect("what has a place is there");
+        let pool = self.pool_mut(at);
         match sub_pool {
             None => pool.is_held = false,
             Some(sub_pool) if pool.sub_pools.remove(&sub_pool) => (),
@@ -90,22 +90,22 @@ impl Space {
         Ok(())
     }
 
-    /// The pool of exactly this prefix; none has host bits.
-    pub(crate) fn pool(&self, prefix: IpNet) -> Option<&Pool> {
-        self.pools[self.place(prefix)?].as_ref()
-    }
-
-    /// As [`Self::pool`], to change it.
-    pub(crate) fn pool_mut(&mut self, prefix: IpNet) -> Option<&mut Pool> {
-        let at = self.place(prefix)?;
-        self.pools[at].as_mut()
-    }
-
-    fn place(&self, prefix: IpNet) -> Option<u32> {
+    /// Where the pool of exactly this prefix is; none has host bits.
+    pub(crate) fn place(&self, prefix: IpNet) -> Option<u32> {
         if prefix != prefix.trunc() {
             return None;
         }
         self.places.get(Block::of(prefix))
+    }
+
+    /// The pool at a place, which must have one.
+    pub(crate) fn pool(&self, at: u32) -> &Pool {
+        self.pools[at].as_ref().expect("what has a place is there")
+    }
+
+    /// As [`Self::pool`], to change it.
+    pub(crate) fn pool_mut(&mut self, at: u32) -> &mut Pool {
+        self.pools[at].as_mut().expect("what has a place is there")
     }
 
     fn add(&mut self, prefix: IpNet) -> &mut Pool {

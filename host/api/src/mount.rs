@@ -48,6 +48,12 @@ pub trait Mount: Send + Sync {
     /// Asks. A full queue refuses at once with `unavailable`.
     fn submit(&self, request: Request, reply: Reply);
 
+    /// Asks several at once, in order: one wake-up of the driver's thread
+    /// instead of one for each. Leaves `batch` empty.
+    fn submit_all(&self, batch: &mut Vec<(Request, Reply)>) {
+        batch.drain(..).for_each(|(request, reply)| self.submit(request, reply));
+    }
+
     /// Takes back what an answer that could not be delivered had created.
     /// Never refused, and void when that exists no more.
     fn undo(&self, receipt: Receipt);

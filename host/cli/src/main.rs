@@ -15,6 +15,10 @@ use args::{Args, Command};
 use clap::Parser as _;
 use std::process::ExitCode;
 
+/// Why: see `Cargo.toml`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Why the program ends early: one line for the operator, one exit code.
 #[derive(Debug, thiserror::Error)]
 enum Fatal {

@@ -19,10 +19,11 @@ use hyper::{
     header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue},
 };
 use ipam_api::{
-    Answer, Code, Error, Failure, Kind, Mount, PoolChoice, PoolRequest, Request as Ask, Served,
+    Answer, Code, Error, Failure, Kind, Mount, PoolChoice, PoolRequest, Reply, Request as Ask,
+    Served,
 };
 use std::{future::poll_fn, sync::Arc, task::Poll};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// Moby's `pkg/plugins/transport/mimetype.go`.
 const MEDIA_TYPE: HeaderValue =
@@ -36,6 +37,19 @@ pub(crate) struct Route {
     pub(crate) mount: Arc<dyn Mount>,
     pub(crate) config: Arc<Config>,
     pub(crate) replies: Arc<Replies<Outcome>>,
+    /// To [`submit`].
+    pub(crate) asks: mpsc::UnboundedSender<(Ask, Reply)>,
+}
+
+/// Asks the driver, as a task of the thread that serves, until the last
+/// connection is gone. It runs when every connection that was ready has been
+/// served, so what they ask wakes the driver's thread once. The channel holds
+/// at most one request for each connection.
+pub(crate) async fn submit(mount: Arc<dyn Mount>, mut asks: mpsc::UnboundedReceiver<(Ask, Reply)>) {
+    let mut batch = Vec::new();
+    while asks.recv_many(&mut batch, usize::MAX).await > 0 {
+        mount.submit_all(&mut batch);
+    }
 }
 
 /// An answer before it is HTTP.
@@ -189,7 +203,8 @@ async fn ask(route: &Route, line: &Line, request: Ask) -> Outcome {
     let (mount, replies) = (Arc::clone(&route.mount), Arc::clone(&route.replies));
     let reply = move |reply| replies.arrive(waiting, outcome(mount, reply));
     line.ask();
-    route.mount.submit(request, Box::new(reply));
+    // Were the task gone, the reply would be dropped and the answer be that.
+    let _ = route.asks.send((request, Box::new(reply)));
     poll_fn(|cx| match std::pin::Pin::new(&mut receiver).poll(cx) {
         Poll::Ready(Ok(outcome)) => Poll::Ready(outcome),
         // The service dropped the request unanswered.

@@ -4,7 +4,7 @@ use crate::{
     config::{Config, Limits},
     connection::{self, Stage},
     replies::Replies,
-    routes::{Outcome, Route},
+    routes::{self, Outcome, Route},
     socket::{SocketError, SocketFile},
 };
 use ipam_api::{DriverName, Mount, Subscriber};
@@ -20,7 +20,7 @@ use std::{
 use tokio::{
     net::{UnixListener, UnixStream},
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -112,7 +112,9 @@ impl Server {
         tracing::info!(driver = %name, path = %file.path().display(), "serving Docker");
         let (stage, stages) = watch::channel(Stage::Serving);
         let (config, replies) = (Arc::clone(&self.0.config), Arc::clone(&self.0.replies));
-        let route = Arc::new(Route { mount, config, replies });
+        let (asks, asked) = mpsc::unbounded_channel();
+        self.0.runtime.spawn(routes::submit(Arc::clone(&mount), asked));
+        let route = Arc::new(Route { mount, config, replies, asks });
         let task = self.0.runtime.spawn(accept(listener, route, stages));
         sockets.insert(name, Socket { file, stage, task });
         Ok(())

@@ -42,6 +42,22 @@ impl Handle {
     }
 }
 
+impl Handle {
+    fn put(&self, requests: impl Iterator<Item = (Request, Reply)>) {
+        // The session is read here and not when the request is served, so that
+        // a session that begins meanwhile gives it no claim it did not have.
+        let session = self.session();
+        let mut jobs = requests.map(|(request, reply)| Job { request, session, reply }).collect();
+        if let Err(full) = self.queue.ask(&mut jobs) {
+            let text = match full {
+                Full::Queue => "too many requests wait for this driver",
+                Full::Closed => "this driver is no more in service",
+            };
+            jobs.into_iter().for_each(|job| (job.reply)(Err(unavailable(text))));
+        }
+    }
+}
+
 impl Mount for Handle {
     fn name(&self) -> &DriverName {
         &self.name
@@ -60,16 +76,11 @@ impl Mount for Handle {
     }
 
     fn submit(&self, request: Request, reply: Reply) {
-        // The session is read here and not when the request is served, so that
-        // a session that begins meanwhile gives it no claim it did not have.
-        let job = Job { request, session: self.session(), reply };
-        if let Err((full, reply)) = self.queue.ask(job) {
-            let text = match full {
-                Full::Queue => "too many requests wait for this driver",
-                Full::Closed => "this driver is no more in service",
-            };
-            reply(Err(unavailable(text)));
-        }
+        self.put([(request, reply)].into_iter());
+    }
+
+    fn submit_all(&self, batch: &mut Vec<(Request, Reply)>) {
+        self.put(batch.drain(..));
     }
 
     fn undo(&self, receipt: Receipt) {

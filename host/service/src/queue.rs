@@ -57,19 +57,17 @@ impl Queue {
         Self { inner: Mutex::default(), changed: Condvar::new(), asks_max: limits.queue_max }
     }
 
-    /// Puts a request, or says why not and gives back where its answer goes.
-    pub(crate) fn ask(&self, job: Job) -> Result<(), (Full, Reply)> {
+    /// Puts requests, as many as there is room for; the rest stays in `jobs`,
+    /// and why is said.
+    pub(crate) fn ask(&self, jobs: &mut VecDeque<Job>) -> Result<(), Full> {
         let mut inner = lock(&self.inner);
-        if inner.is_closed {
-            return Err((Full::Closed, job.reply));
-        }
-        if inner.asks >= self.asks_max {
-            return Err((Full::Queue, job.reply));
-        }
-        inner.asks += 1;
-        inner.mail.push_back(Mail::Ask(job));
+        let room = if inner.is_closed { 0 } else { self.asks_max.saturating_sub(inner.asks) };
+        let taken = jobs.len().min(room);
+        inner.asks += taken;
+        inner.mail.extend(jobs.drain(..taken).map(Mail::Ask));
+        let full = if inner.is_closed { Full::Closed } else { Full::Queue };
         self.wake(inner);
-        Ok(())
+        if jobs.is_empty() { Ok(()) } else { Err(full) }
     }
 
     /// Puts an undo, even when the queue is full or closed: each stands for a
@@ -163,7 +161,7 @@ mod tests {
 
     fn ask(queue: &Queue) -> Result<(), Full> {
         let job = Job { request: Request::Status(id()), session: None, reply: Box::new(|_| {}) };
-        queue.ask(job).map_err(|(full, _)| full)
+        queue.ask(&mut VecDeque::from([job]))
     }
 
     fn undo(queue: &Queue) -> bool {

@@ -41,8 +41,16 @@ fn prefix(prefix: types::Prefix, code: Code) -> Result<IpNet, Error> {
 /// kilobytes of it.
 pub(super) fn options(pairs: types::Options) -> Options {
     let mut options = Options::new();
-    options.extend(pairs);
+    // Most calls have none, and to iterate over nothing takes its time.
+    if !pairs.is_empty() {
+        options.extend(pairs);
+    }
     options
+}
+
+/// As [`options`], the other way round.
+fn pairs(options: Options) -> types::Options {
+    if options.is_empty() { types::Options::new() } else { options.into_iter().collect() }
 }
 
 impl From<types::Family> for Family {
@@ -97,7 +105,7 @@ impl From<PoolGrant> for ipam::PoolGrant {
                 address: grant.pool.network().into(),
                 length: grant.pool.prefix_len(),
             },
-            data: grant.data.into_iter().collect(),
+            data: pairs(grant.data),
         }
     }
 }
@@ -109,7 +117,7 @@ impl From<AddressGrant> for ipam::AddressGrant {
                 address: address.addr().into(),
                 prefix_length: address.prefix_len(),
             }),
-            data: grant.data.into_iter().collect(),
+            data: pairs(grant.data),
         }
     }
 }
