@@ -9,7 +9,6 @@ use crate::{
     space::Space,
 };
 use alloc::{
-    borrow::ToOwned,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -55,14 +54,11 @@ pub struct Pool {
 pub struct Allocator {
     /// Local and global, by family.
     spaces: [[Space; 2]; 2],
-    /// The id last asked about and where it led. Engines ask about one pool several
-    /// times in a row, and to read its id costs more than to lease an address.
-    last: (String, Option<Place>),
 }
 
-/// Where the id of a pool or sub-pool that is held leads.
+/// Where the id of a pool leads: good until that pool, or its sub-pool, is released.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+pub(crate) struct Place {
     scope: usize,
     family: Family,
     at: u32,
@@ -84,8 +80,7 @@ impl Allocator {
             let [v4, v6] = checked(scope, &predefined)?;
             Ok([Space::new(Family::V4, v4), Space::new(Family::V6, v6)])
         };
-        let spaces = [spaces("local", local)?, spaces("global", global)?];
-        Ok(Self { spaces, last: (String::new(), None) })
+        Ok(Self { spaces: [spaces("local", local)?, spaces("global", global)?] })
     }
 
     /// Grants a pool.
@@ -138,7 +133,6 @@ impl Allocator {
     /// - [`Error::InvalidPoolId`], [`Error::InvalidAddressSpace`]: the id names nothing;
     /// - [`Error::BadPool`]: what it names is not held.
     pub fn release_pool(&mut self, id: &str) -> Result<(), Error> {
-        self.last.1 = None;
         let id = PoolId::parse(id)?;
         let space = self.space_mut(id.space, Family::of(&id.pool))?;
         space.release(id.pool, id.sub_pool)
@@ -164,26 +158,16 @@ impl Allocator {
         address: Option<IpAddr>,
         serial: bool,
     ) -> Result<IpNet, Error> {
-        let place = match self.recall(id) {
-            Some(place) => place,
-            None => {
-                let read = PoolId::parse(id)?;
-                let place = self.place(&read)?.ok_or_else(|| not_found(&read))?;
-                let pool = self.pool(place);
-                if address.is_some_and(|address| !pool.contains(address)) {
-                    return Err(Error::IpOutOfRange);
-                }
-                if !pool.knows(place.sub_pool) {
-                    return Err(not_found(&read));
-                }
-                self.remember(id, place)
-            }
-        };
-        let pool = self.pool_mut(place);
-        match address {
-            Some(address) => pool.request(address),
-            None => pool.request_any(place.sub_pool, serial),
+        let id = PoolId::parse(id)?;
+        let place = self.place(&id)?.ok_or_else(|| not_found(&id))?;
+        let pool = self.pool(place);
+        if address.is_some_and(|address| !pool.contains(address)) {
+            return Err(Error::IpOutOfRange);
         }
+        if !pool.knows(id.sub_pool) {
+            return Err(not_found(&id));
+        }
+        self.request_address_at(place, address, serial)
     }
 
     /// Releases an address, which may lie anywhere in the pool. One that is not leased
@@ -195,20 +179,13 @@ impl Allocator {
     /// - [`Error::PoolNotFound`]: what it names is not held;
     /// - [`Error::IpOutOfRange`]: the address is not of the pool.
     pub fn release_address(&mut self, id: &str, address: IpAddr) -> Result<(), Error> {
-        let place = match self.recall(id) {
-            Some(place) => place,
-            None => {
-                let read = PoolId::parse(id)?;
-                // The reference words an unknown pool differently here, and only here.
-                let unknown = || Error::PoolNotFound(read.sought());
-                let place = self.place(&read)?.ok_or_else(unknown)?;
-                if !self.pool(place).knows(place.sub_pool) {
-                    return Err(not_found(&read));
-                }
-                self.remember(id, place)
-            }
-        };
-        self.pool_mut(place).release(address)
+        let id = PoolId::parse(id)?;
+        // The reference words an unknown pool differently here, and only here.
+        let place = self.place(&id)?.ok_or_else(|| Error::PoolNotFound(id.sought()))?;
+        if !self.pool(place).knows(id.sub_pool) {
+            return Err(not_found(&id));
+        }
+        self.release_address_at(place, address)
     }
 
     /// How full a pool is.
@@ -226,21 +203,38 @@ impl Allocator {
             .ok_or_else(|| not_found(&id))
     }
 
-    /// Where `id` leads if it is the last one that was remembered.
-    fn recall(&self, id: &str) -> Option<Place> {
-        self.last.1.filter(|_| self.last.0 == id)
+    /// Where an id leads, if what it names is held.
+    pub(crate) fn find(&self, id: &str) -> Option<Place> {
+        let place = self.place(&PoolId::parse(id).ok()?).ok()??;
+        self.pool(place).knows(place.sub_pool).then_some(place)
     }
 
-    /// Notes where `id` leads: to a pool that is held, and a sub-pool that is.
-    fn remember(&mut self, id: &str, place: Place) -> Place {
-        id.clone_into(&mut self.last.0);
-        *self.last.1.insert(place)
+    /// As [`Self::request_address`], of what is held.
+    pub(crate) fn request_address_at(
+        &mut self,
+        place: Place,
+        address: Option<IpAddr>,
+        serial: bool,
+    ) -> Result<IpNet, Error> {
+        let pool = self.pool_mut(place);
+        match address {
+            Some(address) => pool.request(address),
+            None => pool.request_any(place.sub_pool, serial),
+        }
     }
 
-    /// Where the pool of `id` is, whether its sub-pool is held or not.
+    /// As [`Self::release_address`], of what is held.
+    pub(crate) fn release_address_at(
+        &mut self,
+        place: Place,
+        address: IpAddr,
+    ) -> Result<(), Error> {
+        self.pool_mut(place).release(address)
+    }
+
+    /// Where the pool of an id is, whether its sub-pool is held or not.
     fn place(&self, id: &PoolId) -> Result<Option<Place>, Error> {
-        let family = Family::of(&id.pool);
-        let scope = scope(id.space)?;
+        let (scope, family) = (scope(id.space)?, Family::of(&id.pool));
         let at = self.spaces[scope][family as usize].place(id.pool);
         Ok(at.map(|at| Place { scope, family, at, sub_pool: id.sub_pool }))
     }

@@ -1,7 +1,9 @@
 //! The allocator against its rules in their plainest form, on random requests.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
-use ipam_allocator::{Allocator, Choice, Error, Family, LOCAL, Predefined, Status, reserved};
+use ipam_allocator::{
+    Allocator, Choice, Error, Family, LOCAL, Predefined, Recent, Status, reserved,
+};
 use ipnet::IpNet;
 use proptest::{collection::vec, prelude::*, sample::Index};
 use std::{collections::BTreeSet, net::IpAddr};
@@ -201,19 +203,22 @@ fn read(id: &str) -> (IpNet, Option<IpNet>) {
 }
 
 proptest! {
-    /// Whatever is asked, in whatever order, the answer is the naive one.
+    /// Whatever is asked, in whatever order, the answer is the naive one, and that of an
+    /// allocator that remembers the last id is the same.
     #[test]
     fn answers_like_the_naive_model(steps in vec(step(), 0..80)) {
         let bases: Vec<_> = [("10.0.0.0/26", 28), ("10.0.1.0/27", 29), ("fd00::/122", 124)]
             .map(|(base, size)| Predefined { base: base.parse().unwrap(), size })
             .to_vec();
         let mut allocator = Allocator::new(bases.clone(), vec![]).unwrap();
+        let mut recent = Recent::new(Allocator::new(bases.clone(), vec![]).unwrap());
         let mut model = Model { bases, pools: vec![] };
         let mut ids: Vec<String> = vec![];
         for step in steps {
             match step {
                 Step::RequestPool(choice, exclude) => {
                     let answer = allocator.request_pool(LOCAL, choice, &exclude);
+                    prop_assert_eq!(&recent.request_pool(LOCAL, choice, &exclude), &answer);
                     let prefix = answer.as_ref().map(|pool| pool.prefix).map_err(Error::clone);
                     prop_assert_eq!(prefix, model.request_pool(choice, &exclude), "{:?}", choice);
                     if let Ok(pool) = answer {
@@ -228,12 +233,15 @@ proptest! {
                 Step::ReleasePool(index) => {
                     let id = index.get(&ids);
                     let (pool, sub_pool) = read(id);
-                    prop_assert_eq!(allocator.release_pool(id), model.release_pool(pool, sub_pool));
+                    let got = allocator.release_pool(id);
+                    prop_assert_eq!(&recent.release_pool(id), &got);
+                    prop_assert_eq!(got, model.release_pool(pool, sub_pool));
                 }
                 Step::Request(index, address, serial) => {
                     let id = index.get(&ids);
                     let (pool, sub_pool) = read(id);
                     let got = allocator.request_address(id, address, serial);
+                    prop_assert_eq!(&recent.request_address(id, address, serial), &got);
                     let is_inside = address.is_none_or(|address| pool.contains(&address));
                     let is_known = model.find(pool, None).is_some();
                     match model.find(pool, sub_pool) {
@@ -252,6 +260,7 @@ proptest! {
                     let id = index.get(&ids);
                     let (pool, sub_pool) = read(id);
                     let got = allocator.release_address(id, address);
+                    prop_assert_eq!(&recent.release_address(id, address), &got);
                     match model.find(pool, sub_pool) {
                         None => prop_assert!(matches!(got, Err(Error::PoolNotFound(_)))),
                         Some(_) if !pool.contains(&address) => {
@@ -268,6 +277,7 @@ proptest! {
                 let (pool, sub_pool) = read(id);
                 let want = model.find(pool, sub_pool).map(|held| held.status(sub_pool));
                 prop_assert_eq!(allocator.status(id).ok(), want, "{}", id);
+                prop_assert_eq!(recent.status(id).ok(), want, "{}", id);
             }
         }
     }

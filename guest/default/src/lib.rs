@@ -7,7 +7,7 @@ mod config;
 
 use alloc::string::ToString;
 use core::net::IpAddr;
-use ipam_allocator::{Allocator, Choice, GLOBAL, LOCAL};
+use ipam_allocator::{Allocator, Choice, GLOBAL, LOCAL, Recent};
 use ipam_driver::{
     AddressGrant, AddressRequest, AddressSpaces, Code, Driver, Error, Family, Kind, PoolChoice,
     PoolGrant, PoolRequest, Status, SubnetStatus, names,
@@ -16,7 +16,7 @@ use ipam_driver::{
 /// The driver `default`: the allocator, in the words of the contract.
 #[derive(Debug)]
 pub struct Default {
-    allocator: Allocator,
+    allocator: Recent,
 }
 
 ipam_driver::export!(Default, status);
@@ -28,7 +28,7 @@ impl Driver for Default {
         let (local, global) = config::predefined(config)?;
         let allocator = Allocator::new(local, global)
             .map_err(|error| Error::new(Code::InvalidRequest, error.to_string()))?;
-        Ok(Self { allocator })
+        Ok(Self { allocator: Recent::new(allocator) })
     }
 
     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> {
