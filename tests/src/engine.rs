@@ -19,10 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const PACKAGES: [&str; 6] =
     ["docker.io", "runc", "iptables", "busybox-static", "iproute2", "util-linux"];
 
+/// The suite of the newest packages that are fetched. It moves.
+const NEWEST_SUITE: &str = "forky";
+
 /// A Docker Engine and the Wipam that it finds beside it.
 #[derive(Debug)]
 pub struct Engine {
     directory: PathBuf,
+    /// Where its programs are; those of the machine if this is empty.
+    programs: String,
     /// Names the network namespace and the cgroup.
     name: String,
     wipam: Option<Daemon>,
@@ -67,16 +72,43 @@ fn install() -> Result<(), String> {
     .map(drop)
 }
 
+/// Fetches a newer engine into `directory`, without touching what the machine
+/// has installed, and returns where its programs are. Its runc is the
+/// machine's.
+///
+/// # Errors
+/// When the newer suite cannot be reached or read: then there is none.
+pub fn fetch_newest(directory: &Path) -> Result<String, String> {
+    install()?;
+    let d = directory.display();
+    sh(&format!(
+        "cd {d}; mkdir -p lists/partial cache debs root
+         site=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+         key=/usr/share/keyrings/debian-archive-keyring.gpg
+         echo \"deb [signed-by=$key] $site {NEWEST_SUITE} main\" >newest.list
+         set -- -q -o Dir::Etc::sourcelist={d}/newest.list -o Dir::Etc::sourceparts=- \
+             -o Dir::State::lists={d}/lists -o Dir::Cache={d}/cache
+         apt-get \"$@\" update >&2
+         cd debs; apt-get \"$@\" download docker.io containerd >&2
+         for deb in *.deb; do dpkg -x $deb {d}/root; done
+         rm -rf {d}/lists {d}/cache {d}/debs
+         {d}/root/usr/sbin/dockerd --version >&2"
+    ))?;
+    Ok(format!("{d}/root/usr/sbin:{d}/root/usr/bin:"))
+}
+
 impl Engine {
     /// Installs what is missing and starts both, in directories below
-    /// `directory`.
+    /// `directory`; `programs` is what [`fetch_newest`] returned, or empty for
+    /// the engine of this machine's release.
     ///
     /// # Errors
     /// The first command that failed, with what it said.
-    pub fn start(directory: &Path) -> Result<Self, String> {
+    pub fn start(directory: &Path, programs: &str) -> Result<Self, String> {
         install()?;
         let name = format!("wipam-{}", std::process::id());
-        let mut engine = Self { directory: directory.to_owned(), name, wipam: None };
+        let programs = programs.to_owned();
+        let mut engine = Self { directory: directory.to_owned(), programs, name, wipam: None };
         let name = engine.name.clone();
         let d = directory.display();
         // The mount namespace persists in a file, so that an engine started
@@ -102,9 +134,10 @@ impl Engine {
     /// # Errors
     /// The end of its log, when it does not come up.
     pub fn start_dockerd(&mut self) -> Result<(), String> {
-        let (d, name) = (self.directory.display(), &self.name);
+        let (d, name, programs) = (self.directory.display(), &self.name, &self.programs);
         sh(&format!(
-            "setsid nsenter --net=/run/netns/{name} --mount={d}/mnt dockerd \
+            "export PATH={programs}$PATH
+             setsid nsenter --net=/run/netns/{name} --mount={d}/mnt dockerd \
              --data-root {d}/data --exec-root {d}/exec --pidfile {d}/dockerd.pid \
              -H unix://{d}/docker.sock --bridge=none \
              --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent=/{name} \
