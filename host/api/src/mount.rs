@@ -24,13 +24,16 @@ pub struct Served {
     pub receipt: Option<Receipt>,
 }
 
-/// Where an answer goes. Called once, on a thread of the service: it must not
-/// block.
+/// Where an answer goes. Called once, on a thread of the service or the one
+/// that asked: it must not block.
 pub type Reply = Box<dyn FnOnce(Result<Served, Failure>) + Send>;
 
 /// A registered driver in service.
 ///
-/// Nothing here blocks. A success is durable when its reply is called.
+/// Nothing here waits for anything. A host may serve a request of a driver of
+/// its own at once, on the calling thread, which takes microseconds; its
+/// reply has then been called when the request was submitted. A success is
+/// durable when its reply is called.
 pub trait Mount: Send + Sync {
     /// The name it is registered under.
     fn name(&self) -> &DriverName;

@@ -163,6 +163,13 @@ impl Committer {
         }
     }
 
+    /// Whether [`Committer::submit`] would not wait, and what is staged now
+    /// would not follow a commit that failed.
+    pub(crate) fn has_room(&self, flight: &Flight) -> bool {
+        let in_flight = lock(&flight.inner);
+        in_flight.batches < self.staged_batches_max && !in_flight.has_failed
+    }
+
     /// Commits what is under way and ends the thread.
     pub(crate) fn stop(&self) {
         let thread = lock(&self.thread).take();

@@ -1,13 +1,16 @@
 //! The face that a registered driver shows to protocol servers.
 
-use crate::queue::{Full, Job, Queue};
+use crate::{
+    queue::{Full, Job, Queue},
+    worker::{Worker, run_here},
+};
 use ipam_api::{
     AddressSpaces, Capability, DriverName, Error, Failure, Kind, Mount, Receipt, Reply, Request,
     Served,
 };
 use ipam_ledger::Session;
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU64, Ordering},
     mpsc,
 };
@@ -18,6 +21,8 @@ pub(crate) struct Handle {
     pub(crate) capability: Capability,
     pub(crate) spaces: AddressSpaces,
     pub(crate) queue: Arc<Queue>,
+    /// Of a built-in driver, which may serve on the thread that asks.
+    here: Option<Arc<Mutex<Worker>>>,
     sessions: AtomicU64,
     /// The latest session of the ledger as it was loaded.
     loaded_session: u64,
@@ -29,11 +34,12 @@ impl Handle {
         capability: Capability,
         spaces: AddressSpaces,
         queue: Arc<Queue>,
+        here: Option<Arc<Mutex<Worker>>>,
         loaded_session: Option<Session>,
     ) -> Self {
         let loaded_session = loaded_session.map_or(0, |session| session.0);
         let sessions = AtomicU64::new(loaded_session);
-        Self { name, capability, spaces, queue, sessions, loaded_session }
+        Self { name, capability, spaces, queue, here, sessions, loaded_session }
     }
 
     fn session(&self) -> Option<Session> {
@@ -48,6 +54,12 @@ impl Handle {
         // a session that begins meanwhile gives it no claim it did not have.
         let session = self.session();
         let mut jobs = requests.map(|(request, reply)| Job { request, session, reply }).collect();
+        if let Some(worker) = &self.here {
+            run_here(worker, &mut jobs);
+            if jobs.is_empty() {
+                return;
+            }
+        }
         if let Err(full) = self.queue.ask(&mut jobs) {
             let text = match full {
                 Full::Queue => "too many requests wait for this driver",

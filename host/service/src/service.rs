@@ -9,7 +9,7 @@ use crate::{
     outage::Outage,
     queue::Queue,
     release::Owed,
-    worker::Worker,
+    worker::{self, Worker},
 };
 use ipam_api::{DriverName, Factory, Mount, Subscriber};
 use ipam_ledger::Store;
@@ -153,19 +153,13 @@ impl Service {
     fn start(&self, origin: Origin, prepared: Prepared) -> io::Result<Registered> {
         let Prepared { name, source, spaces, state, instance } = prepared;
         let queue = Arc::new(Queue::new(&self.limits));
-        let handle = Arc::new(Handle::new(
-            name.clone(),
-            source.capability,
-            spaces.clone(),
-            queue.clone(),
-            state.last_session(),
-        ));
-        let worker = Worker {
+        let (capability, session) = (source.capability, state.last_session());
+        let worker = Arc::new(Mutex::new(Worker {
             flight: Arc::new(Flight::new(name.clone(), queue.clone())),
-            name,
-            spaces,
+            name: name.clone(),
+            spaces: spaces.clone(),
             limits: self.limits.clone(),
-            queue,
+            queue: queue.clone(),
             committer: self.committer.clone(),
             source,
             state,
@@ -174,9 +168,15 @@ impl Service {
             store_outage: None,
             kept: VecDeque::new(),
             owed: Owed::new(),
-        };
-        let thread = thread::Builder::new().name(format!("ipam-{}", worker.name));
-        Ok(Registered { origin, handle, thread: thread.spawn(move || worker.run())? })
+        }));
+        let here = (origin == Origin::BuiltIn).then(|| worker.clone());
+        let thread = thread::Builder::new().name(format!("ipam-{name}"));
+        let thread = thread.spawn({
+            let (queue, batch_max) = (queue.clone(), self.limits.batch_max.max(1));
+            move || worker::run(&worker, &queue, batch_max)
+        })?;
+        let handle = Arc::new(Handle::new(name, capability, spaces, queue, here, session));
+        Ok(Registered { origin, handle, thread })
     }
 }
 

@@ -1,4 +1,10 @@
-//! One driver's thread: it owns the instance and its part of the ledger.
+//! One driver's worker: it owns the instance and its part of the ledger, and
+//! one thread serves with it.
+//!
+//! A built-in driver that has nothing else to do serves a few addresses on the
+//! thread that asks: to hand them over and be woken again costs several times
+//! what they do, and the host's own allocator is known to be quick. A
+//! stranger's driver never runs anywhere but on its own thread.
 //!
 //! Every request is asked of the driver, checked against applied state and
 //! staged; the committer answers. When the instance breaks, what was staged
@@ -9,6 +15,7 @@ use crate::{
     Limits,
     committer::{Committer, Flight, Staged, commit, ledger_failed, load},
     instance::Instance,
+    lock,
     mount::unavailable,
     outage::Outage,
     queue::{Job, Mail, Queue},
@@ -20,9 +27,13 @@ use ipam_api::{
     PoolGrant, PoolRequest, Receipt, Request, Served,
 };
 use ipam_ledger::{Caller, Changes, Course, Event, Session, State, StoreError, Violation};
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-/// Everything that one driver's thread owns.
+/// Everything that serving one driver takes.
 pub(crate) struct Worker {
     pub(crate) name: DriverName,
     pub(crate) spaces: AddressSpaces,
@@ -44,33 +55,82 @@ pub(crate) struct Worker {
     pub(crate) owed: Owed,
 }
 
-impl Worker {
-    /// Serves until the queue is closed and empty.
-    pub(crate) fn run(mut self) {
-        let _desertion = Desertion(self.queue.clone());
-        let mut batch = VecDeque::new();
-        while self.next(&mut batch) {
-            self.recover(false);
-            let was_alive = self.instance.is_some();
-            let staged = self.serve(&mut batch);
-            self.committer.submit(&self.flight, staged);
-            if was_alive && self.instance.is_none() {
-                // At once and not at the next request, which then need not wait.
-                self.recover(false);
-            }
+/// Serves as the driver's own thread until the queue is closed and empty.
+pub(crate) fn run(worker: &Mutex<Worker>, queue: &Arc<Queue>, batch_max: usize) {
+    let _desertion = Desertion(queue.clone());
+    let mut batch = VecDeque::new();
+    loop {
+        // Not locked while it waits, or nobody else could serve meanwhile.
+        let pause = lock(worker).pause();
+        // What an earlier batch left comes first.
+        if batch.is_empty() && !queue.take(&mut batch, batch_max, pause) {
+            break;
         }
-        // The last chance for the releases that the store did not take yet.
+        lock(worker).turn(&mut batch);
+    }
+    lock(worker).end();
+}
+
+/// Serves requests on the calling thread, if the driver has nothing else to
+/// do and all of them are quick; otherwise leaves them.
+pub(crate) fn run_here(worker: &Mutex<Worker>, jobs: &mut VecDeque<Job>) {
+    let is_quick = |job: &Job| match job.request {
+        Request::Address(_) | Request::ReleaseAddress(..) => true,
+        // These cost what a pool holds.
+        Request::Pool(_) | Request::ReleasePool(_) | Request::Status(_) => false,
+    };
+    let Ok(mut worker) = worker.try_lock() else { return };
+    if jobs.len() > worker.limits.batch_max || !jobs.iter().all(is_quick) || !worker.is_idle() {
+        return;
+    }
+    let mut batch = jobs.drain(..).map(Mail::Ask).collect();
+    let staged = worker.serve(&mut batch);
+    worker.committer.submit(&worker.flight, staged);
+    if worker.instance.is_none() {
+        // The driver's thread brings it back.
+        worker.queue.nudge();
+    }
+    jobs.extend(batch.into_iter().filter_map(|mail| match mail {
+        Mail::Ask(job) => Some(job),
+        Mail::Undo(_) => None,
+    }));
+}
+
+impl Worker {
+    /// How long the thread may sleep when nothing comes: while releases are
+    /// kept, nothing to do for a while is something to do.
+    fn pause(&self) -> Option<Duration> {
+        (!self.kept.is_empty()).then_some(self.limits.backoff_max)
+    }
+
+    /// Serves one batch.
+    fn turn(&mut self, batch: &mut VecDeque<Mail>) {
+        self.recover(false);
+        let was_alive = self.instance.is_some();
+        let staged = self.serve(batch);
+        self.committer.submit(&self.flight, staged);
+        if was_alive && self.instance.is_none() {
+            // At once and not at the next request, which then need not wait.
+            self.recover(false);
+        }
+    }
+
+    /// The last chance for the releases that the store did not take yet.
+    fn end(&mut self) {
         self.recover(true);
         if !self.kept.is_empty() {
             tracing::error!(driver = %self.name, releases = self.kept.len(), "releases are lost");
         }
     }
 
-    /// Waits for something to do; what an earlier batch left comes first. While
-    /// releases are kept, nothing to do for a while is something to do.
-    fn next(&self, batch: &mut VecDeque<Mail>) -> bool {
-        let pause = (!self.kept.is_empty()).then_some(self.limits.backoff_max);
-        !batch.is_empty() || self.queue.take(batch, self.limits.batch_max.max(1), pause)
+    /// Whether a request could be served at once: nothing waits, nothing must
+    /// be brought back, and the committer takes more.
+    fn is_idle(&self) -> bool {
+        self.instance.is_some()
+            && self.store_outage.is_none()
+            && self.kept.is_empty()
+            && self.queue.is_idle()
+            && self.committer.has_room(&self.flight)
     }
 
     /// Runs one batch, up to the request that breaks the instance.

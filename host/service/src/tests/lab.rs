@@ -284,11 +284,20 @@ impl Lab {
     }
 
     pub(super) fn with(store: Box<dyn Store>, capability: Capability, limits: Limits) -> Self {
+        Self::of(Origin::Component, store, capability, limits)
+    }
+
+    pub(super) fn of(
+        origin: Origin,
+        store: Box<dyn Store>,
+        capability: Capability,
+        limits: Limits,
+    ) -> Self {
         let service = Service::new(store, limits).unwrap();
         let control = Arc::new(Control::default());
         lock(&control.registers).push(("lab".into(), capability));
         let factory = Arc::new(PlainFactory(control.clone()));
-        service.load(factory, LoadOptions::new(Origin::Component)).unwrap();
+        service.load(factory, LoadOptions::new(origin)).unwrap();
         let mount = service.mount(&"lab".parse().unwrap()).unwrap();
         assert_eq!(control.look(), ["start"]);
         Self { service, control, mount }

@@ -1,7 +1,11 @@
 //! Many threads at once.
 
 use super::lab::{FlakyStore, Lab, REPLAYED, any_pool, id, lease, limits, pool, release};
-use crate::{Limits, ask};
+use crate::{
+    Limits,
+    Origin::{BuiltIn, Component},
+    ask,
+};
 use ipam_api::{Answer, Mount, Request};
 use ipam_ledger::{MemoryStore, Store};
 use std::{
@@ -32,13 +36,15 @@ fn leased(answer: Answer) -> IpAddr {
 fn addresses_leased_and_released_by_many_are_never_held_twice() {
     // The last must often wait for the store.
     let one_batch = Limits { staged_batches_max: 1, batch_max: 1, ..limits() };
-    let labs: [(Box<dyn Store>, Limits); 3] = [
+    let labs: [(Box<dyn Store>, Limits); 4] = [
+        (Box::new(MemoryStore::default()), limits()),
         (Box::new(MemoryStore::default()), limits()),
         (Box::new(FlakyStore::new(false)), limits()),
         (Box::new(FlakyStore::new(false)), one_batch),
     ];
-    for (store, limits) in labs {
-        let lab = Lab::with(store, REPLAYED, limits);
+    let origins = [Component, BuiltIn, Component, BuiltIn];
+    for (origin, (store, limits)) in origins.into_iter().zip(labs) {
+        let lab = Lab::of(origin, store, REPLAYED, limits);
         lab.ask(pool("10.0.0.0/24")).unwrap();
         let held = Mutex::new(BTreeSet::new());
         in_threads(&lab.mount, |mount| {

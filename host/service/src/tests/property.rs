@@ -4,7 +4,7 @@ use super::lab::{
     FlakyStore, Lab, REPLAYED, Twist, host, id, lease, lease_of, leased, limits, pool, refusal,
     release, trap,
 };
-use crate::lock;
+use crate::{Origin, lock};
 use ipam_api::{Kind, Receipt, Request};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::atomic::Ordering};
@@ -47,10 +47,10 @@ fn address(number: u8) -> String {
 }
 
 /// Plays `steps`, then mends everything and compares.
-fn play(steps: &[Step], is_volatile: bool) -> Result<(), TestCaseError> {
+fn play(steps: &[Step], is_volatile: bool, origin: Origin) -> Result<(), TestCaseError> {
     let store = FlakyStore::new(is_volatile);
     let store_fails = store.fails.clone();
-    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    let lab = Lab::of(origin, Box::new(store), REPLAYED, limits());
     lab.ask(pool(POOL)).unwrap();
     // What callers were told they have, and have not given back.
     let mut held: BTreeMap<String, Receipt> = BTreeMap::new();
@@ -126,7 +126,10 @@ proptest! {
     fn what_callers_were_told_is_what_is_so(
         steps in prop::collection::vec(step(), 0..40),
         is_volatile in any::<bool>(),
+        is_built_in in any::<bool>(),
     ) {
-        play(&steps, is_volatile)?;
+        // A built-in driver may serve on this thread.
+        let origin = if is_built_in { Origin::BuiltIn } else { Origin::Component };
+        play(&steps, is_volatile, origin)?;
     }
 }
