@@ -1,7 +1,7 @@
 //! What the service asks, and a way to get something that answers.
 
 use crate::{
-    AddressGrant, AddressRequest, AddressSpaces, Capability, DriverName, Error, Failure, PoolGrant,
+    AddressGrant, AddressRequest, AddressSpaces, Capability, Digest, DriverName, Error, Failure, PoolGrant,
     PoolId, PoolRequest, PoolStatus,
 };
 use std::net::IpAddr;
@@ -82,4 +82,9 @@ pub trait Factory: Send + Sync {
     /// [`Failure::Refused`] with the driver's words when it cannot work with
     /// its configuration, [`Failure::Broken`] when it did not come up.
     fn make(&self, start: &Start, callback: Box<dyn Callback>) -> Result<Box<dyn Driver>, Failure>;
+
+    /// Which version this is, if it comes from a file.
+    fn digest(&self) -> Option<Digest> {
+        None
+    }
 }

@@ -15,6 +15,7 @@ mod error;
 mod mount;
 mod name;
 pub mod names;
+mod origin;
 mod request;
 
 pub use driver::{Callback, Driver, Factory, Start};
@@ -22,6 +23,7 @@ pub use error::{Code, Error, Failure, Kind};
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use mount::{Mount, Receipt, Reply, Served, Subscriber};
 pub use name::{DriverName, InvalidDriverName, InvalidPoolId, POOL_ID_MAX_BYTES, PoolId};
+pub use origin::{Digest, InvalidDigest, Server};
 pub use request::{
     AddressGrant, AddressRequest, AddressSpaces, Answer, Capability, Family, Options, PoolChoice,
     PoolGrant, PoolRequest, PoolStatus, Request,

@@ -1,6 +1,6 @@
 //! A registered driver in service, as a protocol server sees it.
 
-use crate::{AddressSpaces, Answer, Capability, DriverName, Failure, PoolId, Request};
+use crate::{AddressSpaces, Answer, Capability, DriverName, Failure, PoolId, Request, Server};
 use std::{fmt, net::IpAddr, sync::Arc};
 
 /// Proof of what one request created, and of nothing else: enough to undo it.
@@ -78,6 +78,11 @@ pub trait Subscriber: Send + Sync {
         &self,
         mount: Arc<dyn Mount>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Whose requests the mounts that it hears of will carry.
+    fn server(&self) -> Server {
+        Server::Library
+    }
 
     /// A driver is no more in service.
     fn unregistered(&self, name: &DriverName);

@@ -1,7 +1,7 @@
 //! What is asked and what is answered, typed at the edge: whoever holds one
 //! of these has parsed text already, and nobody behind does it again.
 
-use crate::PoolId;
+use crate::{PoolId, Receipt};
 use ipnet::IpNet;
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -166,6 +166,9 @@ pub enum Request {
     Address(AddressRequest),
     /// Release a lease.
     ReleaseAddress(PoolId, IpAddr),
+    /// Release just what a receipt names: nothing, if that was released
+    /// meanwhile, even if it was granted again.
+    TakeBack(Receipt),
     /// Say how full a pool is.
     Status(PoolId),
 }
@@ -177,7 +180,7 @@ pub enum Answer {
     Pool(PoolGrant),
     /// To [`Request::Address`].
     Address(AddressGrant),
-    /// To either release.
+    /// To any release.
     Released,
     /// To [`Request::Status`].
     Status(PoolStatus),

@@ -108,6 +108,7 @@ impl State {
             data: proposal.data.clone(),
             generation: self.generation() + 1,
             created_in: caller.session,
+            granted: caller.cause,
         };
         if let Some(held) = self.held(&pool.pool_id) {
             // An id that is held can come back only as the same "no pool":
@@ -221,6 +222,7 @@ impl State {
             data: proposal.data.clone(),
             generation: self.generation() + 1,
             created_in: caller.session,
+            granted: caller.cause,
         }))))
     }
 

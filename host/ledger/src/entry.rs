@@ -1,15 +1,73 @@
 //! What the ledger holds: pools and leases, as they were granted.
 
-use ipam_api::{AddressGrant, IpNet, Options, PoolGrant, PoolId};
-use std::net::IpAddr;
+use ipam_api::{
+    AddressGrant, Capability, Digest, IpNet, Options, PoolGrant, PoolId, Server, names,
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt, net::IpAddr};
 
 /// An engine's session. Numbers grow; nothing else is meant by them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Session(pub u64);
+
+/// A moment: milliseconds since the beginning of 1970, UTC. 0 if unknown.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+pub struct Time(pub u64);
+
+/// On whose account something changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum By {
+    /// It was asked for.
+    Asked(#[serde(with = "crate::plain::server")] Server),
+    /// An answer could not be delivered, and what it granted is taken back.
+    Undelivered,
+    /// The host's own books: which version serves, what a driver is owed.
+    Host,
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked(server) => server.fmt(f),
+            Self::Undelivered => f.write_str("undelivered"),
+            Self::Host => f.write_str("host"),
+        }
+    }
+}
+
+/// When, and on whose account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cause {
+    /// When the request began.
+    pub at: Time,
+    /// On whose account.
+    pub by: By,
+}
+
+impl Default for Cause {
+    fn default() -> Self {
+        Self { at: Time::default(), by: By::Asked(Server::Library) }
+    }
+}
+
+/// Which version of a driver serves, and what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Of its file, if it has one.
+    #[serde(with = "crate::plain::digest")]
+    pub digest: Option<Digest>,
+    /// What it registered with.
+    #[serde(with = "crate::plain::capability")]
+    pub capability: Capability,
+}
 
 /// Who asks, as far as the wire tells.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller<'a> {
+    /// When it asked, and through which server.
+    pub cause: Cause,
     /// The driver's space for clusters, where swarm managers repeat what they
     /// hold. Nothing if the driver has one space for both: there a repeat may
     /// as well be a second network, and is refused.
@@ -27,7 +85,7 @@ impl Caller<'_> {
 }
 
 /// How an entry was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asked {
     /// The caller named it.
     Explicit,
@@ -36,9 +94,10 @@ pub enum Asked {
 }
 
 /// A granted pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// The driver's name for it.
+    #[serde(with = "crate::plain::pool_id")]
     pub pool_id: PoolId,
     /// The driver's name for its address space.
     pub address_space: String,
@@ -56,6 +115,8 @@ pub struct Pool {
     pub generation: u64,
     /// The session it was asked for in.
     pub created_in: Option<Session>,
+    /// When it was granted, and through which server.
+    pub granted: Cause,
 }
 
 impl Pool {
@@ -74,9 +135,10 @@ impl Pool {
 }
 
 /// A granted address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// The pool it was asked of. Another id of the same prefix may release it.
+    #[serde(with = "crate::plain::pool_id")]
     pub pool_id: PoolId,
     /// The address with its pool's length.
     pub address: IpNet,
@@ -90,6 +152,8 @@ pub struct Lease {
     pub generation: u64,
     /// The session it was asked for in.
     pub created_in: Option<Session>,
+    /// When it was granted, and through which server.
+    pub granted: Cause,
 }
 
 impl Lease {
@@ -97,6 +161,20 @@ impl Lease {
     #[must_use]
     pub fn ip(&self) -> IpAddr {
         self.address.addr()
+    }
+
+    /// Who holds it, as far as the wire told: the endpoint's name, else its
+    /// MAC address, else nobody knows.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        let told = |key| self.options.get(key).map(String::as_str);
+        told(names::ENDPOINT_NAME).or_else(|| told(names::MAC_ADDRESS))
+    }
+
+    /// Whether it is the gateway of its pool.
+    #[must_use]
+    pub fn is_gateway(&self) -> bool {
+        self.options.get(names::REQUEST_ADDRESS_TYPE).is_some_and(|kind| kind == names::GATEWAY)
     }
 
     /// The answer that granted it.

@@ -1,7 +1,8 @@
 //! One change of the ledger.
 
-use crate::{Lease, Pool, Session};
+use crate::{Cause, Lease, Pool, Session, Version};
 use ipam_api::{PoolId, Receipt};
+use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, sync::Arc};
 
 /// One change of one driver's part of the ledger: plain data, made by the
@@ -10,13 +11,16 @@ use std::{net::IpAddr, sync::Arc};
 ///
 /// The generation in an event fences it: it is that of the entry, or of the
 /// claim, which the event concerns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Events are stored in their order here; a new one goes to the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A pool came into being, held once.
     PoolGranted(Arc<Pool>),
     /// A pool is held once more: claimed by a session, or a repeated "no pool".
     PoolHeld {
         /// Which pool.
+        #[serde(with = "crate::plain::pool_id")]
         pool_id: PoolId,
         /// Of the claim; of the pool, if this is none.
         generation: u64,
@@ -26,6 +30,7 @@ pub enum Event {
     /// A pool is held once less, and still held.
     HoldDropped {
         /// Which pool.
+        #[serde(with = "crate::plain::pool_id")]
         pool_id: PoolId,
         /// Of the claim; of the pool, if this undoes none.
         generation: u64,
@@ -34,17 +39,13 @@ pub enum Event {
         undoes_claim: bool,
     },
     /// A pool is no more. Its leases were released before.
-    PoolReleased {
-        /// Which pool.
-        pool_id: PoolId,
-        /// Of the pool.
-        generation: u64,
-    },
+    PoolReleased(Arc<Pool>),
     /// An address was leased.
     AddressLeased(Arc<Lease>),
     /// A session claimed a lease that there was.
     AddressClaimed {
         /// The pool of the lease.
+        #[serde(with = "crate::plain::pool_id")]
         pool_id: PoolId,
         /// Which address.
         address: IpAddr,
@@ -52,14 +53,33 @@ pub enum Event {
         session: Session,
     },
     /// A lease is no more.
-    AddressReleased {
-        /// The pool under which it was leased.
+    AddressReleased(Arc<Lease>),
+    /// A driver that keeps its state elsewhere must be told of a release.
+    Owed {
+        /// Larger than that of everything it is owed already.
+        number: u64,
+        /// The pool, or the pool of the address.
+        #[serde(with = "crate::plain::pool_id")]
         pool_id: PoolId,
-        /// Which address.
-        address: IpAddr,
-        /// Of the lease.
-        generation: u64,
+        /// The address, if that is what is released.
+        address: Option<IpAddr>,
     },
+    /// The driver was told what it was owed.
+    Told {
+        /// Of [`Event::Owed`].
+        number: u64,
+    },
+    /// Another version of the driver serves from now on.
+    VersionChanged(Version),
+}
+
+/// An event, when it came about and on whose account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// When and on whose account.
+    pub cause: Cause,
+    /// What changed.
+    pub event: Event,
 }
 
 impl Event {
@@ -67,30 +87,34 @@ impl Event {
     #[must_use]
     pub fn is_release(&self) -> bool {
         match self {
-            Self::PoolReleased { .. } | Self::HoldDropped { .. } | Self::AddressReleased { .. } => {
-                true
-            }
+            Self::PoolReleased(_) | Self::HoldDropped { .. } | Self::AddressReleased(_) => true,
             Self::PoolGranted(_)
             | Self::PoolHeld { .. }
             | Self::AddressLeased(_)
-            | Self::AddressClaimed { .. } => false,
+            | Self::AddressClaimed { .. }
+            | Self::Owed { .. }
+            | Self::Told { .. }
+            | Self::VersionChanged(_) => false,
         }
     }
 
-    /// What the event concerns, fenced. Nothing for the claim of an address:
-    /// it brings nothing into being and leaves nothing to undo.
+    /// What the event concerns, fenced. Nothing for what brings nothing into
+    /// being and leaves nothing to undo, such as the claim of an address.
     #[must_use]
     pub fn receipt(&self) -> Option<Receipt> {
         let (pool_id, address, generation) = match self {
-            Self::PoolGranted(pool) => (&pool.pool_id, None, pool.generation),
-            Self::AddressLeased(lease) => (&lease.pool_id, Some(lease.ip()), lease.generation),
-            Self::PoolHeld { pool_id, generation, .. }
-            | Self::HoldDropped { pool_id, generation, .. }
-            | Self::PoolReleased { pool_id, generation } => (pool_id, None, *generation),
-            Self::AddressReleased { pool_id, address, generation } => {
-                (pool_id, Some(*address), *generation)
+            Self::PoolGranted(pool) | Self::PoolReleased(pool) => {
+                (&pool.pool_id, None, pool.generation)
             }
-            Self::AddressClaimed { .. } => return None,
+            Self::AddressLeased(lease) | Self::AddressReleased(lease) => {
+                (&lease.pool_id, Some(lease.ip()), lease.generation)
+            }
+            Self::PoolHeld { pool_id, generation, .. }
+            | Self::HoldDropped { pool_id, generation, .. } => (pool_id, None, *generation),
+            Self::AddressClaimed { .. }
+            | Self::Owed { .. }
+            | Self::Told { .. }
+            | Self::VersionChanged(_) => return None,
         };
         Some(Receipt { pool_id: pool_id.clone(), address, generation })
     }

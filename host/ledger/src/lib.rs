@@ -15,6 +15,7 @@
 mod check;
 mod entry;
 mod event;
+mod plain;
 mod release;
 mod replay;
 mod space;
@@ -30,9 +31,9 @@ mod property;
 mod tests;
 
 pub use check::Course;
-pub use entry::{Asked, Caller, Lease, Pool, Session};
-pub use event::Event;
+pub use entry::{Asked, By, Caller, Cause, Lease, Pool, Session, Time, Version};
+pub use event::{Event, Record};
 pub use replay::Replay;
-pub use state::State;
-pub use store::{Changes, MemoryStore, Store, StoreError};
+pub use state::{Release, State};
+pub use store::{Changes, MemoryStore, Past, Store, StoreError, View};
 pub use violation::Violation;

@@ -1,7 +1,7 @@
 //! The ledger against two plain lists.
 
 use crate::{
-    Caller, Course, Event, Session, State,
+    Caller, Cause, Course, Event, Session, State,
     model::{Contents, GLOBAL, Model, Outcome},
 };
 use ipam_api::{
@@ -47,7 +47,8 @@ fn contents(state: &State) -> Contents {
 
 /// What a service does with the state, and the events that came of it.
 fn take(state: &mut State, step: &Step, receipts: &[Receipt]) -> (Option<Outcome>, Vec<Event>) {
-    let caller = |session| Caller { global_space: Some(GLOBAL), session };
+    let caller =
+        |session| Caller { cause: Cause::default(), global_space: Some(GLOBAL), session };
     let refused = |error: Error| (Some(Outcome::Refused(error.code())), Vec::new());
     let granted = |events| (Some(Outcome::Granted), events);
     let violated = (Some(Outcome::Violation), Vec::new());

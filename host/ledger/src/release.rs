@@ -34,11 +34,7 @@ impl State {
         address: IpAddr,
     ) -> Result<Option<Event>, Error> {
         let lease = self.find_lease(pool_id, address)?;
-        Ok(lease.map(|lease| Event::AddressReleased {
-            pool_id: lease.pool_id.clone(),
-            address,
-            generation: lease.generation,
-        }))
+        Ok(lease.map(|lease| Event::AddressReleased(lease.clone())))
     }
 
     /// What taking back one answer changes: nothing when what it had created
@@ -51,11 +47,7 @@ impl State {
             Some(address) => self
                 .leased(&held.pool, *address)
                 .filter(|leased| leased.lease.generation == *generation)
-                .map(|leased| Event::AddressReleased {
-                    pool_id: leased.lease.pool_id.clone(),
-                    address: *address,
-                    generation: *generation,
-                })
+                .map(|leased| Event::AddressReleased(leased.lease.clone()))
                 .into_iter()
                 .collect(),
             None => {
@@ -78,11 +70,10 @@ impl State {
             return vec![Event::HoldDropped { pool_id, generation, undoes_claim: claim.is_some() }];
         }
         let leases = held.leases.iter().filter_map(|&address| {
-            let generation = self.leased(&held.pool, address)?.lease.generation;
-            Some(Event::AddressReleased { pool_id: pool_id.clone(), address, generation })
+            Some(Event::AddressReleased(self.leased(&held.pool, address)?.lease.clone()))
         });
         let mut events: Vec<Event> = leases.collect();
-        events.push(Event::PoolReleased { pool_id, generation: held.pool.generation });
+        events.push(Event::PoolReleased(held.pool.clone()));
         events
     }
 }

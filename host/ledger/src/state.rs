@@ -1,12 +1,12 @@
 //! One driver's part of the ledger, as a value.
 
 use crate::{
-    Event, Lease, Pool, Session,
+    Event, Lease, Pool, Session, Version,
     space::{Leased, Space, Subnet},
 };
 use ipam_api::PoolId;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::Arc,
 };
@@ -38,7 +38,12 @@ pub struct State {
     pools: HashMap<PoolId, Held>,
     spaces: HashMap<String, Space>,
     generation: u64,
+    owed: BTreeMap<u64, Release>,
+    version: Option<Version>,
 }
+
+/// A release that a driver must be told of: a pool, or an address of it.
+pub type Release = (PoolId, Option<IpAddr>);
 
 impl State {
     /// The pool of that id.
@@ -100,6 +105,41 @@ impl State {
         pools.chain(leases).max().flatten()
     }
 
+    /// How many leases were taken under that very id.
+    #[must_use]
+    pub fn lease_count(&self, pool_id: &PoolId) -> usize {
+        self.pools.get(pool_id).map_or(0, |held| held.leases.len())
+    }
+
+    /// The leases taken under that very id, in order of address.
+    pub fn leases_of(&self, pool_id: &PoolId) -> impl Iterator<Item = &Arc<Lease>> {
+        let held = self.pools.get(pool_id);
+        held.into_iter().flat_map(|held| {
+            let leased = |address: &IpAddr| self.leased(&held.pool, *address);
+            held.leases.iter().filter_map(leased).map(|leased| &leased.lease)
+        })
+    }
+
+    /// What a driver that keeps its state elsewhere was not told yet, by
+    /// number, oldest first.
+    #[must_use]
+    pub fn owed(&self) -> &BTreeMap<u64, Release> {
+        &self.owed
+    }
+
+    /// The note of one more release that it is owed.
+    #[must_use]
+    pub fn owe(&self, (pool_id, address): Release) -> Event {
+        let number = self.owed.last_key_value().map_or(0, |(number, _)| number + 1);
+        Event::Owed { number, pool_id, address }
+    }
+
+    /// The version that granted last, if any did.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        self.version
+    }
+
     /// Changes the state. An event that does not fit what is held, such as the
     /// release of what is not there, changes nothing.
     pub fn apply(&mut self, event: &Event) {
@@ -122,7 +162,7 @@ impl State {
                     }
                 }
             }
-            Event::PoolReleased { pool_id, .. } => self.remove(pool_id),
+            Event::PoolReleased(pool) => self.remove(&pool.pool_id),
             Event::AddressLeased(lease) => self.lease_out(lease),
             Event::AddressClaimed { pool_id, address, session } => {
                 if let Some(leased) =
@@ -131,14 +171,19 @@ impl State {
                     leased.claimed_in = Some(*session);
                 }
             }
-            Event::AddressReleased { pool_id, address, .. } => {
-                if let Some(subnet) = self.subnet_mut(pool_id) {
-                    subnet.leases.remove(address);
+            Event::AddressReleased(lease) => {
+                if let Some(subnet) = self.subnet_mut(&lease.pool_id) {
+                    subnet.leases.remove(&lease.ip());
                 }
-                if let Some(held) = self.pools.get_mut(pool_id) {
-                    held.leases.remove(address);
+                if let Some(held) = self.pools.get_mut(&lease.pool_id) {
+                    held.leases.remove(&lease.ip());
                 }
             }
+            Event::Owed { number, pool_id, address } => {
+                self.owed.insert(*number, (pool_id.clone(), *address));
+            }
+            Event::Told { number } => drop(self.owed.remove(number)),
+            Event::VersionChanged(version) => self.version = Some(*version),
         }
     }
 

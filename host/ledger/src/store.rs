@@ -1,16 +1,18 @@
 //! Where events become durable: the seam between the ledger and its medium.
 
-use crate::{Event, State};
-use ipam_api::DriverName;
-use std::{collections::BTreeMap, error::Error};
+use crate::{Record, State};
+use ipam_api::{Digest, DriverName};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, error::Error, ops::ControlFlow, path::Path};
 
 /// What one transaction changes in one driver's part of the ledger.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// Whose part.
+    #[serde(with = "crate::plain::driver")]
     pub driver: DriverName,
     /// In the order in which they were applied, never empty.
-    pub events: Vec<Event>,
+    pub records: Vec<Record>,
 }
 
 /// The store failed; for the operator, with its chain of sources.
@@ -43,6 +45,22 @@ pub trait Store: Send {
     /// When nothing of it is durable.
     fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError>;
 
+    /// What is durable now, for readers that take their time: later commits do
+    /// not change what it shows, and need not wait for it.
+    ///
+    /// # Errors
+    /// When the medium cannot be read.
+    fn view(&mut self) -> Result<Box<dyn View>, StoreError>;
+
+    /// Puts in order what is better done when nobody waits. Whoever commits
+    /// calls this when nothing has come for a moment.
+    ///
+    /// # Errors
+    /// When the medium cannot be written. Nothing is lost.
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Whether a commit costs nothing worth waiting for, because nothing
     /// survives the process anyway.
     fn is_volatile(&self) -> bool {
@@ -50,30 +68,97 @@ pub trait Store: Send {
     }
 }
 
-/// The ledger of a process: it never fails, and ends with it.
-#[derive(Debug, Default)]
+/// One event of the past: whose, by which version of it, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past<'a> {
+    /// Whose part of the ledger changed.
+    pub driver: &'a DriverName,
+    /// Of the version that served then.
+    pub digest: Option<Digest>,
+    /// What changed, when, and on whose account.
+    pub record: &'a Record,
+}
+
+/// What was durable at one moment.
+pub trait View: Send {
+    /// All drivers that something is stored of.
+    ///
+    /// # Errors
+    /// When the medium cannot be read, or holds what cannot be.
+    fn drivers(&self) -> Result<Vec<DriverName>, StoreError>;
+
+    /// One driver's part, as [`Store::load`] reads it.
+    ///
+    /// # Errors
+    /// When the medium cannot be read, or holds what cannot be.
+    fn load(&self, driver: &DriverName) -> Result<State, StoreError>;
+
+    /// Shows the events that are kept, oldest first, until `visit` has enough.
+    ///
+    /// # Errors
+    /// When the medium cannot be read, or holds what cannot be.
+    fn history(
+        &self,
+        visit: &mut dyn FnMut(Past<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// Writes all of it into a new file, which opens as a ledger.
+    ///
+    /// # Errors
+    /// When the file is there already or cannot be written.
+    fn backup(&self, to: &Path) -> Result<(), StoreError>;
+}
+
+/// The ledger of a process: it never fails, and ends with it. It keeps no
+/// history.
+#[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     parts: BTreeMap<DriverName, State>,
 }
 
 impl Store for MemoryStore {
     fn load(&mut self, driver: &DriverName) -> Result<State, StoreError> {
-        Ok(self.parts.get(driver).cloned().unwrap_or_default())
+        View::load(self, driver)
     }
 
     fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
-        for Changes { driver, events } in changes {
+        for Changes { driver, records } in changes {
             if !self.parts.contains_key(driver) {
                 self.parts.insert(driver.clone(), State::default());
             }
             if let Some(part) = self.parts.get_mut(driver) {
-                events.iter().for_each(|event| part.apply(event));
+                records.iter().for_each(|record| part.apply(&record.event));
             }
         }
         Ok(())
     }
 
+    fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
+        Ok(Box::new(self.clone()))
+    }
+
     fn is_volatile(&self) -> bool {
         true
+    }
+}
+
+impl View for MemoryStore {
+    fn drivers(&self) -> Result<Vec<DriverName>, StoreError> {
+        Ok(self.parts.keys().cloned().collect())
+    }
+
+    fn load(&self, driver: &DriverName) -> Result<State, StoreError> {
+        Ok(self.parts.get(driver).cloned().unwrap_or_default())
+    }
+
+    fn history(
+        &self,
+        _: &mut dyn FnMut(Past<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn backup(&self, _: &Path) -> Result<(), StoreError> {
+        Err(StoreError::new("this ledger lives in memory: there is nothing to keep"))
     }
 }

@@ -1,12 +1,14 @@
 //! The rules of the ledger, one by one.
 
-use crate::{Caller, Course, Event, Replay, Session, State, Violation};
+use crate::{By, Caller, Cause, Course, Event, Replay, Session, State, Time, Violation};
 use ipam_api::{
     AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, Options, PoolChoice, PoolGrant,
-    PoolId, PoolRequest, Receipt, names,
+    PoolId, PoolRequest, Receipt, Server, names,
 };
 
-const NOBODY: Caller<'static> = Caller { global_space: Some("global"), session: None };
+const CAUSE: Cause = Cause { at: Time(1), by: By::Asked(Server::Library) };
+const NOBODY: Caller<'static> =
+    Caller { cause: CAUSE, global_space: Some("global"), session: None };
 
 fn session(number: u64) -> Caller<'static> {
     Caller { session: Some(Session(number)), ..NOBODY }
@@ -314,8 +316,8 @@ fn releases_of_what_is_not_there() {
 #[test]
 fn an_address_is_released_under_any_id_of_its_prefix_and_told_under_its_own() {
     let event = filled().release_address(&id("sub"), "10.0.0.1".parse().unwrap());
-    let Ok(Some(Event::AddressReleased { pool_id, .. })) = event else { panic!("{event:?}") };
-    assert_eq!(pool_id, id("bare"));
+    let Ok(Some(Event::AddressReleased(lease))) = event else { panic!("{event:?}") };
+    assert_eq!(lease.pool_id, id("bare"));
 }
 
 #[test]
@@ -323,7 +325,7 @@ fn a_pool_takes_its_own_leases_with_it_and_no_others() {
     let mut state = filled().leased_out("sub", None, "10.0.9.4/16");
     let events = state.release_pool(&id("sub"), &NOBODY).unwrap();
     assert!(
-        matches!(&events[..], [Event::AddressReleased { .. }, Event::PoolReleased { .. }]),
+        matches!(&events[..], [Event::AddressReleased(_), Event::PoolReleased(_)]),
         "{events:?}"
     );
     state.apply_all(&events);
@@ -370,7 +372,7 @@ fn a_repeat_in_the_global_space_is_a_claim_once_per_session() {
     state.apply_all(&dropped);
     let again = claim(&state, &session(1)).expect("the claim was undone, so it may be made again");
     state.apply(&again);
-    let one_space = Caller { global_space: None, session: Some(Session(9)) };
+    let one_space = Caller { global_space: None, ..session(9) };
     assert_eq!(claim(&state, &one_space), None, "one space for both is a local one");
     assert!(claim(&state, &session(2)).is_some());
 }
