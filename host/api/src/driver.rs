@@ -1,8 +1,8 @@
 //! What the service asks, and a way to get something that answers.
 
 use crate::{
-    AddressGrant, AddressRequest, AddressSpaces, Capability, Digest, DriverName, Error, Failure, PoolGrant,
-    PoolId, PoolRequest, PoolStatus,
+    AddressGrant, AddressRequest, AddressSpaces, Capability, Digest, DriverName, Error, Failure,
+    PoolGrant, PoolId, PoolRequest, PoolStatus,
 };
 use std::net::IpAddr;
 

@@ -47,8 +47,7 @@ fn contents(state: &State) -> Contents {
 
 /// What a service does with the state, and the events that came of it.
 fn take(state: &mut State, step: &Step, receipts: &[Receipt]) -> (Option<Outcome>, Vec<Event>) {
-    let caller =
-        |session| Caller { cause: Cause::default(), global_space: Some(GLOBAL), session };
+    let caller = |session| Caller { cause: Cause::default(), global_space: Some(GLOBAL), session };
     let refused = |error: Error| (Some(Outcome::Refused(error.code())), Vec::new());
     let granted = |events| (Some(Outcome::Granted), events);
     let violated = (Some(Outcome::Violation), Vec::new());

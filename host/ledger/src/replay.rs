@@ -22,29 +22,35 @@ impl State {
         pools.sort_by_key(|pool| (pool.sub_pool.is_some(), pool.generation));
         let mut leases: Vec<&Arc<Lease>> = self.leases().collect();
         leases.sort_by_key(|lease| lease.generation);
-        let pools = pools.into_iter().map(|pool| replay_pool(pool));
-        pools.chain(leases.into_iter().map(|lease| replay_lease(lease)))
+        let pools = pools.into_iter().map(|pool| Replay::of_pool(pool));
+        pools.chain(leases.into_iter().map(|lease| Replay::of_lease(lease)))
     }
 }
 
-fn replay_pool(pool: &Pool) -> Replay {
-    let request = PoolRequest {
-        address_space: pool.address_space.clone(),
-        pool: PoolChoice::Exact(pool.prefix),
-        sub_pool: pool.sub_pool,
-        options: marked(&pool.options, pool.asked),
-        exclude: Vec::new(),
-    };
-    Replay::Pool(request, pool.grant())
-}
+impl Replay {
+    /// A pool as an explicit request.
+    #[must_use]
+    pub fn of_pool(pool: &Pool) -> Self {
+        let request = PoolRequest {
+            address_space: pool.address_space.clone(),
+            pool: PoolChoice::Exact(pool.prefix),
+            sub_pool: pool.sub_pool,
+            options: marked(&pool.options, pool.asked),
+            exclude: Vec::new(),
+        };
+        Self::Pool(request, pool.grant())
+    }
 
-fn replay_lease(lease: &Lease) -> Replay {
-    let request = AddressRequest {
-        pool_id: lease.pool_id.clone(),
-        address: Some(lease.ip()),
-        options: marked(&lease.options, lease.asked),
-    };
-    Replay::Address(request, lease.grant())
+    /// A lease as an explicit request.
+    #[must_use]
+    pub fn of_lease(lease: &Lease) -> Self {
+        let request = AddressRequest {
+            pool_id: lease.pool_id.clone(),
+            address: Some(lease.ip()),
+            options: marked(&lease.options, lease.asked),
+        };
+        Self::Address(request, lease.grant())
+    }
 }
 
 fn marked(options: &Options, asked: Asked) -> Options {

@@ -111,6 +111,12 @@ impl State {
         self.pools.get(pool_id).map_or(0, |held| held.leases.len())
     }
 
+    /// How many leases are held in all.
+    #[must_use]
+    pub fn lease_total(&self) -> usize {
+        self.pools.values().map(|held| held.leases.len()).sum()
+    }
+
     /// The leases taken under that very id, in order of address.
     pub fn leases_of(&self, pool_id: &PoolId) -> impl Iterator<Item = &Arc<Lease>> {
         let held = self.pools.get(pool_id);

@@ -97,10 +97,8 @@ pub trait View: Send {
     ///
     /// # Errors
     /// When the medium cannot be read, or holds what cannot be.
-    fn history(
-        &self,
-        visit: &mut dyn FnMut(Past<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn history(&self, visit: &mut dyn FnMut(Past<'_>) -> ControlFlow<()>)
+    -> Result<(), StoreError>;
 
     /// Writes all of it into a new file, which opens as a ledger.
     ///
@@ -151,10 +149,7 @@ impl View for MemoryStore {
         Ok(self.parts.get(driver).cloned().unwrap_or_default())
     }
 
-    fn history(
-        &self,
-        _: &mut dyn FnMut(Past<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn history(&self, _: &mut dyn FnMut(Past<'_>) -> ControlFlow<()>) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -13,18 +13,30 @@ use crate::{
     queue::Queue,
 };
 use ipam_api::{DriverName, Failure, Reply, Served};
-use ipam_ledger::{Changes, Event, State, Store, StoreError};
+use ipam_ledger::{Changes, Record, State, Store, StoreError};
 use std::{
     io, mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread::{self, JoinHandle},
+    time::Duration,
 };
+
+/// Answers, and where they go.
+pub(crate) type Replies = Vec<(Reply, Result<Served, Failure>)>;
 
 /// What a driver's thread computed and nobody has heard of.
 #[derive(Default)]
 pub(crate) struct Staged {
-    pub(crate) events: Vec<Event>,
-    pub(crate) replies: Vec<(Reply, Result<Served, Failure>)>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) replies: Replies,
+    /// Who is told what was seen, if all of it comes to be.
+    pub(crate) looks: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Staged {
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.replies.is_empty() && self.looks.is_empty()
+    }
 }
 
 /// What one driver has staged and is not yet durable.
@@ -42,7 +54,7 @@ struct InFlight {
     /// on what never came to be, and fails as well, until the driver's thread
     /// has read the ledger again.
     has_failed: bool,
-    failed: Vec<Event>,
+    failed: Vec<Record>,
 }
 
 impl Flight {
@@ -54,8 +66,8 @@ impl Flight {
         lock(&self.inner).has_failed
     }
 
-    /// Waits until nothing is in flight, and takes the events that failed.
-    pub(crate) fn settle(&self) -> Vec<Event> {
+    /// Waits until nothing is in flight, and takes the records that failed.
+    pub(crate) fn settle(&self) -> Vec<Record> {
         let mut inner = self.wait_below(1);
         mem::take(&mut inner.failed)
     }
@@ -88,14 +100,16 @@ impl Flight {
         if outcome.is_err() {
             let mut inner = lock(&self.inner);
             inner.has_failed = true;
-            inner.failed.extend(staged.events);
+            inner.failed.extend(staged.records);
         }
+        let looks = if outcome.is_ok() { staged.looks } else { Vec::new() };
         for (reply, answer) in staged.replies {
             let answer = outcome.map_or_else(|()| Err(ledger_failed()), |()| answer);
             if let Err(reason) = quietly(|| reply(answer)) {
                 tracing::error!(driver = %self.driver, reason, "an answer's receiver failed");
             }
         }
+        looks.into_iter().for_each(|say| say());
     }
 }
 
@@ -128,7 +142,8 @@ impl Committer {
             let (sender, receiver) = mpsc::channel();
             let store = store.clone();
             let thread = thread::Builder::new().name("ipam-committer".into());
-            (Some(sender), Some(thread.spawn(move || run(&store, &receiver))?))
+            let idle = limits.store_idle;
+            (Some(sender), Some(thread.spawn(move || run(&store, &receiver, idle))?))
         };
         let staged_batches_max = limits.staged_batches_max.max(1);
         Ok(Self { store, staged_batches_max, sender, thread: Mutex::new(thread) })
@@ -142,7 +157,7 @@ impl Committer {
     /// Takes over what a driver's thread staged. Waits while too much of the
     /// same driver waits already.
     pub(crate) fn submit(&self, flight: &Arc<Flight>, mut staged: Staged) {
-        if staged.events.is_empty() && staged.replies.is_empty() {
+        if staged.is_empty() {
             return;
         }
         let Some(sender) = &self.sender else {
@@ -150,7 +165,7 @@ impl Committer {
             return flight.land(staged, outcome);
         };
         let mut in_flight = flight.wait_below(self.staged_batches_max);
-        if staged.events.is_empty() && in_flight.batches == 0 && !in_flight.has_failed {
+        if staged.records.is_empty() && in_flight.batches == 0 && !in_flight.has_failed {
             drop(in_flight);
             return flight.land(staged, Ok(()));
         }
@@ -181,22 +196,37 @@ impl Committer {
     }
 
     fn commit_inline(&self, flight: &Flight, staged: &mut Staged) -> Result<(), ()> {
-        if staged.events.is_empty() {
+        if staged.records.is_empty() {
             return if flight.has_failed() { Err(()) } else { Ok(()) };
         }
-        let events = mem::take(&mut staged.events);
-        let changes = Changes { driver: flight.driver.clone(), events };
+        let records = mem::take(&mut staged.records);
+        let changes = Changes { driver: flight.driver.clone(), records };
         let outcome = commit(&mut **self.store(), std::slice::from_ref(&changes));
-        staged.events = changes.events;
+        staged.records = changes.records;
         outcome
     }
 }
 
 /// The committer's thread.
-fn run(store: &Mutex<Box<dyn Store>>, receiver: &mpsc::Receiver<Message>) {
+fn run(store: &Mutex<Box<dyn Store>>, receiver: &mpsc::Receiver<Message>, idle: Duration) {
     let mut is_stopped = false;
+    let mut is_tidy = true;
     while !is_stopped {
-        let Ok(first) = receiver.recv() else { return };
+        let first = if is_tidy {
+            receiver.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+        } else {
+            receiver.recv_timeout(idle)
+        };
+        let first = match first {
+            Ok(first) => first,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                is_tidy = true;
+                tidy(&mut **lock(store));
+                continue;
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        };
+        is_tidy = false;
         let mut batches = Vec::new();
         for message in std::iter::once(first).chain(receiver.try_iter()) {
             match message {
@@ -211,21 +241,39 @@ fn run(store: &Mutex<Box<dyn Store>>, receiver: &mpsc::Receiver<Message>) {
 /// One transaction for all that waits, but for what follows a failed commit
 /// of the same driver.
 fn commit_together(store: &Mutex<Box<dyn Store>>, batches: Vec<(Arc<Flight>, Staged)>) {
-    let (sound, doomed): (Vec<_>, Vec<_>) =
+    let (mut sound, doomed): (Vec<_>, Vec<_>) =
         batches.into_iter().partition(|(flight, _)| !flight.has_failed());
     let changes: Vec<Changes> = sound
-        .iter()
-        .filter(|(_, staged)| !staged.events.is_empty())
+        .iter_mut()
+        .filter(|(_, staged)| !staged.records.is_empty())
         .map(|(flight, staged)| Changes {
             driver: flight.driver.clone(),
-            events: staged.events.clone(),
+            records: mem::take(&mut staged.records),
         })
         .collect();
     let outcome = if changes.is_empty() { Ok(()) } else { commit(&mut **lock(store), &changes) };
+    if outcome.is_err() {
+        // Each gets back what it had, to keep what must not be lost.
+        let mut changes = changes.into_iter().peekable();
+        for (flight, staged) in &mut sound {
+            if let Some(own) = changes.next_if(|own| own.driver == flight.driver) {
+                staged.records = own.records;
+            }
+        }
+    }
     let landings = sound.into_iter().map(|batch| (batch, outcome));
     for ((flight, staged), outcome) in landings.chain(doomed.into_iter().map(|b| (b, Err(())))) {
         flight.land(staged, outcome);
         flight.landed();
+    }
+}
+
+/// Has the store do what is better done when nobody waits.
+fn tidy(store: &mut dyn Store) {
+    let outcome =
+        guard(|| Ok(store.tidy())).unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())));
+    if let Err(error) = outcome {
+        tracing::error!(%error, "the ledger cannot be put in order");
     }
 }
 

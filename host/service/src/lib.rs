@@ -84,7 +84,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ask;
 mod committer;
+mod health;
+mod inspect;
 mod instance;
 mod limits;
 mod load;
@@ -92,18 +95,23 @@ mod mount;
 mod outage;
 mod queue;
 mod rebuild;
+mod recover;
 mod registration;
 mod release;
 mod service;
+mod upgrade;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
+pub use health::Trouble;
+pub use inspect::{CheckReport, DriverInfo};
 pub use limits::Limits;
 pub use load::{LoadError, LoadOptions, Origin};
 pub use mount::ask;
 pub use service::Service;
+pub use upgrade::{UpgradeError, Upgraded};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

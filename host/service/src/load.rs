@@ -102,6 +102,30 @@ pub(crate) struct Prepared {
     pub(crate) instance: Instance,
 }
 
+/// What starting a factory for its names came to.
+pub(crate) struct Discovered {
+    pub(crate) instance: Instance,
+    /// In order of registration.
+    pub(crate) names: Vec<(DriverName, Capability)>,
+    /// The first registration that was refused.
+    pub(crate) refusal: Option<Error>,
+}
+
+/// Starts a factory for its names; those in `refused` it cannot have.
+pub(crate) fn discover(
+    factory: &dyn Factory,
+    config: &str,
+    refused: BTreeMap<DriverName, Origin>,
+    names_max: usize,
+) -> Result<Discovered, Failure> {
+    let (recorder, registered) = Recorder::new(refused, names_max);
+    let start = Start { name: None, config: config.to_owned() };
+    let instance = Instance::make(factory, &start, recorder)?;
+    let mut registered = lock(&registered);
+    let (names, refusal) = (std::mem::take(&mut registered.names), registered.refusal.take());
+    Ok(Discovered { instance, names, refusal })
+}
+
 /// Starts a factory for its names, and one instance for each of them.
 pub(crate) fn prepare(
     factory: &Arc<dyn Factory>,
@@ -115,13 +139,8 @@ pub(crate) fn prepare(
         Some(name) => (BTreeMap::new(), taken.get(name).copied()),
         None => (taken, None),
     };
-    let (recorder, registered) = Recorder::new(refused, limits.names_max);
-    let start = Start { name: None, config: options.config.clone() };
-    let first = Instance::make(&**factory, &start, recorder).map_err(LoadError::Start)?;
-    let (names, refusal) = {
-        let mut registered = lock(&registered);
-        (std::mem::take(&mut registered.names), registered.refusal.take())
-    };
+    let discovered = discover(&**factory, &options.config, refused, limits.names_max);
+    let Discovered { instance: first, names, refusal } = discovered.map_err(LoadError::Start)?;
     if names.is_empty() {
         return Err(refusal.map_or(LoadError::NoName, LoadError::Registration));
     }

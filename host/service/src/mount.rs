@@ -1,14 +1,16 @@
 //! The face that a registered driver shows to protocol servers.
 
 use crate::{
-    queue::{Full, Job, Queue},
-    worker::{Worker, run_here},
+    health::Health,
+    lock,
+    queue::{Asker, Full, Job, Queue},
+    worker::{Worker, now, run_here},
 };
 use ipam_api::{
     AddressSpaces, Capability, DriverName, Error, Failure, Kind, Mount, Receipt, Reply, Request,
-    Served,
+    Served, Server,
 };
-use ipam_ledger::Session;
+use ipam_ledger::{By, Cause, Session};
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicU64, Ordering},
@@ -18,9 +20,11 @@ use std::sync::{
 /// A registered driver, for many threads at once.
 pub(crate) struct Handle {
     pub(crate) name: DriverName,
-    pub(crate) capability: Capability,
+    /// Another version may need something else.
+    pub(crate) capability: Mutex<Capability>,
     pub(crate) spaces: AddressSpaces,
     pub(crate) queue: Arc<Queue>,
+    pub(crate) health: Arc<Health>,
     /// Of a built-in driver, which may serve on the thread that asks.
     here: Option<Arc<Mutex<Worker>>>,
     sessions: AtomicU64,
@@ -34,12 +38,14 @@ impl Handle {
         capability: Capability,
         spaces: AddressSpaces,
         queue: Arc<Queue>,
+        health: Arc<Health>,
         here: Option<Arc<Mutex<Worker>>>,
         loaded_session: Option<Session>,
     ) -> Self {
         let loaded_session = loaded_session.map_or(0, |session| session.0);
         let sessions = AtomicU64::new(loaded_session);
-        Self { name, capability, spaces, queue, here, sessions, loaded_session }
+        let capability = Mutex::new(capability);
+        Self { name, capability, spaces, queue, health, here, sessions, loaded_session }
     }
 
     fn session(&self) -> Option<Session> {
@@ -49,11 +55,12 @@ impl Handle {
 }
 
 impl Handle {
-    fn put(&self, requests: impl Iterator<Item = (Request, Reply)>) {
+    fn put(&self, server: Server, requests: impl Iterator<Item = (Request, Reply)>) {
         // The session is read here and not when the request is served, so that
         // a session that begins meanwhile gives it no claim it did not have.
-        let session = self.session();
-        let mut jobs = requests.map(|(request, reply)| Job { request, session, reply }).collect();
+        let cause = Cause { at: now(), by: By::Asked(server) };
+        let asker = Asker { cause, session: self.session() };
+        let mut jobs = requests.map(|(request, reply)| Job { request, asker, reply }).collect();
         if let Some(worker) = &self.here {
             run_here(worker, &mut jobs);
             if jobs.is_empty() {
@@ -70,35 +77,42 @@ impl Handle {
     }
 }
 
-impl Mount for Handle {
+/// A registered driver as one server sees it: what goes through here is on
+/// that server's account.
+pub(crate) struct Mounted {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) server: Server,
+}
+
+impl Mount for Mounted {
     fn name(&self) -> &DriverName {
-        &self.name
+        &self.handle.name
     }
 
     fn capability(&self) -> Capability {
-        self.capability
+        *lock(&self.handle.capability)
     }
 
     fn address_spaces(&self) -> &AddressSpaces {
-        &self.spaces
+        &self.handle.spaces
     }
 
     fn begin_session(&self) {
-        self.sessions.fetch_add(1, Ordering::AcqRel);
+        self.handle.sessions.fetch_add(1, Ordering::AcqRel);
     }
 
     fn submit(&self, request: Request, reply: Reply) {
-        self.put([(request, reply)].into_iter());
+        self.handle.put(self.server, [(request, reply)].into_iter());
     }
 
     fn submit_all(&self, batch: &mut Vec<(Request, Reply)>) {
-        self.put(batch.drain(..));
+        self.handle.put(self.server, batch.drain(..));
     }
 
     fn undo(&self, receipt: Receipt) {
-        if !self.queue.undo(receipt.clone()) {
+        if !self.handle.queue.undo(receipt.clone()) {
             tracing::error!(
-                driver = %self.name, pool_id = %receipt.pool_id, address = ?receipt.address,
+                driver = %self.handle.name, pool_id = %receipt.pool_id, address = ?receipt.address,
                 "an answer was not delivered and its driver is gone: its grant stays",
             );
         }

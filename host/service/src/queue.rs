@@ -1,8 +1,8 @@
 //! What waits for one driver.
 
-use crate::{Limits, lock};
+use crate::{Limits, lock, worker::Worker};
 use ipam_api::{Receipt, Reply, Request};
-use ipam_ledger::Session;
+use ipam_ledger::{Cause, Session};
 use std::{
     collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -12,15 +12,30 @@ use std::{
 /// A request and where its answer goes.
 pub(crate) struct Job {
     pub(crate) request: Request,
-    /// The engine's session when it was asked.
-    pub(crate) session: Option<Session>,
+    pub(crate) asker: Asker,
     pub(crate) reply: Reply,
 }
+
+/// Who asked, when, and in which session.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asker {
+    /// When it was asked, and through which server.
+    pub(crate) cause: Cause,
+    /// The engine's session when it was asked.
+    pub(crate) session: Option<Session>,
+}
+
+/// Looks at what a driver's thread knows, and says so when that is durable.
+/// What is not durable in the end is dropped unsaid.
+pub(crate) type Look = Box<dyn FnOnce(&mut Worker) -> Box<dyn FnOnce() + Send> + Send>;
 
 /// What a driver's thread does next.
 pub(crate) enum Mail {
     Ask(Job),
     Undo(Receipt),
+    Look(Look),
+    /// Work on the driver itself, between two requests.
+    Do(Box<dyn FnOnce(&mut Worker) + Send>),
 }
 
 /// Why a request was not queued.
@@ -76,11 +91,17 @@ impl Queue {
     /// request that was answered, so that there cannot be many. Whether
     /// somebody will take it.
     pub(crate) fn undo(&self, receipt: Receipt) -> bool {
+        self.put(Mail::Undo(receipt))
+    }
+
+    /// Puts what is no request: it is bounded by who puts it, and taken even
+    /// from a queue that is full or closed. Whether somebody will take it.
+    pub(crate) fn put(&self, mail: Mail) -> bool {
         let mut inner = lock(&self.inner);
         if inner.is_deserted {
             return false;
         }
-        inner.mail.push_back(Mail::Undo(receipt));
+        inner.mail.push_back(mail);
         self.wake(inner);
         true
     }
@@ -157,7 +178,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::{Full, Job, Limits, Mail, Queue};
+    use super::{Asker, Full, Job, Limits, Mail, Queue};
     use ipam_api::{PoolId, Receipt, Request};
     use std::{collections::VecDeque, time::Duration};
 
@@ -170,7 +191,11 @@ mod tests {
     }
 
     fn ask(queue: &Queue) -> Result<(), Full> {
-        let job = Job { request: Request::Status(id()), session: None, reply: Box::new(|_| {}) };
+        let job = Job {
+            request: Request::Status(id()),
+            asker: Asker::default(),
+            reply: Box::new(|_| {}),
+        };
         queue.ask(&mut VecDeque::from([job]))
     }
 

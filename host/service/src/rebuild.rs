@@ -6,6 +6,7 @@ use ipam_ledger::{Replay, State};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// How one registered driver is made, and what must come out each time.
+#[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) factory: Arc<dyn Factory>,
     pub(crate) start: Start,
@@ -61,40 +62,43 @@ impl Source {
 
     /// Shows the ledger to a started instance, if it needs that.
     pub(crate) fn teach(&self, state: &State, instance: &mut Instance) -> Result<(), Unfit> {
-        if self.capability.requires_request_replay { replay(state, instance) } else { Ok(()) }
+        if !self.capability.requires_request_replay {
+            return Ok(());
+        }
+        state.replay().try_for_each(|entry| tell(instance, &entry))
     }
 }
 
-/// Shows the ledger to a new instance. Id, prefix and address must come back
-/// as they were granted; `data` may differ.
-fn replay(state: &State, instance: &mut Instance) -> Result<(), Unfit> {
-    for entry in state.replay() {
-        match entry {
-            Replay::Pool(request, granted) => {
-                let words = |id: &PoolId, pool: IpNet| format!("pool {pool} with id {id:?}");
-                let entry = words(&granted.pool_id, granted.pool);
-                let grant = match instance.request_pool(&request) {
-                    Ok(grant) => grant,
-                    Err(failure) => return Err(Unfit::Refused { entry, failure }),
-                };
-                if (&grant.pool_id, grant.pool) != (&granted.pool_id, granted.pool) {
-                    let answered = words(&grant.pool_id, grant.pool);
-                    return Err(Unfit::Disagrees { entry, answered });
-                }
+/// Shows an entry of the ledger to a new instance. Id, prefix and address must
+/// come back as they were granted; `data` may differ.
+pub(crate) fn tell(instance: &mut Instance, entry: &Replay) -> Result<(), Unfit> {
+    match entry {
+        Replay::Pool(request, granted) => {
+            let words = |id: &PoolId, pool: IpNet| format!("pool {pool} with id {id:?}");
+            let entry = || words(&granted.pool_id, granted.pool);
+            let grant = match instance.request_pool(request) {
+                Ok(grant) => grant,
+                Err(failure) => return Err(Unfit::Refused { entry: entry(), failure }),
+            };
+            if (&grant.pool_id, grant.pool) != (&granted.pool_id, granted.pool) {
+                let answered = words(&grant.pool_id, grant.pool);
+                return Err(Unfit::Disagrees { entry: entry(), answered });
             }
-            Replay::Address(request, leased) => {
-                let words = |address: Option<IpNet>| match address {
-                    Some(address) => format!("address {address} of pool {:?}", request.pool_id),
-                    None => "no address".to_owned(),
-                };
-                let entry = words(leased.address);
-                let grant = match instance.request_address(&request) {
-                    Ok(grant) => grant,
-                    Err(failure) => return Err(Unfit::Refused { entry, failure }),
-                };
-                if grant.address != leased.address {
-                    return Err(Unfit::Disagrees { entry, answered: words(grant.address) });
+        }
+        Replay::Address(request, leased) => {
+            let words = |address: Option<IpNet>| match address {
+                Some(address) => format!("address {address} of pool {:?}", request.pool_id),
+                None => "no address".to_owned(),
+            };
+            let grant = match instance.request_address(request) {
+                Ok(grant) => grant,
+                Err(failure) => {
+                    return Err(Unfit::Refused { entry: words(leased.address), failure });
                 }
+            };
+            if grant.address != leased.address {
+                let entry = words(leased.address);
+                return Err(Unfit::Disagrees { entry, answered: words(grant.address) });
             }
         }
     }
@@ -105,7 +109,8 @@ fn words_of(source: &Source) -> String {
     words(&source.registers, source.capability)
 }
 
-fn words(name: &DriverName, capability: Capability) -> String {
+/// What is registered, in words.
+pub(crate) fn words(name: &DriverName, capability: Capability) -> String {
     let Capability { requires_mac_address, requires_request_replay } = capability;
     let mac = if requires_mac_address { " with MAC addresses" } else { "" };
     let replay = if requires_request_replay { " with replay" } else { "" };

@@ -1,129 +1,146 @@
 //! Releases: the ledger has decided, drivers are told.
 
-use crate::worker::Worker;
-use ipam_api::{Error, Failure, Kind, PoolId, Receipt, Request};
-use ipam_ledger::{Event, Session};
-use std::{collections::VecDeque, net::IpAddr};
-
-/// What a driver that keeps its state elsewhere must still be told: released
-/// while it was out of service, proposed and refused, lost by the store. In
-/// order. It lives in memory; a durable one goes where the ledger goes.
-pub(crate) type Owed = VecDeque<(PoolId, Option<IpAddr>)>;
+use crate::{
+    queue::Asker,
+    worker::{Worker, now},
+};
+use ipam_api::{Error, Failure, Kind, Receipt, Request};
+use ipam_ledger::{By, Cause, Event, Record, Release};
 
 impl Worker {
     /// Applies and stages what the ledger decided, and tells the driver. What
     /// the driver says changes nothing, but costs it its life.
-    pub(crate) fn release(
-        &mut self,
-        released: impl IntoIterator<Item = Event>,
-        events: &mut Vec<Event>,
-    ) {
+    pub(crate) fn release(&mut self, released: impl IntoIterator<Item = Event>, cause: Cause) {
         for event in released {
-            self.state.apply(&event);
-            if let Some((pool_id, address)) = told(&event)
-                && let Err(failure) = self.tell(&pool_id, address)
-            {
-                if self.instance.is_some() {
-                    self.drop_instance(&format!("refused a release: {failure}"));
-                }
-                self.owe(pool_id, address);
-            }
-            events.push(event);
+            self.apply(cause, event.clone());
+            self.tell_of(&event);
         }
     }
 
-    fn tell(&mut self, pool_id: &PoolId, address: Option<IpAddr>) -> Result<(), Failure> {
+    /// Tells the driver of a release that was applied.
+    pub(crate) fn tell_of(&mut self, event: &Event) {
+        if let Some(release) = told(event)
+            && let Err(failure) = self.tell(&release)
+        {
+            if self.instance.is_some() {
+                self.drop_instance(&format!("refused a release: {failure}"));
+            }
+            self.owe(release);
+        }
+    }
+
+    fn tell(&mut self, (pool_id, address): &Release) -> Result<(), Failure> {
         self.ask(|driver| match address {
-            Some(address) => driver.release_address(pool_id, address),
+            Some(address) => driver.release_address(pool_id, *address),
             None => driver.release_pool(pool_id),
         })
     }
 
-    /// Notes what the driver must be told once it serves again. One with
-    /// replay learns it from the ledger.
-    pub(crate) fn owe(&mut self, pool_id: PoolId, address: Option<IpAddr>) {
+    /// Notes what the driver must be told once it serves again: released while
+    /// it was out of service, or proposed and refused. The note is as durable
+    /// as the release. A driver with replay learns it from the ledger.
+    pub(crate) fn owe(&mut self, release: Release) {
         if self.source.capability.requires_request_replay {
             return;
         }
-        if self.owed.len() >= self.limits.releases_kept_max {
-            tracing::error!(
-                driver = %self.name, %pool_id, ?address,
-                "the driver will not hear of a release: too many wait",
-            );
-            return;
+        if self.state.owed().len() >= self.limits.releases_kept_max {
+            return self.will_not_hear(&release);
         }
-        self.owed.push_back((pool_id, address));
+        let event = self.state.owe(release);
+        self.apply(by_host(), event);
+    }
+
+    fn will_not_hear(&self, (pool_id, address): &Release) {
+        tracing::error!(
+            driver = %self.name, %pool_id, ?address,
+            "the driver will not hear of a release: too many wait",
+        );
     }
 
     /// Tells a new instance what it is owed, but for what the ledger grants:
     /// a proposal may have been refused because somebody else holds just that.
     pub(crate) fn deliver_owed(&mut self) {
-        while let Some((pool_id, address)) = self.owed.pop_front() {
+        while let Some((&number, release)) = self.state.owed().first_key_value() {
+            let release @ (pool_id, address) = &release.clone();
             let is_granted = match address {
-                Some(address) => self.state.lease(&pool_id, address).is_some(),
-                None => self.state.pool(&pool_id).is_some(),
+                Some(address) => self.state.lease(pool_id, *address).is_some(),
+                None => self.state.pool(pool_id).is_some(),
             };
-            if is_granted {
-                continue;
-            }
-            match self.tell(&pool_id, address) {
-                Ok(()) => {}
+            let told = if is_granted { Ok(()) } else { self.tell(release) };
+            let is_gone = match told {
+                Ok(()) => true,
                 Err(Failure::Refused(refusal)) if refusal.kind() != Kind::Unavailable => {
                     tracing::warn!(
                         driver = %self.name, %pool_id, ?address, %refusal,
                         "the driver refused a release that it was owed",
                     );
+                    true
                 }
                 Err(failure) => {
-                    // Where the state is cannot be reached: later, and nothing
-                    // is granted before. What breaks the driver is not tried
-                    // twice, or it would never serve again.
-                    if let Failure::Refused(_) = failure {
-                        self.owed.push_front((pool_id, address));
-                        self.instance = None;
-                    }
                     self.outage.failed(&self.limits);
+                    self.health.failed(&format!("cannot take a release: {failure}"));
                     tracing::error!(
                         driver = %self.name, %failure,
                         "the driver is not served: it cannot take a release",
                     );
-                    return;
+                    // Where the state is cannot be reached: later, and nothing
+                    // is granted before. What breaks the driver is not tried
+                    // twice, or it would never serve again.
+                    self.instance = None;
+                    matches!(failure, Failure::Broken { .. })
                 }
+            };
+            if is_gone {
+                self.apply(by_host(), Event::Told { number });
+            }
+            if self.instance.is_none() {
+                return;
             }
         }
     }
 
     /// Keeps a release that the store cannot take: its caller never repeats it.
-    pub(crate) fn keep_release(&mut self, request: &Request, session: Option<Session>) {
+    pub(crate) fn keep_release(&mut self, request: &Request, asker: Asker) {
         let released: Result<Vec<Event>, Error> = match request {
-            Request::ReleasePool(pool_id) => {
-                self.state.release_pool(pool_id, &self.caller(session))
-            }
+            Request::ReleasePool(pool_id) => self.state.release_pool(pool_id, &self.caller(asker)),
             Request::ReleaseAddress(pool_id, address) => self
                 .state
                 .release_address(pool_id, *address)
                 .map(|event| event.into_iter().collect()),
+            Request::TakeBack(receipt) => Ok(self.state.undo(receipt)),
             Request::Pool(_) | Request::Address(_) | Request::Status(_) => return,
         };
         for event in released.into_iter().flatten() {
             self.state.apply(&event);
-            event.receipt().into_iter().for_each(|receipt| self.keep(receipt));
+            event.receipt().into_iter().for_each(|receipt| self.keep(receipt, asker.cause));
         }
     }
 
     /// Keeps what a failed commit was to release; what it was to grant was
     /// never granted, and the driver must forget it.
-    pub(crate) fn keep_failed(&mut self, failed: &[Event]) {
-        for event in failed {
-            match event.receipt() {
-                Some(receipt) if event.is_release() => self.keep(receipt),
-                Some(Receipt { pool_id, address, .. }) => self.owe(pool_id, address),
-                None => {}
+    pub(crate) fn keep_failed(&mut self, failed: Vec<Record>) {
+        for Record { cause, event } in failed {
+            match (event.receipt(), event) {
+                (Some(receipt), event) if event.is_release() => self.keep(receipt, cause),
+                (Some(Receipt { pool_id, address, .. }), _) => self.keep_owed((pool_id, address)),
+                (None, Event::Owed { pool_id, address, .. }) => self.keep_owed((pool_id, address)),
+                // What was told once is told twice; the version is noted again.
+                (None, _) => {}
             }
         }
     }
 
-    pub(crate) fn keep(&mut self, receipt: Receipt) {
+    fn keep_owed(&mut self, release: Release) {
+        if self.source.capability.requires_request_replay {
+            return;
+        }
+        if self.kept_owed.len() >= self.limits.releases_kept_max {
+            return self.will_not_hear(&release);
+        }
+        self.kept_owed.push_back(release);
+    }
+
+    pub(crate) fn keep(&mut self, receipt: Receipt, cause: Cause) {
         if self.kept.len() >= self.limits.releases_kept_max {
             tracing::error!(
                 driver = %self.name, pool_id = %receipt.pool_id, address = ?receipt.address,
@@ -131,19 +148,27 @@ impl Worker {
             );
             return;
         }
-        self.kept.push_back(receipt);
+        self.kept.push_back((receipt, cause));
     }
 }
 
 /// What a driver is told of a release: nothing of holds, which it never saw.
-fn told(event: &Event) -> Option<(PoolId, Option<IpAddr>)> {
+fn told(event: &Event) -> Option<Release> {
     match event {
-        Event::AddressReleased { pool_id, address, .. } => Some((pool_id.clone(), Some(*address))),
-        Event::PoolReleased { pool_id, .. } => Some((pool_id.clone(), None)),
+        Event::AddressReleased(lease) => Some((lease.pool_id.clone(), Some(lease.ip()))),
+        Event::PoolReleased(pool) => Some((pool.pool_id.clone(), None)),
         Event::HoldDropped { .. }
         | Event::PoolGranted(_)
         | Event::PoolHeld { .. }
         | Event::AddressLeased(_)
-        | Event::AddressClaimed { .. } => None,
+        | Event::AddressClaimed { .. }
+        | Event::Owed { .. }
+        | Event::Told { .. }
+        | Event::VersionChanged(_) => None,
     }
+}
+
+/// The host's own account.
+pub(crate) fn by_host() -> Cause {
+    Cause { at: now(), by: By::Host }
 }

@@ -3,16 +3,16 @@
 use crate::{
     Limits, LoadError, LoadOptions, Origin,
     committer::{Committer, Flight, load},
+    health::Health,
     load::{Prepared, prepare},
     lock,
-    mount::Handle,
+    mount::{Handle, Mounted},
     outage::Outage,
     queue::Queue,
-    release::Owed,
     worker::{self, Worker},
 };
-use ipam_api::{DriverName, Factory, Mount, Subscriber};
-use ipam_ledger::Store;
+use ipam_api::{DriverName, Factory, Mount, Server, Subscriber};
+use ipam_ledger::{Store, StoreError, View};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt, io,
@@ -31,11 +31,19 @@ pub struct Service {
     /// Held while drivers or subscribers change, so that each subscriber hears
     /// of each driver once. A subscriber must not change either from inside.
     subscribers: Mutex<Subscribers>,
+    /// Held while another version takes over: one at a time.
+    pub(crate) upgrading: Mutex<()>,
 }
 
-struct Registered {
-    origin: Origin,
-    handle: Arc<Handle>,
+pub(crate) struct Registered {
+    pub(crate) origin: Origin,
+    pub(crate) handle: Arc<Handle>,
+    /// What it calls itself.
+    pub(crate) registers: DriverName,
+    /// All names of the component that it is one of, as they are served.
+    pub(crate) component: Arc<[DriverName]>,
+    /// How it was loaded.
+    pub(crate) options: LoadOptions,
     thread: JoinHandle<()>,
 }
 
@@ -56,6 +64,7 @@ impl Service {
             limits,
             drivers: Mutex::default(),
             subscribers: Mutex::default(),
+            upgrading: Mutex::default(),
         })
     }
 
@@ -95,8 +104,9 @@ impl Service {
         let read = |name: &DriverName| load(&mut **self.committer.store(), name);
         let prepared = prepare(&factory, &options, taken, &self.limits, read)?;
         let mut registered = Vec::new();
+        let component: Arc<[_]> = prepared.iter().map(|one| one.name.clone()).collect();
         for one in prepared {
-            match self.start(options.origin, one) {
+            match self.start(&options, &component, one) {
                 Ok(one) => registered.push(one),
                 Err(error) => {
                     registered.into_iter().for_each(end);
@@ -117,10 +127,42 @@ impl Service {
         Ok(names)
     }
 
-    /// The driver of that name, if it is in service.
+    /// The driver of that name, if it is in service, for this program itself.
     #[must_use]
     pub fn mount(&self, name: &DriverName) -> Option<Arc<dyn Mount>> {
-        lock(&self.drivers).get(name).map(|driver| driver.handle.clone() as Arc<dyn Mount>)
+        self.mount_for(name, Server::Library)
+    }
+
+    /// The driver of that name, if it is in service, for `server`: on whose
+    /// account its requests go.
+    #[must_use]
+    pub fn mount_for(&self, name: &DriverName, server: Server) -> Option<Arc<dyn Mount>> {
+        let handle = self.handle(name)?;
+        Some(Arc::new(Mounted { handle, server }))
+    }
+
+    /// What is durable now, for readers that take their time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn view(&self) -> Result<Box<dyn View>, StoreError> {
+        self.committer.store().view()
+    }
+
+    pub(crate) fn handle(&self, name: &DriverName) -> Option<Arc<Handle>> {
+        lock(&self.drivers).get(name).map(|driver| driver.handle.clone())
+    }
+
+    /// Runs `with` on what is registered.
+    pub(crate) fn registered<T>(
+        &self,
+        with: impl FnOnce(&mut BTreeMap<DriverName, Registered>) -> T,
+    ) -> T {
+        with(&mut lock(&self.drivers))
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Every driver and where it came from, in order of name.
@@ -150,11 +192,18 @@ impl Service {
     }
 
     /// Gives a prepared driver its queue and its thread.
-    fn start(&self, origin: Origin, prepared: Prepared) -> io::Result<Registered> {
+    fn start(
+        &self,
+        options: &LoadOptions,
+        component: &Arc<[DriverName]>,
+        prepared: Prepared,
+    ) -> io::Result<Registered> {
         let Prepared { name, source, spaces, state, instance } = prepared;
         let queue = Arc::new(Queue::new(&self.limits));
+        let health = Arc::<Health>::default();
         let (capability, session) = (source.capability, state.last_session());
-        let worker = Arc::new(Mutex::new(Worker {
+        let registers = source.registers.clone();
+        let mut worker = Worker {
             flight: Arc::new(Flight::new(name.clone(), queue.clone())),
             name: name.clone(),
             spaces: spaces.clone(),
@@ -162,21 +211,33 @@ impl Service {
             queue: queue.clone(),
             committer: self.committer.clone(),
             source,
+            health: health.clone(),
             state,
             instance: Some(instance),
             outage: Outage::default(),
             store_outage: None,
+            staged: Vec::new(),
             kept: VecDeque::new(),
-            owed: Owed::new(),
-        }));
-        let here = (origin == Origin::BuiltIn).then(|| worker.clone());
+            kept_owed: VecDeque::new(),
+            tail: None,
+        };
+        worker.note_version();
+        let worker = Arc::new(Mutex::new(worker));
+        let here = (options.origin == Origin::BuiltIn).then(|| worker.clone());
         let thread = thread::Builder::new().name(format!("ipam-{name}"));
         let thread = thread.spawn({
             let (queue, batch_max) = (queue.clone(), self.limits.batch_max.max(1));
             move || worker::run(&worker, &queue, batch_max)
         })?;
-        let handle = Arc::new(Handle::new(name, capability, spaces, queue, here, session));
-        Ok(Registered { origin, handle, thread })
+        let handle = Handle::new(name, capability, spaces, queue, health, here, session);
+        Ok(Registered {
+            origin: options.origin,
+            handle: Arc::new(handle),
+            registers,
+            component: component.clone(),
+            options: options.clone(),
+            thread,
+        })
     }
 }
 
@@ -197,7 +258,8 @@ fn announce(subscribers: &[Arc<dyn Subscriber>], drivers: &[Arc<Handle>]) -> Res
     let mut told: Vec<(&Arc<dyn Subscriber>, &DriverName)> = Vec::new();
     for driver in drivers {
         for subscriber in subscribers {
-            if let Err(source) = subscriber.registered(driver.clone()) {
+            let mount = Mounted { handle: driver.clone(), server: subscriber.server() };
+            if let Err(source) = subscriber.registered(Arc::new(mount)) {
                 told.iter().rev().for_each(|(subscriber, name)| subscriber.unregistered(name));
                 return Err(LoadError::Subscriber { name: driver.name.clone(), source });
             }

@@ -13,24 +13,25 @@
 
 use crate::{
     Limits,
-    committer::{Committer, Flight, Staged, commit, ledger_failed, load},
+    committer::{Committer, Flight, Replies, Staged, ledger_failed},
+    health::Health,
     instance::Instance,
     lock,
     mount::unavailable,
     outage::Outage,
-    queue::{Job, Mail, Queue},
+    queue::{Asker, Job, Mail, Queue},
     rebuild::Source,
-    release::Owed,
+    upgrade::Tail,
 };
 use ipam_api::{
-    AddressRequest, AddressSpaces, Answer, Code, DriverName, Failure, IpNet, Kind, PoolChoice,
-    PoolGrant, PoolRequest, Receipt, Request, Served,
+    AddressSpaces, Answer, Code, DriverName, Error, Failure, Kind, Receipt, Request, Served,
 };
-use ipam_ledger::{Caller, Changes, Course, Event, Session, State, StoreError, Violation};
+use ipam_ledger::{By, Caller, Cause, Event, Record, Release, State, Time, Violation};
 use std::{
     collections::VecDeque,
+    mem,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// Everything that serving one driver takes.
@@ -42,6 +43,7 @@ pub(crate) struct Worker {
     pub(crate) committer: Arc<Committer>,
     pub(crate) flight: Arc<Flight>,
     pub(crate) source: Source,
+    pub(crate) health: Arc<Health>,
     /// Applied: durable plus staged.
     pub(crate) state: State,
     /// Nothing while the driver is out of service.
@@ -50,15 +52,21 @@ pub(crate) struct Worker {
     /// Some while the store fails. What is applied then may never have come to
     /// be, and nothing is granted on it.
     pub(crate) store_outage: Option<Outage>,
+    /// What was applied since the last batch was handed over, in order.
+    pub(crate) staged: Vec<Record>,
     /// Releases and undos that the store lost or could not take, in order.
-    pub(crate) kept: VecDeque<Receipt>,
-    pub(crate) owed: Owed,
+    pub(crate) kept: VecDeque<(Receipt, Cause)>,
+    /// What the driver is owed and the store lost or could not take.
+    pub(crate) kept_owed: VecDeque<Release>,
+    /// Some while an upgrade wants to hear of every event.
+    pub(crate) tail: Option<Arc<Tail>>,
 }
 
 /// Serves as the driver's own thread until the queue is closed and empty.
 pub(crate) fn run(worker: &Mutex<Worker>, queue: &Arc<Queue>, batch_max: usize) {
     let _desertion = Desertion(queue.clone());
     let mut batch = VecDeque::new();
+    lock(worker).begin();
     loop {
         // Not locked while it waits, or nobody else could serve meanwhile.
         let pause = lock(worker).pause();
@@ -77,7 +85,9 @@ pub(crate) fn run_here(worker: &Mutex<Worker>, jobs: &mut VecDeque<Job>) {
     let is_quick = |job: &Job| match job.request {
         Request::Address(_) | Request::ReleaseAddress(..) => true,
         // These cost what a pool holds.
-        Request::Pool(_) | Request::ReleasePool(_) | Request::Status(_) => false,
+        Request::Pool(_) | Request::ReleasePool(_) | Request::TakeBack(_) | Request::Status(_) => {
+            false
+        }
     };
     let Ok(mut worker) = worker.try_lock() else { return };
     if jobs.len() > worker.limits.batch_max || !jobs.iter().all(is_quick) || !worker.is_idle() {
@@ -92,7 +102,7 @@ pub(crate) fn run_here(worker: &Mutex<Worker>, jobs: &mut VecDeque<Job>) {
     }
     jobs.extend(batch.into_iter().filter_map(|mail| match mail {
         Mail::Ask(job) => Some(job),
-        Mail::Undo(_) => None,
+        Mail::Undo(_) | Mail::Look(_) | Mail::Do(_) => None,
     }));
 }
 
@@ -100,7 +110,14 @@ impl Worker {
     /// How long the thread may sleep when nothing comes: while releases are
     /// kept, nothing to do for a while is something to do.
     fn pause(&self) -> Option<Duration> {
-        (!self.kept.is_empty()).then_some(self.limits.backoff_max)
+        let waits = !self.kept.is_empty() || !self.kept_owed.is_empty();
+        waits.then_some(self.limits.backoff_max)
+    }
+
+    /// Before the first batch: what the driver is owed of earlier days.
+    fn begin(&mut self) {
+        self.deliver_owed();
+        self.hand_over(Vec::new());
     }
 
     /// Serves one batch.
@@ -112,14 +129,27 @@ impl Worker {
         if was_alive && self.instance.is_none() {
             // At once and not at the next request, which then need not wait.
             self.recover(false);
+            self.hand_over(Vec::new());
+        }
+    }
+
+    /// Hands over what was applied outside of a batch. Which version serves is
+    /// no news by itself: it goes with what that version grants.
+    fn hand_over(&mut self, replies: Replies) {
+        let is_news = |record: &Record| !matches!(record.event, Event::VersionChanged(_));
+        if !replies.is_empty() || self.staged.iter().any(is_news) {
+            let records = mem::take(&mut self.staged);
+            let staged = Staged { records, replies, looks: Vec::new() };
+            self.committer.submit(&self.flight, staged);
         }
     }
 
     /// The last chance for the releases that the store did not take yet.
     fn end(&mut self) {
         self.recover(true);
-        if !self.kept.is_empty() {
-            tracing::error!(driver = %self.name, releases = self.kept.len(), "releases are lost");
+        let lost = self.kept.len() + self.kept_owed.len();
+        if lost > 0 {
+            tracing::error!(driver = %self.name, releases = lost, "releases are lost");
         }
     }
 
@@ -129,6 +159,8 @@ impl Worker {
         self.instance.is_some()
             && self.store_outage.is_none()
             && self.kept.is_empty()
+            && self.kept_owed.is_empty()
+            && self.state.owed().is_empty()
             && self.queue.is_idle()
             && self.committer.has_room(&self.flight)
     }
@@ -139,149 +171,85 @@ impl Worker {
         let mut staged = Staged::default();
         while let Some(mail) = batch.pop_front() {
             match mail {
-                Mail::Ask(Job { request, session, reply }) => {
+                Mail::Ask(Job { request, asker, reply }) => {
                     let answer = if self.store_outage.is_some() {
-                        self.keep_release(&request, session);
+                        self.keep_release(&request, asker);
                         Err(ledger_failed())
                     } else {
-                        self.answer(request, session, &mut staged.events)
+                        self.answer(request, asker)
                     };
                     staged.replies.push((reply, answer));
                 }
-                Mail::Undo(receipt) if self.store_outage.is_some() => self.keep(receipt),
                 Mail::Undo(receipt) => {
-                    let events = self.state.undo(&receipt);
-                    self.release(events, &mut staged.events);
+                    let cause = Cause { at: now(), by: By::Undelivered };
+                    if self.store_outage.is_some() {
+                        self.keep(receipt, cause);
+                    } else {
+                        let events = self.state.undo(&receipt);
+                        self.release(events, cause);
+                    }
+                }
+                Mail::Look(_) if self.store_outage.is_some() => {}
+                Mail::Look(look) => staged.looks.push(look(self)),
+                Mail::Do(work) => {
+                    // It may wait for commits: what it is to see must be on
+                    // its way.
+                    staged.records = mem::take(&mut self.staged);
+                    self.committer.submit(&self.flight, mem::take(&mut staged));
+                    work(self);
                 }
             }
             if was_alive && self.instance.is_none() {
                 break;
             }
         }
+        staged.records = mem::take(&mut self.staged);
         staged
     }
 
-    fn answer(
-        &mut self,
-        request: Request,
-        session: Option<Session>,
-        events: &mut Vec<Event>,
-    ) -> Result<Served, Failure> {
+    fn answer(&mut self, request: Request, asker: Asker) -> Result<Served, Failure> {
+        let cause = asker.cause;
         match request {
-            Request::Pool(request) => self.request_pool(&request, session, events),
-            Request::Address(request) => self.request_address(&request, session, events),
+            Request::Pool(request) => return self.request_pool(&request, asker),
+            Request::Address(request) => return self.request_address(&request, asker),
             Request::ReleasePool(pool_id) => {
-                let released = self.state.release_pool(&pool_id, &self.caller(session))?;
-                self.release(released, events);
-                Ok(Served { answer: Answer::Released, receipt: None })
+                let released = self.state.release_pool(&pool_id, &self.caller(asker))?;
+                self.release(released, cause);
             }
             Request::ReleaseAddress(pool_id, address) => {
                 let released = self.state.release_address(&pool_id, address)?;
-                self.release(released, events);
-                Ok(Served { answer: Answer::Released, receipt: None })
+                self.release(released, cause);
+            }
+            Request::TakeBack(receipt) => {
+                let released = self.state.undo(&receipt);
+                if released.is_empty() {
+                    let text = "it is not held any more as it was then";
+                    return Err(Error::other(Kind::NotFound, text).into());
+                }
+                self.release(released, cause);
             }
             Request::Status(pool_id) => {
                 self.state.known(&pool_id)?;
                 let status = self.ask(|driver| driver.pool_status(&pool_id))?;
                 let status = status.ok_or(Code::Other(Kind::NotImplemented))?;
-                Ok(Served { answer: Answer::Status(status), receipt: None })
+                return Ok(Served { answer: Answer::Status(status), receipt: None });
             }
         }
+        Ok(Served { answer: Answer::Released, receipt: None })
     }
 
-    fn request_pool(
-        &mut self,
-        request: &PoolRequest,
-        session: Option<Session>,
-        events: &mut Vec<Event>,
-    ) -> Result<Served, Failure> {
-        let (event, grant) = match self.state.before_pool(request, &self.caller(session))? {
-            Course::Claim { event, grant } => {
-                self.state.apply(&event);
-                (event, grant)
-            }
-            Course::Ask => self.choose_pool(request, session)?,
-        };
-        let receipt = event.receipt();
-        events.push(event);
-        Ok(Served { answer: Answer::Pool(grant), receipt })
+    /// Changes the state, and has the change made durable with the next batch.
+    pub(crate) fn apply(&mut self, cause: Cause, event: Event) {
+        self.state.apply(&event);
+        self.stage(cause, event);
     }
 
-    /// Asks for a pool until one does not meet what the caller excludes. Those
-    /// that do are held meanwhile, so that the driver proposes others; nobody
-    /// but the driver and this state hears of them.
-    fn choose_pool(
-        &mut self,
-        request: &PoolRequest,
-        session: Option<Session>,
-    ) -> Result<(Event, PoolGrant), Failure> {
-        let mut held = Vec::new();
-        let chosen = loop {
-            match self.propose_pool(request, session) {
-                Ok((event, grant)) if is_excluded(request, &grant.pool) => {
-                    held.push(event);
-                    if held.len() > self.limits.exclude_retries_max {
-                        break Err(Code::NoAvailablePool.into());
-                    }
-                }
-                Err(Failure::Refused(_)) if !held.is_empty() => {
-                    break Err(Code::NoAvailablePool.into());
-                }
-                decided => break decided,
-            }
-        };
-        for receipt in held.iter().filter_map(Event::receipt) {
-            let released = self.state.undo(&receipt);
-            self.release(released, &mut Vec::new());
+    /// Has a change that was applied already made durable with the next batch.
+    pub(crate) fn stage(&mut self, cause: Cause, event: Event) {
+        if let Some(tail) = &self.tail {
+            tail.push(event.clone());
         }
-        chosen
-    }
-
-    fn propose_pool(
-        &mut self,
-        request: &PoolRequest,
-        session: Option<Session>,
-    ) -> Result<(Event, PoolGrant), Failure> {
-        let grant = self.ask(|driver| driver.request_pool(request))?;
-        match self.state.check_pool(request, &grant, &self.caller(session)) {
-            Ok(event) => {
-                self.state.apply(&event);
-                Ok((event, grant))
-            }
-            Err(violation) => {
-                self.owe(grant.pool_id, None);
-                Err(self.violated(&violation))
-            }
-        }
-    }
-
-    fn request_address(
-        &mut self,
-        request: &AddressRequest,
-        session: Option<Session>,
-        events: &mut Vec<Event>,
-    ) -> Result<Served, Failure> {
-        let (event, grant) = match self.state.before_address(request, &self.caller(session))? {
-            Course::Claim { event, grant } => (Some(event), grant),
-            Course::Ask => {
-                let grant = self.ask(|driver| driver.request_address(request))?;
-                match self.state.check_address(request, &grant, &self.caller(session)) {
-                    Ok(event) => (event, grant),
-                    Err(violation) => {
-                        if let Some(address) = grant.address {
-                            self.owe(request.pool_id.clone(), Some(address.addr()));
-                        }
-                        return Err(self.violated(&violation));
-                    }
-                }
-            }
-        };
-        let receipt = event.as_ref().and_then(Event::receipt);
-        if let Some(event) = event {
-            self.state.apply(&event);
-            events.push(event);
-        }
-        Ok(Served { answer: Answer::Address(grant), receipt })
+        self.staged.push(Record { cause, event });
     }
 
     /// Asks the instance. If that breaks it, it is gone.
@@ -301,7 +269,7 @@ impl Worker {
 
     /// The instance remembers something that is not so: it is gone, and the
     /// caller hears of an internal error.
-    fn violated(&mut self, violation: &Violation) -> Failure {
+    pub(crate) fn violated(&mut self, violation: &Violation) -> Failure {
         let reason = format!("broke the contract: {violation}");
         self.drop_instance(&reason);
         Failure::broken(reason)
@@ -309,95 +277,20 @@ impl Worker {
 
     pub(crate) fn drop_instance(&mut self, reason: &str) {
         tracing::warn!(driver = %self.name, reason, "the driver failed and is built anew");
+        self.health.failed(reason);
         self.instance = None;
     }
 
-    pub(crate) fn caller(&self, session: Option<Session>) -> Caller<'_> {
+    pub(crate) fn caller(&self, Asker { cause, session }: Asker) -> Caller<'_> {
         let AddressSpaces { local, global } = &self.spaces;
-        Caller { global_space: (local != global).then_some(global), session }
+        Caller { cause, global_space: (local != global).then_some(global), session }
     }
+}
 
-    /// Brings back what does not work: the store first, then the instance.
-    /// `is_last` tries even during a pause.
-    fn recover(&mut self, is_last: bool) {
-        if self.flight.has_failed() && self.store_outage.is_none() {
-            self.store_outage = Some(Outage::default());
-            self.instance = None;
-        }
-        if let Some(outage) = &self.store_outage {
-            if !is_last && !outage.is_due() {
-                return;
-            }
-            let failed = self.flight.settle();
-            self.keep_failed(&failed);
-            if let Err(error) = self.read_again() {
-                tracing::error!(
-                    driver = %self.name, %error,
-                    "nothing is granted until the ledger can be written",
-                );
-                if let Some(outage) = &mut self.store_outage {
-                    outage.failed(&self.limits);
-                }
-                return;
-            }
-            self.store_outage = None;
-        }
-        if self.instance.is_none() && self.outage.is_due() && !is_last {
-            self.rebuild();
-        }
-    }
-
-    /// Reads the ledger as it is durable, and commits what was kept: before
-    /// anything is granted, so that nothing can be released that is younger
-    /// than its release.
-    fn read_again(&mut self) -> Result<(), StoreError> {
-        let mut store = self.committer.store();
-        let mut state = load(&mut **store, &self.name)?;
-        state.advance_to(self.state.generation());
-        let mut events = Vec::new();
-        for receipt in &self.kept {
-            for event in state.undo(receipt) {
-                state.apply(&event);
-                events.push(event);
-            }
-        }
-        let changes = Changes { driver: self.name.clone(), events };
-        let transaction =
-            if changes.events.is_empty() { &[][..] } else { std::slice::from_ref(&changes) };
-        commit(&mut **store, transaction)
-            .map_err(|()| StoreError::new("the transaction did not commit"))?;
-        drop(store);
-        self.flight.resume();
-        self.state = state;
-        self.kept.clear();
-        for receipt in changes.events.iter().filter_map(Event::receipt) {
-            self.owe(receipt.pool_id, receipt.address);
-        }
-        Ok(())
-    }
-
-    /// Builds an instance from what is durable, never from what a commit in
-    /// flight will change.
-    fn rebuild(&mut self) {
-        let failed = self.flight.settle();
-        if self.flight.has_failed() {
-            self.keep_failed(&failed);
-            self.store_outage = Some(Outage::default());
-            return self.recover(false);
-        }
-        match self.source.revive(&self.spaces, &self.state) {
-            Ok(instance) => {
-                self.instance = Some(instance);
-                self.outage.over();
-                tracing::info!(driver = %self.name, "the driver serves again");
-                self.deliver_owed();
-            }
-            Err(unfit) => {
-                self.outage.failed(&self.limits);
-                tracing::error!(driver = %self.name, %unfit, "the driver is not served");
-            }
-        }
-    }
+/// The time, for the ledger, which knows no clock.
+pub(crate) fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Whoever waits hears of it when the thread ends as it should not.
@@ -411,10 +304,4 @@ impl Drop for Desertion {
             }
         }
     }
-}
-
-fn is_excluded(request: &PoolRequest, pool: &IpNet) -> bool {
-    let is_chosen = !matches!(request.pool, PoolChoice::Exact(_));
-    let overlaps = |other: &IpNet| other.contains(pool) || pool.contains(other);
-    is_chosen && pool.prefix_len() > 0 && request.exclude.iter().any(overlaps)
 }

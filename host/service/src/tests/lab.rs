@@ -7,7 +7,7 @@ use ipam_api::{
     Factory, Failure, Family, IpNet, Ipv4Net, Kind, Mount, Options, PoolChoice, PoolGrant, PoolId,
     PoolRequest, PoolStatus, Request, Served, Start, names,
 };
-use ipam_ledger::{Changes, Event, MemoryStore, State, Store, StoreError};
+use ipam_ledger::{Changes, Event, MemoryStore, State, Store, StoreError, View};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::{IpAddr, Ipv4Addr},
@@ -256,6 +256,10 @@ impl Store for FlakyStore {
             return Err(StoreError::new("the disk is full"));
         }
         lock(&self.medium).commit(changes)
+    }
+
+    fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
+        lock(&self.medium).view()
     }
 
     fn is_volatile(&self) -> bool {

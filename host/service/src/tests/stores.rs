@@ -7,7 +7,7 @@ use super::lab::{
 };
 use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
 use ipam_api::{Capability, DriverName, Kind, PoolChoice, PoolRequest, Request};
-use ipam_ledger::{Changes, State, Store, StoreError};
+use ipam_ledger::{Changes, State, Store, StoreError, View};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -154,6 +154,10 @@ fn a_store_that_cannot_be_read_is_the_loads_error() {
         }
 
         fn commit(&mut self, _: &[Changes]) -> Result<(), StoreError> {
+            Err(StoreError::new("not a ledger"))
+        }
+
+        fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
             Err(StoreError::new("not a ledger"))
         }
     }

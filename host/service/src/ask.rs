@@ -1,0 +1,109 @@
+//! Asks the driver for a proposal, checks it, and stages what it comes to.
+
+use crate::{queue::Asker, worker::Worker};
+use ipam_api::{
+    AddressRequest, Answer, Code, Failure, IpNet, PoolChoice, PoolGrant, PoolRequest, Served,
+};
+use ipam_ledger::{Course, Event};
+
+impl Worker {
+    pub(crate) fn request_pool(
+        &mut self,
+        request: &PoolRequest,
+        asker: Asker,
+    ) -> Result<Served, Failure> {
+        let (event, grant) = match self.state.before_pool(request, &self.caller(asker))? {
+            Course::Claim { event, grant } => {
+                self.state.apply(&event);
+                (event, grant)
+            }
+            Course::Ask => self.choose_pool(request, asker)?,
+        };
+        let receipt = event.receipt();
+        self.stage(asker.cause, event);
+        Ok(Served { answer: Answer::Pool(grant), receipt })
+    }
+
+    /// Asks for a pool until one does not meet what the caller excludes. Those
+    /// that do are held meanwhile, so that the driver proposes others; nobody
+    /// but the driver and this state hears of them.
+    fn choose_pool(
+        &mut self,
+        request: &PoolRequest,
+        asker: Asker,
+    ) -> Result<(Event, PoolGrant), Failure> {
+        let mut held = Vec::new();
+        let chosen = loop {
+            match self.propose_pool(request, asker) {
+                Ok((event, grant)) if is_excluded(request, &grant.pool) => {
+                    held.push(event);
+                    if held.len() > self.limits.exclude_retries_max {
+                        break Err(Code::NoAvailablePool.into());
+                    }
+                }
+                Err(Failure::Refused(_)) if !held.is_empty() => {
+                    break Err(Code::NoAvailablePool.into());
+                }
+                decided => break decided,
+            }
+        };
+        for receipt in held.iter().filter_map(Event::receipt) {
+            for event in self.state.undo(&receipt) {
+                self.state.apply(&event);
+                self.tell_of(&event);
+            }
+        }
+        chosen
+    }
+
+    fn propose_pool(
+        &mut self,
+        request: &PoolRequest,
+        asker: Asker,
+    ) -> Result<(Event, PoolGrant), Failure> {
+        let grant = self.ask(|driver| driver.request_pool(request))?;
+        match self.state.check_pool(request, &grant, &self.caller(asker)) {
+            Ok(event) => {
+                self.state.apply(&event);
+                Ok((event, grant))
+            }
+            Err(violation) => {
+                self.owe((grant.pool_id, None));
+                Err(self.violated(&violation))
+            }
+        }
+    }
+
+    pub(crate) fn request_address(
+        &mut self,
+        request: &AddressRequest,
+        asker: Asker,
+    ) -> Result<Served, Failure> {
+        let (event, grant) = match self.state.before_address(request, &self.caller(asker))? {
+            Course::Claim { event, grant } => (Some(event), grant),
+            Course::Ask => {
+                let grant = self.ask(|driver| driver.request_address(request))?;
+                match self.state.check_address(request, &grant, &self.caller(asker)) {
+                    Ok(event) => (event, grant),
+                    Err(violation) => {
+                        if let Some(address) = grant.address {
+                            self.owe((request.pool_id.clone(), Some(address.addr())));
+                        }
+                        return Err(self.violated(&violation));
+                    }
+                }
+            }
+        };
+        let receipt = event.as_ref().and_then(Event::receipt);
+        if let Some(event) = event {
+            self.apply(asker.cause, event);
+        }
+        Ok(Served { answer: Answer::Address(grant), receipt })
+    }
+}
+
+fn is_excluded(request: &PoolRequest, pool: &IpNet) -> bool {
+    let is_chosen = !matches!(request.pool, PoolChoice::Exact(_));
+    let overlaps = |other: &IpNet| other.contains(pool) || pool.contains(other);
+    is_chosen && pool.prefix_len() > 0 && request.exclude.iter().any(overlaps)
+}
