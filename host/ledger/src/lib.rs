@@ -8,11 +8,13 @@
 //!   and undoes ([`State::release_pool`], [`State::undo`]), and changes only by
 //!   [`State::apply`];
 //! - [`Event`] is one change, plain data;
-//! - [`Store`] is the seam behind which events become durable.
+//! - [`Store`] is the seam behind which events become durable;
+//! - [`DurableStore`] is one on a disk, and the only part that does I/O.
 //!
 //! This crate knows no clock, no thread, no driver and no protocol.
 
 mod check;
+mod durable;
 mod entry;
 mod event;
 mod plain;
@@ -31,6 +33,9 @@ mod property;
 mod tests;
 
 pub use check::Course;
+pub use durable::{
+    Directory, DurableError, DurableStore, JOURNAL_BYTES, Medium, Opened, Retention,
+};
 pub use entry::{Asked, By, Caller, Cause, Lease, Pool, Session, Time, Version};
 pub use event::{Event, Record};
 pub use replay::Replay;

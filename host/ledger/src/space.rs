@@ -5,14 +5,14 @@ use ipam_api::{Family, IpNet, PoolId};
 use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive, sync::Arc};
 
 /// One lease, and who last claimed it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Leased {
     pub(crate) lease: Arc<Lease>,
     pub(crate) claimed_in: Option<Session>,
 }
 
 /// One live prefix: the pools that share it, and their leases.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Subnet {
     /// By sub-pool: no two pools of a space have the same prefix and sub-pool.
     pub(crate) pools: BTreeMap<Option<IpNet>, PoolId>,
@@ -21,7 +21,7 @@ pub(crate) struct Subnet {
 }
 
 /// One address space: live prefixes, ordered by family, address and length.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Space {
     subnets: BTreeMap<IpNet, Subnet>,
     /// How many live prefixes there are of each length, so that looking for a

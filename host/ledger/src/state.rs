@@ -12,14 +12,14 @@ use std::{
 };
 
 /// A standing claim of a pool.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) session: Session,
     pub(crate) generation: u64,
 }
 
 /// A pool and who holds it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) pool: Arc<Pool>,
     /// How often it must be released before it is gone; at least 1.
@@ -33,7 +33,7 @@ pub(crate) struct Held {
 ///
 /// Pools are keyed by id; leases by space, pool prefix and address, whatever
 /// the id. Every look-up is logarithmic or better in what is held.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     pools: HashMap<PoolId, Held>,
     spaces: HashMap<String, Space>,
@@ -191,6 +191,36 @@ impl State {
             Event::Told { number } => drop(self.owed.remove(number)),
             Event::VersionChanged(version) => self.version = Some(*version),
         }
+    }
+
+    /// Puts a pool back as it was stored, with the session and generation of
+    /// its claim.
+    pub(crate) fn restore_pool(
+        &mut self,
+        pool: &Arc<Pool>,
+        holds: u64,
+        claim: Option<(Session, u64)>,
+    ) {
+        self.grant(pool);
+        if let Some(held) = self.pools.get_mut(&pool.pool_id) {
+            held.holds = holds;
+            held.claim = claim.map(|(session, generation)| Claim { session, generation });
+        }
+    }
+
+    /// Puts a lease back as it was stored. Returns whether it could: its pool
+    /// comes first.
+    pub(crate) fn restore_lease(
+        &mut self,
+        lease: &Arc<Lease>,
+        claimed_in: Option<Session>,
+    ) -> bool {
+        self.lease_out(lease);
+        let leased =
+            self.subnet_mut(&lease.pool_id).and_then(|subnet| subnet.leases.get_mut(&lease.ip()));
+        let Some(leased) = leased else { return false };
+        leased.claimed_in = claimed_in;
+        true
     }
 
     fn grant(&mut self, pool: &Arc<Pool>) {

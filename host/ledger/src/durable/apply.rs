@@ -1,0 +1,225 @@
+//! Events, applied to the tables as [`State::apply`](crate::State::apply)
+//! applies them to a value. Whoever changes one changes the other.
+
+use super::{
+    error::DurableError,
+    history,
+    tables::{
+        DRIVERS, DriverRow, Extent, LEASES, LeaseKey, LeaseRow, OWED, OwedKey, OwedRow, POOLS,
+        PoolKey, PoolRow, octets,
+    },
+};
+use crate::{Changes, Event, Lease, Session};
+use ipam_api::{DriverName, PoolId};
+use redb::{ReadableTable, Table, WriteTransaction};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+type Rows<'t, K> = Table<'t, K, &'static [u8]>;
+
+/// The tables of one transaction.
+pub(super) struct Writer<'t> {
+    drivers: Rows<'t, &'static str>,
+    pools: Rows<'t, PoolKey>,
+    leases: Rows<'t, LeaseKey>,
+    owed: Rows<'t, OwedKey>,
+    history: history::Writer<'t>,
+    /// Rows of `drivers` that change, written last.
+    changed: BTreeMap<DriverName, DriverRow>,
+    driver_count: u64,
+}
+
+impl<'t> Writer<'t> {
+    pub(super) fn new(
+        transaction: &'t WriteTransaction,
+        driver_count: u64,
+        extent: &Extent,
+    ) -> Result<Self, DurableError> {
+        Ok(Self {
+            drivers: transaction.open_table(DRIVERS.table())?,
+            pools: transaction.open_table(POOLS.table())?,
+            leases: transaction.open_table(LEASES.table())?,
+            owed: transaction.open_table(OWED.table())?,
+            history: history::Writer::new(transaction, extent)?,
+            changed: BTreeMap::new(),
+            driver_count,
+        })
+    }
+
+    pub(super) fn apply(&mut self, changes: &Changes) -> Result<(), DurableError> {
+        let Changes { driver, records } = changes;
+        let mut row = match self.changed.remove(driver) {
+            Some(row) => row,
+            None => DRIVERS.get(&self.drivers, driver.as_str())?.unwrap_or_default(),
+        };
+        for record in records {
+            self.apply_event(driver.as_str(), &mut row, &record.event)?;
+            // The change of a version is the first event of the new one.
+            self.history.push(driver, row.version.and_then(|version| version.digest), record)?;
+        }
+        self.changed.insert(driver.clone(), row);
+        Ok(())
+    }
+
+    /// Writes what is left, and returns how many drivers there are, and the
+    /// extent of the history.
+    pub(super) fn finish(
+        mut self,
+        retention: history::Retention,
+    ) -> Result<(u64, Extent), DurableError> {
+        for (driver, row) in &self.changed {
+            let is_new = DRIVERS.put(&mut self.drivers, driver.as_str(), row)?;
+            self.driver_count += u64::from(is_new);
+        }
+        Ok((self.driver_count, self.history.finish(retention)?))
+    }
+
+    fn apply_event(
+        &mut self,
+        driver: &str,
+        row: &mut DriverRow,
+        event: &Event,
+    ) -> Result<(), DurableError> {
+        match event {
+            Event::PoolGranted(pool) => {
+                row.generation = row.generation.max(pool.generation);
+                let key = (driver, pool.pool_id.as_str());
+                let stored = PoolRow { pool: pool.clone(), holds: 1, claim: None };
+                row.pools += u64::from(POOLS.put(&mut self.pools, key, &stored)?);
+            }
+            Event::PoolHeld { pool_id, generation, claim } => {
+                row.generation = row.generation.max(*generation);
+                self.change_pool(driver, pool_id, |pool| {
+                    pool.holds += 1;
+                    pool.claim = claim.map(|session| (session, *generation)).or(pool.claim);
+                })?;
+            }
+            Event::HoldDropped { pool_id, undoes_claim, .. } => {
+                self.change_pool(driver, pool_id, |pool| {
+                    pool.holds = pool.holds.saturating_sub(1).max(1);
+                    pool.claim = pool.claim.filter(|_| !undoes_claim);
+                })?;
+            }
+            Event::PoolReleased(pool) => {
+                let key = (driver, pool.pool_id.as_str());
+                let was_there = self.pools.remove(key)?.is_some();
+                row.pools = row.pools.saturating_sub(u64::from(was_there));
+                let left = self.remove_leases(driver, &pool.pool_id)?;
+                row.leases = row.leases.saturating_sub(left);
+            }
+            Event::AddressLeased(lease) => {
+                row.generation = row.generation.max(lease.generation);
+                row.leases += u64::from(self.lease_out(driver, lease)?);
+            }
+            Event::AddressClaimed { pool_id, address, session } => {
+                self.claim(driver, pool_id, *address, *session)?;
+            }
+            Event::AddressReleased(lease) => {
+                let address = octets(lease.ip());
+                let key = (driver, lease.pool_id.as_str(), &address[..]);
+                let was_there = self.leases.remove(key)?.is_some();
+                row.leases = row.leases.saturating_sub(u64::from(was_there));
+            }
+            Event::Owed { number, pool_id, address } => {
+                let stored = OwedRow { pool_id: pool_id.clone(), address: *address };
+                row.owed += u64::from(OWED.put(&mut self.owed, (driver, *number), &stored)?);
+            }
+            Event::Told { number } => {
+                let was_there = self.owed.remove((driver, *number))?.is_some();
+                row.owed = row.owed.saturating_sub(u64::from(was_there));
+            }
+            Event::VersionChanged(version) => row.version = Some(*version),
+        }
+        Ok(())
+    }
+
+    fn change_pool(
+        &mut self,
+        driver: &str,
+        pool_id: &PoolId,
+        change: impl FnOnce(&mut PoolRow),
+    ) -> Result<(), DurableError> {
+        let key = (driver, pool_id.as_str());
+        if let Some(mut pool) = POOLS.get(&self.pools, key)? {
+            change(&mut pool);
+            POOLS.put(&mut self.pools, key, &pool)?;
+        }
+        Ok(())
+    }
+
+    /// Stores a lease, if there is a pool that it can be of.
+    fn lease_out(&mut self, driver: &str, lease: &Arc<Lease>) -> Result<bool, DurableError> {
+        let pool = POOLS.get(&self.pools, (driver, lease.pool_id.as_str()))?;
+        if pool.is_none_or(|row| row.pool.is_no_pool()) {
+            return Ok(false);
+        }
+        let address = octets(lease.ip());
+        let key = (driver, lease.pool_id.as_str(), &address[..]);
+        let stored = LeaseRow { lease: lease.clone(), claimed_in: None };
+        LEASES.put(&mut self.leases, key, &stored)
+    }
+
+    fn remove_leases(&mut self, driver: &str, pool_id: &PoolId) -> Result<u64, DurableError> {
+        let mut left = Vec::new();
+        for row in self.leases.range((driver, pool_id.as_str(), &[][..])..)? {
+            let (key, _) = row?;
+            let (of, under, address) = key.value();
+            if (of, under) != (driver, pool_id.as_str()) {
+                break;
+            }
+            left.push(address.to_vec());
+        }
+        for address in &left {
+            self.leases.remove((driver, pool_id.as_str(), &address[..]))?;
+        }
+        Ok(left.len() as u64)
+    }
+
+    /// The lease may have been taken under another id of the same prefix.
+    fn claim(
+        &mut self,
+        driver: &str,
+        pool_id: &PoolId,
+        address: IpAddr,
+        session: Session,
+    ) -> Result<(), DurableError> {
+        let address = octets(address);
+        let Some(named) = POOLS.get(&self.pools, (driver, pool_id.as_str()))? else {
+            return Ok(());
+        };
+        if self.claim_under(driver, pool_id, &address, session)? {
+            return Ok(());
+        }
+        let mut others = Vec::new();
+        for row in self.pools.range((driver, "")..)? {
+            let (key, value) = row?;
+            if key.value().0 != driver {
+                break;
+            }
+            let pool = POOLS.row(&key, &value)?.pool;
+            if (&pool.address_space, pool.prefix) == (&named.pool.address_space, named.pool.prefix)
+            {
+                others.push(pool.pool_id.clone());
+            }
+        }
+        for other in others {
+            if self.claim_under(driver, &other, &address, session)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn claim_under(
+        &mut self,
+        driver: &str,
+        pool_id: &PoolId,
+        address: &[u8],
+        session: Session,
+    ) -> Result<bool, DurableError> {
+        let key = (driver, pool_id.as_str(), address);
+        let Some(mut lease) = LEASES.get(&self.leases, key)? else { return Ok(false) };
+        lease.claimed_in = Some(session);
+        LEASES.put(&mut self.leases, key, &lease)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,267 @@
+//! The ledger on a disk: a journal in front of a file of entries.
+//!
+//! In: transactions. Out: that they survive, each after one write and one
+//! sync. `FORMAT.md` is the specification and says why it is done so. What must
+//! hold:
+//!
+//! - a transaction is acknowledged when its record in the journal is synced,
+//!   and stays there until a *checkpoint* has put it into the entries;
+//! - everything but [`Store::commit`] reads the entries alone, after a
+//!   checkpoint;
+//! - a transaction that was refused is never found later;
+//! - damage is an error, not a panic, and never fewer entries.
+
+mod apply;
+mod backup;
+mod entries;
+mod error;
+mod history;
+mod journal;
+mod lap;
+mod load;
+mod medium;
+mod migrate;
+mod tables;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::DurableError;
+pub use history::Retention;
+pub use journal::JOURNAL_BYTES;
+pub use medium::{Directory, Medium};
+
+use crate::{Changes, State, Store, StoreError, View};
+use apply::Writer;
+use entries::{Entries, change_head};
+use error::unpanicked;
+use ipam_api::DriverName;
+use journal::Journal;
+use redb::WriteTransaction;
+use std::{mem, path::Path};
+use tables::{META, META_NOTE, NOTE_PREFIX};
+use view::Moment;
+
+/// What opening a ledger found, for whoever keeps a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// There was none, and now there is.
+    pub is_new: bool,
+    /// It was of an older format, and is of the present one now.
+    pub migrated_from: Option<u32>,
+    /// It was closed by whoever had it open last, and not cut short.
+    pub was_closed: bool,
+    /// Transactions of the journal that were not in the entries yet.
+    pub replayed: usize,
+    /// Whether the journal ended in a record that was never finished, whose
+    /// transaction nobody was told of. It was dropped.
+    pub dropped_torn: bool,
+}
+
+/// A ledger on a disk. It has one owner: whoever else opens it is refused.
+///
+/// It is closed when it is dropped; what is not closed is replayed at the next
+/// opening.
+#[derive(Debug)]
+pub struct DurableStore {
+    journal: Journal,
+    entries: Entries,
+    retention: Retention,
+    /// Of the last transaction that was acknowledged.
+    number: u64,
+    /// What is in the journal and may not be in the entries, in order.
+    pending: Vec<(u64, Vec<Changes>)>,
+    /// Whether it was closed already, as far as that could be done.
+    is_finished: bool,
+}
+
+impl DurableStore {
+    /// Opens the ledger in a directory that exists, or makes one there.
+    ///
+    /// # Errors
+    /// When it is in use, damaged, of a newer format, or cannot be read or
+    /// written. Nothing is lost then that was not lost before.
+    pub fn open(directory: &Path, retention: Retention) -> Result<(Self, Opened), DurableError> {
+        Self::on(Directory::new(directory), retention, JOURNAL_BYTES)
+    }
+
+    /// Opens the ledger on a medium, or makes one there, with a journal that
+    /// has room for `journal_bytes` of records. A journal that there is keeps
+    /// its size.
+    ///
+    /// # Errors
+    /// As [`DurableStore::open`].
+    pub fn on(
+        medium: impl Medium + 'static,
+        retention: Retention,
+        journal_bytes: u64,
+    ) -> Result<(Self, Opened), DurableError> {
+        let io = |what: &str| DurableError::io(format!("{what} the journal of {}", medium.name()));
+        let file = medium.journal().map_err(io("open"))?;
+        if !medium::lock(&*file).map_err(io("lock"))? {
+            return Err(DurableError::InUse);
+        }
+        let is_journal_empty = file.len().map_err(io("read"))? == 0;
+        let (mut entries, found) = Entries::open(Box::new(medium), is_journal_empty)?;
+        let head = {
+            let transaction = entries.read()?;
+            unpanicked(|| load::head(&transaction))?
+        };
+        let (journal, lap) = Journal::open(file, head.applied, !head.is_open, journal_bytes)?;
+        let opened = Opened {
+            is_new: found.is_new,
+            migrated_from: found.migrated_from,
+            was_closed: !head.is_open,
+            replayed: lap.transactions.len(),
+            dropped_torn: lap.is_torn,
+        };
+        let number = lap.transactions.last().map_or(head.applied, |(number, _)| *number);
+        let pending = lap.transactions;
+        let mut store = Self { journal, entries, retention, number, pending, is_finished: false };
+        if !store.pending.is_empty() || !head.is_open {
+            store.write_entries(true)?;
+        }
+        Ok((store, opened))
+    }
+
+    /// A small text that was noted under a name, such as the site's id.
+    ///
+    /// # Errors
+    /// When the entries cannot be read.
+    pub fn note(&mut self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.moment()?.note(name)?)
+    }
+
+    /// Notes a small text under a name, in place of what was noted there.
+    ///
+    /// # Errors
+    /// When the entries cannot be written. Whether it is noted is unknown then.
+    pub fn set_note(&mut self, name: &str, text: &str) -> Result<(), StoreError> {
+        self.checkpoint()?;
+        // Twice: redb keeps the commit before the last in its header, and what
+        // is noted in both of them survives damage that makes it fall back.
+        self.entries.write(|transaction| put_note(transaction, name, text))?;
+        self.entries.write(|transaction| put_note(transaction, name, text))?;
+        Ok(())
+    }
+
+    /// Closes the ledger: all of it is in the entries then, and the journal
+    /// may be taken away. Dropping it does the same and tells nobody.
+    ///
+    /// # Errors
+    /// When the entries cannot be written. Nothing is lost: the next opening
+    /// reads the journal.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        Ok(self.finish()?)
+    }
+
+    fn finish(&mut self) -> Result<(), DurableError> {
+        if mem::replace(&mut self.is_finished, true) {
+            return Ok(());
+        }
+        // A record that failed must not be found behind entries that say there
+        // is none; then they go on saying that there may be.
+        self.journal.make_sound()?;
+        self.write_entries(false)?;
+        self.entries.close();
+        Ok(())
+    }
+
+    fn try_commit(&mut self, changes: &[Changes]) -> Result<(), DurableError> {
+        let number = self.number + 1;
+        self.journal.encode(number, changes)?;
+        if !self.journal.has_room() {
+            self.checkpoint()?;
+            self.journal.make_room()?;
+        }
+        self.journal.append()?;
+        self.number = number;
+        self.pending.push((number, changes.to_vec()));
+        Ok(())
+    }
+
+    /// Puts what is in the journal into the entries, and begins it anew.
+    fn checkpoint(&mut self) -> Result<(), DurableError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.write_entries(true)
+    }
+
+    fn write_entries(&mut self, is_open: bool) -> Result<(), DurableError> {
+        let (pending, retention) = (&self.pending, self.retention);
+        self.entries.write(|transaction| put_pending(transaction, pending, retention, is_open))?;
+        self.pending.clear();
+        self.journal.restart();
+        Ok(())
+    }
+
+    /// What is durable now.
+    fn moment(&mut self) -> Result<Moment, DurableError> {
+        self.checkpoint()?;
+        Ok(Moment(self.entries.read()?))
+    }
+}
+
+/// Applies what the entries do not have yet: after a failure they may have
+/// more than their caller was told.
+fn put_pending(
+    transaction: &WriteTransaction,
+    pending: &[(u64, Vec<Changes>)],
+    retention: Retention,
+    is_open: bool,
+) -> Result<(), DurableError> {
+    change_head(transaction, |head| {
+        head.is_open = is_open;
+        let mut writer = Writer::new(transaction, head.drivers, &head.history)?;
+        for (number, transaction) in pending {
+            if *number <= head.applied {
+                continue;
+            }
+            head.applied += 1;
+            if *number != head.applied {
+                return Err(DurableError::Damaged("its entries went back in time".to_owned()));
+            }
+            for changes in transaction {
+                writer.apply(changes)?;
+            }
+        }
+        (head.drivers, head.history) = writer.finish(retention)?;
+        Ok(())
+    })
+}
+
+fn put_note(transaction: &WriteTransaction, name: &str, text: &str) -> Result<(), DurableError> {
+    change_head(transaction, |head| {
+        let mut meta = transaction.open_table(META)?;
+        let key = format!("{NOTE_PREFIX}{name}");
+        head.notes += u64::from(META_NOTE.put(&mut meta, &key, &text.to_owned())?);
+        Ok(())
+    })
+}
+
+impl Store for DurableStore {
+    fn load(&mut self, driver: &DriverName) -> Result<State, StoreError> {
+        self.moment()?.load(driver)
+    }
+
+    fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
+        Ok(unpanicked(|| self.try_commit(changes))?)
+    }
+
+    fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
+        Ok(Box::new(self.moment()?))
+    }
+
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        Ok(self.checkpoint()?)
+    }
+}
+
+impl Drop for DurableStore {
+    fn drop(&mut self) {
+        // Nothing is lost if this fails: the next opening reads the journal.
+        drop(unpanicked(|| self.finish()));
+    }
+}

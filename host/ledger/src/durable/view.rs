@@ -1,0 +1,60 @@
+//! What was durable at one moment.
+
+use super::{
+    backup,
+    error::{DurableError, unpanicked},
+    history, load,
+    tables::{META, META_NOTE, NOTE_PREFIX, damaged},
+};
+use crate::{Past, State, StoreError, View};
+use ipam_api::DriverName;
+use redb::ReadTransaction;
+use std::{ops::ControlFlow, path::Path};
+
+/// One moment; later commits neither change it nor wait for it.
+pub(super) struct Moment(pub(super) ReadTransaction);
+
+impl View for Moment {
+    fn drivers(&self) -> Result<Vec<DriverName>, StoreError> {
+        let drivers = unpanicked(|| load::drivers(&self.0))?;
+        Ok(drivers.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn load(&self, driver: &DriverName) -> Result<State, StoreError> {
+        Ok(unpanicked(|| load::state(&self.0, driver))?)
+    }
+
+    fn history(
+        &self,
+        visit: &mut dyn FnMut(Past<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        Ok(unpanicked(|| history::visit(&self.0, &load::head(&self.0)?.history, visit))?)
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        Ok(unpanicked(|| backup::write(&self.0, to))?)
+    }
+}
+
+impl Moment {
+    /// All notes: read together, so that one that is gone is noticed.
+    pub(super) fn note(&self, name: &str) -> Result<Option<String>, DurableError> {
+        unpanicked(|| {
+            let meta = self.0.open_table(META)?;
+            let (mut count, mut found) = (0, None);
+            for row in meta.range(NOTE_PREFIX..)? {
+                let (key, value) = row?;
+                let Some(known) = key.value().strip_prefix(NOTE_PREFIX) else { break };
+                let text = META_NOTE.row(&key, &value)?;
+                count += 1;
+                if known == name {
+                    found = Some(text);
+                }
+            }
+            if count != load::head(&self.0)?.notes {
+                return Err(damaged("meta", &NOTE_PREFIX, "begins too few or too many notes"));
+            }
+            Ok(found)
+        })
+    }
+}
