@@ -13,6 +13,7 @@
 //! This crate knows no clock, no thread, no driver and no protocol.
 
 mod check;
+mod durable;
 mod entry;
 mod event;
 mod plain;
@@ -31,6 +32,7 @@ mod property;
 mod tests;
 
 pub use check::Course;
+pub use durable::{Directory, DurableStore, JOURNAL_BYTES, Medium, Retention};
 pub use entry::{Asked, By, Caller, Cause, Lease, Pool, Session, Time, Version};
 pub use event::{Event, Record};
 pub use replay::Replay;

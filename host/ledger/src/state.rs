@@ -193,6 +193,30 @@ impl State {
         }
     }
 
+    /// Puts a pool back as it was stored.
+    pub(crate) fn restore_pool(
+        &mut self,
+        pool: &Arc<Pool>,
+        holds: u64,
+        claim: Option<(Session, u64)>,
+    ) {
+        self.grant(pool);
+        if let Some(held) = self.pools.get_mut(&pool.pool_id) {
+            held.holds = holds;
+            held.claim = claim.map(|(session, generation)| Claim { session, generation });
+        }
+    }
+
+    /// Puts a lease back as it was stored; its pool comes first.
+    pub(crate) fn restore_lease(&mut self, lease: &Arc<Lease>, claimed_in: Option<Session>) {
+        self.lease_out(lease);
+        if let Some(leased) =
+            self.subnet_mut(&lease.pool_id).and_then(|subnet| subnet.leases.get_mut(&lease.ip()))
+        {
+            leased.claimed_in = claimed_in;
+        }
+    }
+
     fn grant(&mut self, pool: &Arc<Pool>) {
         self.advance_to(pool.generation);
         if !pool.is_no_pool() {
