@@ -8,7 +8,8 @@
 //!   and undoes ([`State::release_pool`], [`State::undo`]), and changes only by
 //!   [`State::apply`];
 //! - [`Event`] is one change, plain data;
-//! - [`Store`] is the seam behind which events become durable.
+//! - [`Store`] is the seam behind which events become durable, and
+//!   [`DurableStore`] the ledger on disk.
 //!
 //! This crate knows no clock, no thread, no driver and no protocol.
 
