@@ -34,10 +34,11 @@ fn files(directory: &str, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// What a crate is linked with.
+/// What a crate is linked with. Dependencies of other targets are downloaded if
+/// nothing else did that yet.
 fn dependencies(of: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "-e", "normal", "--prefix", "none", "-p", of])
+        .args(["tree", "--locked", "-e", "normal", "--prefix", "none", "-p", of])
         .args(["--target", "all", "--format", "{p}"])
         .current_dir(root())
         .output()

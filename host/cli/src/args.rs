@@ -40,6 +40,10 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
+    /// Keep the ledger in memory: what is granted is forgotten when this ends
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+
     /// Where Docker looks for plugin sockets [default: /run/docker/plugins]
     #[arg(long, value_name = "DIR")]
     pub(crate) plugin_dir: Option<PathBuf>,

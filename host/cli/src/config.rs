@@ -5,6 +5,7 @@
 
 use crate::{Fatal, args::ServeFlags};
 use ipam_api::{DriverName, names};
+use ipam_ledger::Retention;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
@@ -55,6 +56,9 @@ pub(crate) struct DriverSettings {
 pub(crate) struct Settings {
     pub(crate) state_dir: PathBuf,
     pub(crate) plugin_dir: PathBuf,
+    /// Whether the ledger lives in memory.
+    pub(crate) ephemeral: bool,
+    pub(crate) retention: Retention,
     pub(crate) drivers: Vec<DriverSettings>,
     pub(crate) exclude: Vec<IpNet>,
     pub(crate) docker_names: BTreeMap<DriverName, DriverName>,
@@ -68,11 +72,34 @@ struct File {
     state_dir: Option<PathBuf>,
     plugin_dir: Option<PathBuf>,
     #[serde(default)]
+    ephemeral: bool,
+    history: Option<HistoryTable>,
+    #[serde(default)]
     driver: Vec<DriverTable>,
     #[serde(default)]
     exclude: Vec<IpNet>,
     docker_names: Option<BTreeMap<String, String>>,
     log_format: Option<LogFormat>,
+}
+
+/// How much of the past is kept.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct HistoryTable {
+    max_mib: Option<u32>,
+    max_days: Option<u32>,
+}
+
+impl HistoryTable {
+    fn retention(&self) -> Retention {
+        let default = Retention::default();
+        Retention {
+            max_bytes: self.max_mib.map_or(default.max_bytes, |mib| u64::from(mib) << 20),
+            max_age_ms: self
+                .max_days
+                .map_or(default.max_age_ms, |days| u64::from(days) * 24 * 60 * 60 * 1000),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -131,6 +158,8 @@ impl Settings {
                 .plugin_dir
                 .or(file.plugin_dir.map(in_file))
                 .unwrap_or_else(|| DEFAULT_PLUGIN_DIR.into()),
+            ephemeral: flags.ephemeral || file.ephemeral,
+            retention: file.history.map_or_else(Retention::default, |table| table.retention()),
             drivers,
             exclude: if flags.exclude.is_empty() { file.exclude } else { flags.exclude },
             docker_names: docker_names(&flags.docker_names, file.docker_names)?,
@@ -216,7 +245,7 @@ fn parse_name(text: &str) -> Result<DriverName, Fatal> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DriverSettings, File, LogFormat, Settings, Source};
+    use super::{DriverSettings, File, LogFormat, Retention, Settings, Source};
     use crate::args::ServeFlags;
     use std::path::Path;
 
@@ -247,6 +276,8 @@ mod tests {
             plugin-dir = "/plugins"
             exclude = ["10.0.0.0/8", "fd00::/8"]
             log-format = "json"
+            ephemeral = true
+            history = { max-mib = 1, max-days = 2 }
             docker-names = { default = "ours", lab = "laboratory" }
             [[driver]]
             file = "lab.wasm"
@@ -261,6 +292,9 @@ mod tests {
         .unwrap();
         assert_eq!(settings.state_dir, Path::new("/etc/wipam/state"));
         assert_eq!(settings.plugin_dir, Path::new("/plugins"));
+        assert!(settings.ephemeral);
+        let retention = Retention { max_bytes: 1 << 20, max_age_ms: 2 * 86_400_000 };
+        assert_eq!(settings.retention, retention);
         assert_eq!(settings.exclude.len(), 2);
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!(settings.docker_names.len(), 3);

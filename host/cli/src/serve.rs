@@ -12,7 +12,7 @@ use crate::{
 };
 use ipam_api::names;
 use ipam_docker::Server;
-use ipam_ledger::MemoryStore;
+use ipam_ledger::{DurableStore, MemoryStore, Store};
 use ipam_runtime::Runtime;
 use ipam_service::{LoadOptions, Origin, Service};
 use std::{
@@ -36,7 +36,8 @@ pub(crate) fn run(settings: Settings) -> Result<(), Fatal> {
     let plugin_dir = make_plugin_dir(&settings.plugin_dir)?;
     let site_id = state_dir.site_id()?;
     let runtime = Runtime::new(Some(&state_dir.cache()?)).map_err(start)?;
-    let service = Service::new(Box::new(MemoryStore::default()), ipam_service::Limits::default());
+    let store = open_ledger(&settings, &state_dir)?;
+    let service = Service::new(store, ipam_service::Limits::default());
     let service = Arc::new(service.map_err(start)?);
     let tokio =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
@@ -82,6 +83,26 @@ pub(crate) fn run(settings: Settings) -> Result<(), Fatal> {
     });
     service.shutdown();
     result
+}
+
+fn open_ledger(settings: &Settings, state_dir: &StateDir) -> Result<Box<dyn Store>, Fatal> {
+    if settings.ephemeral {
+        tracing::warn!("the ledger lives in memory: what is granted is forgotten when this ends");
+        return Ok(Box::new(MemoryStore::default()));
+    }
+    let (store, opened) =
+        DurableStore::open(state_dir.path(), settings.retention).map_err(|error| {
+            Fatal::Start(format!("state directory {}: {error}", state_dir.path().display()))
+        })?;
+    tracing::info!(
+        is_new = opened.is_new,
+        migrated_from = opened.migrated_from,
+        was_closed = opened.was_closed,
+        replayed = opened.replayed,
+        dropped_torn = opened.dropped_torn,
+        "the ledger is open"
+    );
+    Ok(Box::new(store))
 }
 
 /// Loads every driver, in order, and says when all are served.

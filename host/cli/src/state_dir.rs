@@ -50,6 +50,11 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where compiled components are cached: an absolute path to a directory
     /// for its owner alone, since what lies there is executed.
     pub(crate) fn cache(&self) -> Result<PathBuf, Fatal> {

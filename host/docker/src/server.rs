@@ -149,6 +149,10 @@ impl Subscriber for Server {
         Ok(self.open(mount)?)
     }
 
+    fn server(&self) -> ipam_api::Server {
+        ipam_api::Server::Docker
+    }
+
     /// Running requests end by themselves, each within its limits.
     fn unregistered(&self, name: &DriverName) {
         let socket = self.0.sockets().as_mut().and_then(|sockets| sockets.remove(name));

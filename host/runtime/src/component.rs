@@ -6,7 +6,8 @@ use crate::{
     imports::State,
     instance::Instance,
 };
-use ipam_api::{Callback, Driver, Factory, Failure, Start};
+use ipam_api::{Callback, Digest, Driver, Factory, Failure, Start};
+use sha2::{Digest as _, Sha256};
 use std::{io, sync::Arc};
 use wasmtime::{
     Engine,
@@ -17,6 +18,7 @@ use wasmtime::{
 #[derive(Clone)]
 pub struct Component {
     pub(crate) label: Arc<str>,
+    pub(crate) digest: Digest,
     pub(crate) limits: Arc<Limits>,
     /// [`Limits::call_time`] in ticks of the engine's clock.
     pub(crate) call_ticks: u64,
@@ -102,6 +104,7 @@ impl Component {
         let status = status::GuestIndices::new(&pre).ok();
         Ok(Self {
             label: label.into(),
+            digest: Digest(Sha256::digest(bytes).into()),
             call_ticks: limits.call_ticks(),
             limits: Arc::new(limits),
             pre,
@@ -152,5 +155,9 @@ fn compatible(name: &str, wanted: &str) -> bool {
 impl Factory for Component {
     fn make(&self, start: &Start, callback: Box<dyn Callback>) -> Result<Box<dyn Driver>, Failure> {
         Ok(Box::new(Instance::start(self, start, callback)?))
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        Some(self.digest)
     }
 }

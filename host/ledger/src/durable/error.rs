@@ -28,7 +28,7 @@ pub enum DurableError {
     #[error("the ledger is in use by another process")]
     InUse,
     /// A file cannot be read or written.
-    #[error("cannot {action}")]
+    #[error("cannot {action}: {source}")]
     Io {
         /// What was tried, and with which file.
         action: String,
@@ -37,7 +37,7 @@ pub enum DurableError {
         source: io::Error,
     },
     /// The file of entries cannot be read or written.
-    #[error("the file of entries failed")]
+    #[error("the file of entries failed: {0}")]
     Entries(#[source] Box<redb::Error>),
     /// What is to be stored cannot be.
     #[error("a transaction cannot be stored: {0}")]

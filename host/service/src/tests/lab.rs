@@ -242,6 +242,10 @@ impl Store for FlakyStore {
         for lease in medium.leases() {
             state.apply(&Event::AddressLeased(lease.clone()));
         }
+        for (&number, (pool_id, address)) in medium.owed() {
+            let (pool_id, address) = (pool_id.clone(), *address);
+            state.apply(&Event::Owed { number, pool_id, address });
+        }
         Ok(state)
     }
 

@@ -10,3 +10,4 @@ mod registry;
 mod repeats;
 mod stores;
 mod undo;
+mod upgrade;

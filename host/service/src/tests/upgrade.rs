@@ -1,0 +1,188 @@
+//! Another version takes over, or does not; and what operators see.
+
+use super::lab::{
+    Control, FlakyStore, Lab, PlainFactory, REPLAYED, Twist, any_pool, host, id, lease, limits,
+    pool, release,
+};
+use crate::{Origin, UpgradeError, Upgraded, lock};
+use ipam_api::{Capability, DriverName, Factory, Kind, Receipt, Request};
+use ipam_ledger::{MemoryStore, Store as _};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+const POOL: &str = "10.0.0.0/24";
+
+fn name() -> DriverName {
+    "lab".parse().unwrap()
+}
+
+fn owed(medium: &Mutex<MemoryStore>) -> usize {
+    lock(medium).load(&name()).unwrap().owed().len()
+}
+
+/// A new version that registers so.
+fn version(registers: &str, capability: Capability) -> (Arc<Control>, Arc<dyn Factory>) {
+    let control = Arc::new(Control::default());
+    lock(&control.registers).push((registers.into(), capability));
+    (control.clone(), Arc::new(PlainFactory(control)))
+}
+
+fn upgrade(
+    lab: &Lab,
+    factory: &Arc<dyn Factory>,
+    insist: bool,
+) -> Result<Vec<Upgraded>, UpgradeError> {
+    lab.service.upgrade(&name(), factory, Origin::Component, None, insist)
+}
+
+fn lab_with_lease() -> Lab {
+    let lab = Lab::new();
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    lab.control.look();
+    lab
+}
+
+#[test]
+fn the_new_version_is_shown_the_ledger_and_serves() {
+    let lab = lab_with_lease();
+    let (control, factory) = version("lab", REPLAYED);
+    let upgraded = upgrade(&lab, &factory, false).unwrap();
+    assert_eq!((upgraded[0].replayed, upgraded[0].followed), (2, 0));
+    let told = ["pool 10.0.0.0/24 again", "address 10.0.0.1 of 10.0.0.0/24 again"];
+    assert_eq!(control.look(), [&["start", "start"], &told[..]].concat());
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+    assert_eq!(control.look(), ["address any of 10.0.0.0/24"]);
+    assert_eq!(lab.control.look(), [""; 0], "the old version is asked no more");
+    assert_eq!(lab.service.check(&name()).unwrap().differences, [""; 0]);
+}
+
+#[test]
+fn a_version_that_disagrees_changes_nothing_and_says_where() {
+    let lab = lab_with_lease();
+    let (control, factory) = version("lab", REPLAYED);
+    *lock(&control.replay_answers) = Some(id("other"));
+    let refused = upgrade(&lab, &factory, true).unwrap_err().to_string();
+    assert!(refused.contains("pool 10.0.0.0/24") && refused.contains("other"), "{refused}");
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+    assert_eq!(lab.control.look(), ["address any of 10.0.0.0/24"]);
+}
+
+#[test]
+fn names_and_needs_change_only_if_the_operator_insists() {
+    for (registers, capability) in [("lab", Capability::default()), ("other", REPLAYED)] {
+        let lab = lab_with_lease();
+        let (_, factory) = version(registers, capability);
+        let refused = upgrade(&lab, &factory, false).unwrap_err();
+        assert!(matches!(refused, UpgradeError::Registration { .. }), "{refused}");
+        upgrade(&lab, &factory, true).unwrap();
+        assert_eq!(lab.mount.capability(), capability);
+        assert!(lab.service.mount(&name()).is_some(), "it keeps the name it is served under");
+    }
+}
+
+#[test]
+fn who_is_not_there_or_is_built_in_is_not_upgraded() {
+    let lab = Lab::of(Origin::BuiltIn, Box::new(MemoryStore::default()), REPLAYED, limits());
+    let (_, factory) = version("lab", REPLAYED);
+    assert!(matches!(upgrade(&lab, &factory, true), Err(UpgradeError::BuiltIn(_))));
+    let nobody = "nobody".parse().unwrap();
+    let refused = lab.service.upgrade(&nobody, &factory, Origin::Component, None, true);
+    assert!(matches!(refused, Err(UpgradeError::NoDriver(_))));
+}
+
+#[test]
+fn a_driver_that_is_out_of_service_is_put_back_by_a_better_version() {
+    let lab = lab_with_lease();
+    *lock(&lab.control.start_fails) = Some(super::lab::trap());
+    lab.control.twist(Twist::Panic);
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    assert!(lab.service.inspect()[0].trouble.is_some());
+    let (_, factory) = version("lab", REPLAYED);
+    upgrade(&lab, &factory, false).unwrap();
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+    assert_eq!(lab.service.inspect()[0].trouble, None);
+}
+
+/// The ledger after many upgrades under load is what a fresh driver agrees
+/// with, nothing fails, and nothing is granted twice.
+#[test]
+fn no_request_fails_while_versions_change() {
+    for is_volatile in [true, false] {
+        let store = Box::new(FlakyStore::new(is_volatile));
+        let lab = Lab::with(store, REPLAYED, limits());
+        lab.ask(pool(POOL)).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        let address = lab.try_ask(lease(POOL)).unwrap();
+                        let address = address.split('/').next().unwrap();
+                        lab.try_ask(release(POOL, address)).unwrap();
+                    }
+                });
+            }
+            for _ in 0..20 {
+                let (_, factory) = version("lab", REPLAYED);
+                upgrade(&lab, &factory, false).unwrap();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(lab.service.check(&name()).unwrap().differences, [""; 0]);
+        assert_eq!(lab.service.look(&name(), |state| state.leases().count()), Some(0));
+    }
+}
+
+#[test]
+fn a_check_finds_a_driver_that_forgot() {
+    let lab = lab_with_lease();
+    assert_eq!(lab.service.check(&name()).unwrap().entries, 2);
+    *lock(&lab.control.replay_answers) = Some(id("other"));
+    let report = lab.service.check(&name()).unwrap();
+    assert!(report.differences[0].contains("pool 10.0.0.0/24"), "{report:?}");
+    assert_eq!(lab.try_ask(lease(POOL)).map(drop), Ok(()), "it is still served");
+}
+
+#[test]
+fn what_is_taken_back_is_just_what_was_granted_then() {
+    let lab = lab_with_lease();
+    let receipt = lab.ask(lease(POOL)).unwrap().receipt.unwrap();
+    let stale = Receipt { generation: receipt.generation + 1, ..receipt.clone() };
+    assert_eq!(lab.try_ask(Request::TakeBack(stale)), Err(Kind::NotFound));
+    assert_eq!(lab.try_ask(Request::TakeBack(receipt.clone())), Ok("released".into()));
+    assert_eq!(lab.try_ask(Request::TakeBack(receipt)), Err(Kind::NotFound));
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+}
+
+#[test]
+fn what_a_driver_is_owed_outlives_the_process() {
+    let store = FlakyStore::new(false);
+    let medium = store.medium.clone();
+    let lab = Lab::with(Box::new(store), Capability::default(), limits());
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    *lock(&lab.control.start_fails) = Some(super::lab::trap());
+    lab.control.twist(Twist::Panic);
+    assert_eq!(lab.try_ask(any_pool()), Err(Kind::Internal));
+    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    drop(lab);
+    assert_eq!(owed(&medium), 1);
+
+    let store = FlakyStore { medium: medium.clone(), ..FlakyStore::new(false) };
+    let service = crate::Service::new(Box::new(store), limits()).unwrap();
+    let (control, factory) = version("lab", Capability::default());
+    service.load(factory, crate::LoadOptions::new(Origin::Component)).unwrap();
+    let mount = service.mount(&name()).unwrap();
+    crate::ask(&*mount, pool("10.5.0.0/24")).unwrap();
+    let want = ["start", "release 10.0.0.1 of 10.0.0.0/24", "pool 10.5.0.0/24"];
+    assert_eq!(control.look(), want);
+    drop(service);
+    assert_eq!(owed(&medium), 0, "it was told");
+}
