@@ -1,0 +1,93 @@
+//! Every operation fails, once or for a while, and the ledger goes on.
+//!
+//! Afterwards the power fails as well: what the system remembers and never
+//! wrote is gone then.
+
+use crate::{
+    disk::{Disk, Failure},
+    script::{States, apply, found, one_more, open, script},
+};
+use ipam_ledger::{DurableStore, Store};
+
+/// Commits the script, and returns what was acknowledged.
+fn run(store: &mut DurableStore) -> (States, usize) {
+    let (mut states, mut events) = (States::new(), 0);
+    for transaction in script(12) {
+        if store.commit(&transaction).is_ok() {
+            apply(&mut states, &transaction);
+            events += transaction.iter().map(|changes| changes.records.len()).sum::<usize>();
+        }
+    }
+    (states, events)
+}
+
+fn operations() -> usize {
+    let disk = Disk::default();
+    run(&mut open(&disk).unwrap().0);
+    let count = disk.0.lock().unwrap().count;
+    assert!(count > 100, "only {count} operations");
+    count
+}
+
+fn fail_everywhere(count: usize, is_full: bool) {
+    for from in 0..operations() {
+        let disk = Disk::default();
+        disk.0.lock().unwrap().failure = Some(Failure { from, count, is_full });
+        let place = format!("{count} operations from {from} on");
+        let mut acknowledged = (States::new(), 0);
+        if let Ok((mut store, _)) = open(&disk) {
+            acknowledged = run(&mut store);
+            // It works again, whatever failed and however often.
+            disk.0.lock().unwrap().failure = None;
+            let one_more = one_more();
+            store.commit(&one_more).unwrap_or_else(|error| panic!("{place}: {error}"));
+            apply(&mut acknowledged.0, &one_more);
+            acknowledged.1 += 1;
+            if from % 2 == 0 {
+                let found = found(&mut store).unwrap_or_else(|error| panic!("{place}: {error}"));
+                assert!(found == acknowledged, "{place}, in the same process: {found:?}");
+            }
+            // Whoever is killed closes nothing.
+            std::mem::forget(store);
+        }
+        let files = disk.0.lock().unwrap().files.clone().map(|file| file.synced);
+        disk.0.lock().unwrap().failure = None;
+        for files in [files, disk.written()] {
+            let disk = Disk::with(files);
+            let (mut store, _) = open(&disk).unwrap_or_else(|error| panic!("{place}: {error}"));
+            let found = found(&mut store).unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert!(found == acknowledged, "{place}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn an_operation_that_fails_once_fails_what_rests_on_it_and_nothing_else() {
+    fail_everywhere(1, false);
+}
+
+#[test]
+fn a_disk_that_fails_for_a_while_is_used_again() {
+    fail_everywhere(9, false);
+}
+
+#[test]
+fn a_full_disk_fails_commits_and_loses_nothing() {
+    fail_everywhere(usize::MAX / 2, true);
+}
+
+#[test]
+fn commits_go_on_while_the_entries_cannot_be_written() {
+    let disk = Disk::default();
+    let (mut store, _) = open(&disk).unwrap();
+    let script = script(12);
+    store.commit(&script[0]).unwrap();
+    let from = disk.0.lock().unwrap().count;
+    // All that `tidy` tries fails; nothing else is tried.
+    disk.0.lock().unwrap().failure = Some(Failure { from, count: 1000, is_full: false });
+    assert!(store.tidy().is_err());
+    disk.0.lock().unwrap().failure = None;
+    store.commit(&script[1]).unwrap();
+    store.tidy().unwrap();
+    assert_eq!(found(&mut store).unwrap().1, 3);
+}
