@@ -247,6 +247,21 @@ fn prologue() -> Vec<Step> {
     ]
 }
 
+/// What came of random steps, step by step.
+pub(crate) fn events() -> impl Strategy<Value = Vec<Vec<Event>>> {
+    prop::collection::vec(step(), 0..60).prop_map(|steps| {
+        let (mut state, mut receipts, mut all) = (State::default(), Vec::new(), Vec::new());
+        for step in prologue().iter().chain(&steps) {
+            let (_, events) = take(&mut state, step, &receipts);
+            events.iter().for_each(|event| state.apply(event));
+            let made = events.iter().filter(|event| !event.is_release());
+            receipts.extend(made.filter_map(Event::receipt));
+            all.push(events);
+        }
+        all
+    })
+}
+
 proptest! {
     /// Whatever is asked and however the driver lies, the ledger decides like
     /// the two lists and holds what they hold; and whoever applies its events

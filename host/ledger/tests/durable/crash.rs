@@ -60,7 +60,9 @@ fn after_crash(
                 }
             }
             Operation::SetLength { .. } if fate == Unsynced::Torn && coin.is_heads() => {}
-            operation => file.apply(operation),
+            Operation::Write { .. } | Operation::SetLength { .. } | Operation::Sync { .. } => {
+                file.apply(operation);
+            }
         }
     }
     files.map(|file| file.written)
