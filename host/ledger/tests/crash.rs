@@ -232,8 +232,8 @@ fn operations() -> usize {
     let mut told = Told::default();
     run(&mut open(&medium).unwrap(), &mut told, false);
     assert_eq!(told.leased.len(), usize::from(ROUNDS - ROUNDS / 3));
-    let operations = medium.0.lock().unwrap().operations;
-    operations
+    let disk = medium.0.lock().unwrap();
+    disk.operations
 }
 
 #[test]

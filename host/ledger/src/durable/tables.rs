@@ -2,7 +2,7 @@
 
 use crate::{Changes, Event, Lease, Pool, Record, Release, Session, State, StoreError, Version};
 use ipam_api::{DriverName, PoolId};
-use redb::{Key, ReadableTable, Table, TableDefinition, Value, WriteTransaction};
+use redb::{Key, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{net::IpAddr, sync::Arc};
 
@@ -130,23 +130,14 @@ impl<'t> Tables<'t> {
         let mut driver: DriverEntry = read(&self.drivers, "drivers", name)?.unwrap_or_default();
         let before = driver.version;
         for Record { event, .. } in &changes.records {
-            let generation = match event {
-                Event::PoolGranted(pool) => pool.generation,
-                Event::AddressLeased(lease) => lease.generation,
-                Event::PoolHeld { generation, .. } => *generation,
-                _ => 0,
-            };
+            let generation = event.receipt().map_or(0, |receipt| receipt.generation);
             driver.generation = driver.generation.max(generation);
-            if let Event::VersionChanged(version) = event {
-                driver.version = Some(*version);
-            }
             self.apply_one(name, event, &mut driver)?;
         }
         write(&mut self.drivers, name, &driver)?;
         Ok(driver.version.or(before))
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the version is its driver's to note")]
     fn apply_one(
         &mut self,
         name: &str,
@@ -207,7 +198,7 @@ impl<'t> Tables<'t> {
             Event::Told { number } => {
                 self.owed.remove((name, *number)).map_err(failed)?;
             }
-            _ => {}
+            Event::VersionChanged(version) => driver.version = Some(*version),
         }
         Ok(())
     }
@@ -302,9 +293,6 @@ fn entry_of<T: DeserializeOwned, K: Key>(
     table: &str,
     key: &redb::AccessGuard<'_, K>,
     value: &[u8],
-) -> Result<T, StoreError>
-where
-    K: Value,
-{
+) -> Result<T, StoreError> {
     unseal(table, K::as_bytes(&key.value()).as_ref(), value)
 }
