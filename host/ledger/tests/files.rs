@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use ipam_api::{DriverName, Options, PoolId};
+use ipam_api::{Capability, Digest, DriverName, Options, PoolId};
 use ipam_ledger::{
-    Asked, Cause, Changes, DurableStore, Event, Pool, Record, Retention, Store, Time,
+    Asked, Cause, Changes, DurableStore, Event, Lease, MemoryStore, Pool, Record, Retention,
+    Session, State, Store, Time, Version,
 };
 use std::{fs, ops::ControlFlow, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
@@ -130,4 +131,119 @@ fn the_past_is_kept_up_to_a_size_and_an_age() {
     commit(&mut store, 31, pool(31));
     let kept = past(&mut store);
     assert!((1..10).contains(&kept.len()) && kept.last() == Some(&31), "{kept:?}");
+}
+
+#[test]
+fn a_backup_is_a_ledger_and_never_overwrites() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    for generation in 1..=50 {
+        commit(&mut store, generation, pool(generation));
+    }
+    let restored = tempfile::tempdir().unwrap();
+    let file = restored.path().join("ledger.redb");
+    let view = store.view().unwrap();
+    // What is committed meanwhile is not in it, and does not wait for it.
+    commit(&mut store, 51, pool(51));
+    view.backup(&file).unwrap();
+    let again = view.backup(&file).unwrap_err().to_string();
+    assert!(again.contains("ledger.redb"), "{again}");
+    let mut copy = open(restored.path());
+    assert_eq!(copy.load(&lab()).unwrap().pools().count(), 50);
+    assert_eq!(past(&mut copy), (1..=50).collect::<Vec<u64>>());
+    commit(&mut copy, 52, pool(52));
+    assert_eq!(store.load(&lab()).unwrap().pools().count(), 51);
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_an_error_with_its_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    let refused = DurableStore::open(&missing, Retention::default()).unwrap_err().to_string();
+    assert!(refused.contains("missing/ledger.redb.new"), "{refused}");
+}
+
+fn id(generation: u64) -> PoolId {
+    PoolId::try_from(format!("pool {generation}").as_str()).unwrap()
+}
+
+fn lease(host: u8) -> Arc<Lease> {
+    Arc::new(Lease {
+        pool_id: id(1),
+        address: format!("10.0.1.{host}/24").parse().unwrap(),
+        asked: Asked::Automatic,
+        options: Options::from([("k".to_owned(), "v".to_owned())]),
+        data: Options::new(),
+        generation: 10 + u64::from(host),
+        created_in: Some(Session(1)),
+        granted: Cause::default(),
+    })
+}
+
+/// All that can be seen of a part of the ledger.
+fn shown(state: &State) -> String {
+    let mut pools: Vec<_> =
+        state.pools().map(|pool| (pool.clone(), pool.pool_id.clone())).collect();
+    pools.sort_by_key(|(pool, _)| pool.generation);
+    let pools: Vec<_> = pools.iter().map(|(pool, id)| (pool, state.holds(id))).collect();
+    let leases: Vec<_> = state.leases_of(&id(1)).collect();
+    let rest = (state.owed(), state.version(), state.generation(), state.last_session());
+    format!("{pools:?}\n{leases:?}\n{rest:?}")
+}
+
+/// Each kind of event, committed one by one and opened again after each.
+#[test]
+fn what_is_read_again_is_what_was_applied() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = MemoryStore::default();
+    let capability = Capability { requires_mac_address: true, requires_request_replay: false };
+    let version = Version { digest: Some(Digest([7; 32])), capability };
+    let claim = Some(Session(3));
+    let address = lease(1).ip();
+    let events = [
+        Event::VersionChanged(version),
+        pool(1),
+        pool(2),
+        Event::AddressLeased(lease(1)),
+        Event::AddressLeased(lease(2)),
+        Event::PoolHeld { pool_id: id(1), generation: 40, claim },
+        Event::PoolHeld { pool_id: id(1), generation: 1, claim: None },
+        Event::HoldDropped { pool_id: id(1), generation: 40, undoes_claim: true },
+        Event::AddressClaimed { pool_id: id(1), address, session: Session(5) },
+        Event::Owed { number: 0, pool_id: id(1), address: Some(address) },
+        Event::Owed { number: 1, pool_id: id(9), address: None },
+        Event::Told { number: 0 },
+        Event::AddressReleased(lease(2)),
+        Event::AddressLeased(lease(2)),
+        Event::PoolReleased(match pool(2) {
+            Event::PoolGranted(pool) => pool,
+            other => panic!("{other:?}"),
+        }),
+    ];
+    for event in events {
+        let record = Record { cause: Cause::default(), event: event.clone() };
+        memory.commit(&[Changes { driver: lab(), records: vec![record] }]).unwrap();
+        commit(&mut open(directory.path()), 0, event.clone());
+        let read = open(directory.path()).load(&lab()).unwrap();
+        assert_eq!(shown(&read), shown(&memory.load(&lab()).unwrap()), "after {event:?}");
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_with_both_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()));
+    let path = directory.path().join("ledger.redb");
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let meta = redb::TableDefinition::<&str, u64>::new("meta");
+    transaction.open_table(meta).unwrap().insert("format", 99).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    // Twice: the first must not have made it another.
+    for _ in 0..2 {
+        let refused = DurableStore::open(directory.path(), Retention::default()).unwrap_err();
+        let words = refused.to_string();
+        assert!(words.contains("format 99") && words.contains("format 1"), "{words}");
+    }
 }

@@ -124,7 +124,12 @@ impl View for Snapshot {
         Ok(())
     }
 
-    fn backup(&self, _: &Path) -> Result<(), StoreError> {
-        Err(StoreError::new("not yet"))
+    fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        // What is damaged is not copied as if it were whole.
+        for driver in View::drivers(self)? {
+            View::load(self, &driver)?;
+        }
+        self.history(&mut |_| ControlFlow::Continue(()))?;
+        super::backup::write(&self.0, to)
     }
 }

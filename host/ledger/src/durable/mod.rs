@@ -7,6 +7,7 @@
 //! - the journal begins anew only when the entries hold all of it, synced;
 //! - one that failed is in neither.
 
+mod backup;
 mod history;
 mod journal;
 mod medium;
