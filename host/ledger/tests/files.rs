@@ -200,6 +200,7 @@ fn what_is_read_again_is_what_was_applied() {
     let version = Version { digest: Some(Digest([7; 32])), capability };
     let claim = Some(Session(3));
     let address = lease(1).ip();
+    let Event::PoolGranted(second) = pool(2) else { unreachable!() };
     let events = [
         Event::VersionChanged(version),
         pool(1),
@@ -215,10 +216,7 @@ fn what_is_read_again_is_what_was_applied() {
         Event::Told { number: 0 },
         Event::AddressReleased(lease(2)),
         Event::AddressLeased(lease(2)),
-        Event::PoolReleased(match pool(2) {
-            Event::PoolGranted(pool) => pool,
-            other => panic!("{other:?}"),
-        }),
+        Event::PoolReleased(second),
     ];
     for event in events {
         let record = Record { cause: Cause::default(), event: event.clone() };
