@@ -4,7 +4,7 @@
 //! The checker keeps its own record of every answer. `WIPAM_KILLS` says how
 //! often the daemon is killed (5; `.ci/run --long` says 50).
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
 use ipam_tests::{daemon::Daemon, http::Client};
 use serde_json::{Value, json};
