@@ -166,6 +166,41 @@ fn a_file_that_was_cut_short_is_seen() {
     }
 }
 
+/// redb knows two commits, and damage may make it choose the older one.
+#[test]
+fn a_note_survives_the_loss_of_the_last_commit() {
+    let disk = Disk::default();
+    let (mut store, _) = open(&disk).unwrap();
+    store.set_note(NOTE.0, NOTE.1).unwrap();
+    std::mem::forget(store);
+    let files = disk.written();
+    for bit in 0..320 * 8 {
+        let mut files = files.clone();
+        files[ENTRIES][bit / 8] ^= 1 << (bit % 8);
+        is_seen(files, &(States::new(), 0), &format!("bit {bit}"));
+    }
+}
+
+#[test]
+fn entries_that_went_back_in_time_are_seen() {
+    let disk = Disk::default();
+    let (mut store, _) = open(&disk).unwrap();
+    let script = script(12);
+    store.commit(&script[0]).unwrap();
+    store.tidy().unwrap();
+    let [old, _] = disk.written();
+    // Longer than what the journal had before.
+    for transaction in &script[1..4] {
+        store.commit(transaction).unwrap();
+    }
+    store.tidy().unwrap();
+    store.commit(&script[4]).unwrap();
+    std::mem::forget(store);
+    let [_, journal] = disk.written();
+    let text = refusal([old, journal]);
+    assert!(text.contains("record 2 of its journal"), "{text}");
+}
+
 #[test]
 fn entries_of_another_time_are_not_joined_to_a_journal() {
     let (old, _) = ledger(true);

@@ -12,9 +12,13 @@ use ipam_ledger::{DurableStore, Store};
 /// Commits the script, and returns what was acknowledged.
 fn run(store: &mut DurableStore) -> (States, usize) {
     let (mut states, mut events) = (States::new(), 0);
-    for transaction in script(12) {
-        if store.commit(&transaction).is_ok() {
-            apply(&mut states, &transaction);
+    for (number, transaction) in script(12).iter().enumerate() {
+        if number % 6 == 5 {
+            // If it fails, the journal still has everything.
+            drop(store.tidy());
+        }
+        if store.commit(transaction).is_ok() {
+            apply(&mut states, transaction);
             events += transaction.iter().map(|changes| changes.records.len()).sum::<usize>();
         }
     }
@@ -90,4 +94,28 @@ fn commits_go_on_while_the_entries_cannot_be_written() {
     store.commit(&script[1]).unwrap();
     store.tidy().unwrap();
     assert_eq!(found(&mut store).unwrap().1, 3);
+}
+
+/// The record may be whole, in the system's memory: nobody wrote over it.
+#[test]
+fn a_commit_that_failed_is_not_found_by_whoever_opens_the_ledger_next() {
+    for operation in 0..2 {
+        for number in 0..6 {
+            let disk = Disk::default();
+            let (mut store, _) = open(&disk).unwrap();
+            let mut acknowledged = (States::new(), 0);
+            let script = script(3);
+            for transaction in &script[..number] {
+                store.commit(transaction).unwrap();
+                apply(&mut acknowledged.0, transaction);
+                acknowledged.1 += transaction.iter().map(|it| it.records.len()).sum::<usize>();
+            }
+            let from = disk.0.lock().unwrap().count + operation;
+            disk.0.lock().unwrap().failure = Some(Failure { from, count: 1, is_full: false });
+            assert!(store.commit(&script[number]).is_err());
+            std::mem::forget(store);
+            let found = found(&mut open(&Disk::with(disk.written())).unwrap().0).unwrap();
+            assert!(found == acknowledged, "{operation} of transaction {number}: {found:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Small, so that a script has several laps.
-pub(crate) const JOURNAL_BYTES: u64 = 4096;
+pub(crate) const JOURNAL_BYTES: u64 = 2048;
 
 pub(crate) type States = BTreeMap<DriverName, State>;
 
@@ -106,7 +106,7 @@ pub(crate) fn script(rounds: u8) -> Vec<Vec<Changes>> {
         }
         script.push(transaction);
     }
-    let many = (1..=60).map(|number| owed(1000 + number, None)).collect();
+    let many = (1..=200).map(|number| owed(1000 + number, None)).collect();
     script.extend([
         vec![lab(vec![Event::HoldDropped { pool_id: id("a"), generation: 3, undoes_claim: true }])],
         // With what was leased under it.

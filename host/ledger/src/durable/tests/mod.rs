@@ -3,6 +3,7 @@
 
 mod format;
 mod property;
+mod rows;
 
 use super::{DurableStore, Medium, Opened, Retention};
 use crate::{Cause, Changes, Event, Record};
