@@ -162,12 +162,11 @@ impl Networks<'_> {
         [self.exact, self.any].into_iter().flatten().any(|facts| facts.addresses.contains(&address))
     }
 
-    /// Whether one of them is, or may be, the network of this pool.
+    /// Whether one of them is, or may be, the network of this pool. `siblings`
+    /// are the sub-pools of all pools of this subnet.
     fn have(&self, pool: &HeldPool, siblings: &[Option<IpNet>]) -> bool {
         let exact = self.exact.is_some_and(|Facts { ranges, .. }| {
-            siblings.len() == 1
-                || ranges.contains(&pool.sub_pool)
-                || ranges.iter().any(|range| !siblings.contains(range))
+            ranges.contains(&pool.sub_pool) || ranges.iter().any(|range| !siblings.contains(range))
         });
         exact || self.any.is_some()
     }

@@ -150,7 +150,8 @@ impl Engines for DockerEngines {
             let engine = Engine { socket, limits: &self.limits };
             let time = self.limits.engine_timeout;
             let Ok(seen) = timeout(time, engine.observe()).await else {
-                return Err(engine.error("all of it", Trouble::Timeout(time)));
+                let (socket, asked) = (socket.clone(), "all of it".to_owned());
+                return Err(EngineError { socket, asked, trouble: Trouble::Timeout(time) });
             };
             all.extend(seen?);
         }
@@ -164,15 +165,16 @@ struct Engine<'a> {
 }
 
 impl Engine<'_> {
-    fn error(&self, asked: &str, trouble: Trouble) -> EngineError {
-        EngineError { socket: self.socket.to_owned(), asked: asked.to_owned(), trouble }
+    /// About the answer to `GET path`.
+    fn error(&self, path: &str, trouble: Trouble) -> EngineError {
+        EngineError { socket: self.socket.to_owned(), asked: format!("GET {path}"), trouble }
     }
 
     async fn observe(&self) -> Result<Observation, EngineError> {
         // Without a version in its path this is answered by every engine.
         let version: Version = self.get("/version").await?;
         let api = version.choose(API_OLDEST, API_NEWEST);
-        let (major, minor) = api.map_err(|trouble| self.error("GET /version", trouble))?;
+        let (major, minor) = api.map_err(|trouble| self.error("/version", trouble))?;
         let root = format!("/v{major}.{minor}");
         for _ in 1..ATTEMPTS {
             if let Some(seen) = self.attempt(&root).await? {
@@ -180,7 +182,7 @@ impl Engine<'_> {
             }
         }
         let trouble = || Trouble::Odd("networks vanish while they are looked at".to_owned());
-        self.attempt(&root).await?.ok_or_else(|| self.error("GET /networks", trouble()))
+        self.attempt(&root).await?.ok_or_else(|| self.error("/networks", trouble()))
     }
 
     /// Nothing if a network vanished meanwhile. It may have been one that only
@@ -228,7 +230,7 @@ impl Engine<'_> {
         if is <= max {
             return Ok(());
         }
-        Err(self.error(&format!("GET {path}"), Trouble::TooMany { max, what }))
+        Err(self.error(path, Trouble::TooMany { max, what }))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, EngineError> {
@@ -240,6 +242,6 @@ impl Engine<'_> {
         };
         answer
             .and_then(|body| serde_json::from_slice(&body).map_err(Trouble::Json))
-            .map_err(|trouble| self.error(&format!("GET {path}"), trouble))
+            .map_err(|trouble| self.error(path, trouble))
     }
 }

@@ -4,6 +4,8 @@ mod compare;
 mod engine;
 mod held;
 mod known;
+#[cfg(test)]
+mod property;
 mod reconcile;
 mod report;
 

@@ -229,4 +229,4 @@ fn chain(error: &dyn error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -204,9 +204,9 @@ fn nobody_waits_when_nothing_is_unknown() {
 fn the_operator_is_told_what_happens() {
     let (mut ledger, mut engines, mut clock) = (ledger(), engines(), Slept::default());
     let mut told = Vec::new();
-    let mut progress = |step: Progress<'_>| match step {
-        Progress::Freed(found) => told.push(format!("freed {found}")),
-        step => told.push(format!("{step:?}")),
+    let mut progress = |step: Progress<'_>| {
+        let freed = if let Progress::Freed(found) = step { Some(found) } else { None };
+        told.push(freed.map_or_else(|| format!("{step:?}"), |found| format!("freed {found}")));
     };
     now(reconcile(&mut ledger, &mut engines, &mut clock, &USUAL, &mut progress)).unwrap();
     let observed = "Observed { networks: 1, endpoints: 1, addresses: 1, pools: 1 }";
