@@ -66,9 +66,9 @@ impl Default for Limits {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {asked}", socket.display())]
 pub struct EngineError {
-    /// The engine's socket.
+    /// The engine's socket; `no socket` if none was given.
     pub socket: PathBuf,
-    /// What was asked: the method and the path.
+    /// What was asked: the method and the path, or `all of it`.
     pub asked: String,
     /// What went wrong.
     #[source]
@@ -142,7 +142,7 @@ impl Engines for DockerEngines {
     /// The first that cannot be read completely; also when there is none.
     async fn observe(&mut self) -> Result<Observation, EngineError> {
         if self.sockets.is_empty() {
-            let (socket, asked) = (PathBuf::new(), String::new());
+            let (socket, asked) = ("no socket".into(), "nothing".to_owned());
             return Err(EngineError { socket, asked, trouble: Trouble::NoEngine });
         }
         let mut all = Observation::default();
