@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
+#[path = "engine/reconcile.rs"]
+mod reconcile;
+
 use ipam_tests::engine::{Engine, fetch_newest, is_root};
 use std::{collections::BTreeSet, thread};
 
@@ -31,6 +34,7 @@ fn scenario(programs: &str) {
     networks(&engine);
     containers(&engine);
     sixteen_at_once(&engine);
+    reconcile::leaks(&engine, directory.path());
     restarts(&mut engine);
     removal(&engine);
 

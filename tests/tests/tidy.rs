@@ -56,6 +56,10 @@ fn dependencies_point_one_way() {
         ("ipam-service", &["wasmtime", "tokio", "ipam-runtime", "ipam-docker"]),
         ("ipam-docker", &["wasmtime", "ipam-service", "ipam-ledger", "ipam-runtime"]),
         ("ipam-runtime", &["ipam-ledger", "ipam-service", "ipam-docker", "ipam-driver"]),
+        (
+            "ipam-reconcile",
+            &["wasmtime", "ipam-service", "ipam-ledger", "ipam-runtime", "ipam-docker"],
+        ),
         ("ipam-allocator", &["wit-bindgen", "ipam-driver", "ipam-api", "wasmtime"]),
         ("ipam-driver", &["wasmtime", "ipam-api"]),
         ("ipam-default", &["wasmtime", "ipam-api"]),

@@ -1,0 +1,247 @@
+//! What a Docker Engine knows, read over its socket.
+//!
+//! In come paths of unix sockets, out comes one [`Observation`] of all of
+//! them. It is complete or it is an error, which names the socket and the
+//! question: what is missing from an observation is taken for forgotten.
+//!
+//! Three kinds of question are asked of an engine: which containers run with
+//! which addresses (`GET /containers/json?all=1`), which networks there are
+//! (`GET /networks`), and what each network has (`GET /networks/ID?verbose=true`,
+//! since the list shows no endpoints). Of the last only for networks whose
+//! addresses Docker's own drivers do not manage.
+
+mod answers;
+mod http;
+
+use crate::{known::Observation, reconcile::Engines};
+use answers::{Container, NetworkInspect, NetworkSummary, Reading, Version};
+use serde::de::DeserializeOwned;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::time::timeout;
+
+/// The version of the Engine API that is spoken, at most. Pinned, because an
+/// answer that is misread may free what is in use; an engine serves all
+/// versions back to its own oldest one.
+const API_NEWEST: (u16, u16) = (1, 51);
+/// Docker 20.10's, the oldest whose answers were compared with these types.
+const API_OLDEST: (u16, u16) = (1, 41);
+/// How often a network may vanish between the list and its inspection.
+const ATTEMPTS: usize = 3;
+
+/// What one engine may cost. Each limit is finite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest answer, in bytes. A container is about 2 KiB of one, an
+    /// endpoint about 250 bytes.
+    pub answer_max_bytes: usize,
+    /// How long one answer may take, from connecting to its last byte.
+    pub answer_timeout: Duration,
+    /// How long all answers of one engine may take.
+    pub engine_timeout: Duration,
+    /// How many networks an engine may have.
+    pub networks_max: usize,
+    /// How many containers an engine may have, running or not.
+    pub containers_max: usize,
+    /// How many addresses of endpoints an engine may have.
+    pub addresses_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            answer_max_bytes: 64 << 20,
+            answer_timeout: Duration::from_secs(30),
+            engine_timeout: Duration::from_secs(300),
+            networks_max: 20_000,
+            containers_max: 50_000,
+            addresses_max: 500_000,
+        }
+    }
+}
+
+/// Why an engine could not be read completely, for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {asked}", socket.display())]
+pub struct EngineError {
+    /// The engine's socket; `no socket` if none was given.
+    pub socket: PathBuf,
+    /// What was asked: the method and the path, or `all of it`.
+    pub asked: String,
+    /// What went wrong.
+    #[source]
+    pub trouble: Trouble,
+}
+
+/// What can go wrong with an answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// The socket is not there, or not served.
+    #[error("cannot connect")]
+    Connect(#[source] std::io::Error),
+    /// The connection broke, or what came is not HTTP.
+    #[error("the exchange failed")]
+    Http(#[source] hyper::Error),
+    /// No whole answer within this time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The engine refused.
+    #[error("answered {status}: {message}")]
+    Status {
+        /// The status code.
+        status: u16,
+        /// What it said, shortened.
+        message: String,
+    },
+    /// More than [`Limits`] allow.
+    #[error("more than {max} {what}")]
+    TooMany {
+        /// The limit.
+        max: usize,
+        /// What there is too much of: bytes, networks and so on.
+        what: &'static str,
+    },
+    /// The answer is not the JSON that this question is answered with.
+    #[error("an answer that cannot be read")]
+    Json(#[source] serde_json::Error),
+    /// The answer holds something that cannot be understood.
+    #[error("{0}")]
+    Odd(String),
+    /// No engine was given: then everything would be unknown.
+    #[error("no engine to ask")]
+    NoEngine,
+}
+
+/// Docker Engines behind unix sockets.
+///
+/// They are asked one after the other. Must be used inside a tokio runtime
+/// with I/O and time.
+#[derive(Debug, Clone)]
+pub struct DockerEngines {
+    sockets: Vec<PathBuf>,
+    limits: Limits,
+}
+
+impl DockerEngines {
+    /// The engines that serve these sockets.
+    #[must_use]
+    pub fn new(sockets: Vec<PathBuf>, limits: Limits) -> Self {
+        Self { sockets, limits }
+    }
+}
+
+impl Engines for DockerEngines {
+    type Error = EngineError;
+
+    /// What all of them know.
+    ///
+    /// # Errors
+    /// The first that cannot be read completely; also when there is none.
+    async fn observe(&mut self) -> Result<Observation, EngineError> {
+        if self.sockets.is_empty() {
+            let (socket, asked) = ("no socket".into(), "nothing".to_owned());
+            return Err(EngineError { socket, asked, trouble: Trouble::NoEngine });
+        }
+        let mut all = Observation::default();
+        for socket in &self.sockets {
+            let engine = Engine { socket, limits: &self.limits };
+            let time = self.limits.engine_timeout;
+            let Ok(seen) = timeout(time, engine.observe()).await else {
+                let (socket, asked) = (socket.clone(), "all of it".to_owned());
+                return Err(EngineError { socket, asked, trouble: Trouble::Timeout(time) });
+            };
+            all.extend(seen?);
+        }
+        Ok(all)
+    }
+}
+
+struct Engine<'a> {
+    socket: &'a Path,
+    limits: &'a Limits,
+}
+
+impl Engine<'_> {
+    /// About the answer to `GET path`.
+    fn error(&self, path: &str, trouble: Trouble) -> EngineError {
+        EngineError { socket: self.socket.to_owned(), asked: format!("GET {path}"), trouble }
+    }
+
+    async fn observe(&self) -> Result<Observation, EngineError> {
+        // Without a version in its path this is answered by every engine.
+        let version: Version = self.get("/version").await?;
+        let api = version.choose(API_OLDEST, API_NEWEST);
+        let (major, minor) = api.map_err(|trouble| self.error("/version", trouble))?;
+        let root = format!("/v{major}.{minor}");
+        for _ in 1..ATTEMPTS {
+            if let Some(seen) = self.attempt(&root).await? {
+                return Ok(seen);
+            }
+        }
+        let trouble = || Trouble::Odd("networks vanish while they are looked at".to_owned());
+        self.attempt(&root).await?.ok_or_else(|| self.error("/networks", trouble()))
+    }
+
+    /// Nothing if a network vanished meanwhile. It may have been one that only
+    /// seems to be gone, so the list is asked for again.
+    async fn attempt(&self, root: &str) -> Result<Option<Observation>, EngineError> {
+        let asked = format!("{root}/containers/json?all=1");
+        let containers: Vec<Container> = self.get(&asked).await?;
+        self.limit("containers", containers.len(), self.limits.containers_max, &asked)?;
+        // After the containers, so that it has all networks that those name.
+        let asked = format!("{root}/networks");
+        let networks: Vec<NetworkSummary> = self.get(&asked).await?;
+        self.limit("networks", networks.len(), self.limits.networks_max, &asked)?;
+        let mut reading = Reading::default();
+        for network in networks {
+            if network.is_dockers_own() {
+                reading.skip(network.id);
+                continue;
+            }
+            let path = network.path().map_err(|trouble| self.error(&asked, trouble))?;
+            let asked = format!("{root}{path}");
+            let inspect: NetworkInspect = match self.get(&asked).await {
+                Ok(inspect) => inspect,
+                Err(EngineError { trouble: Trouble::Status { status: 404, .. }, .. }) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
+            reading.network(inspect).map_err(|trouble| self.error(&asked, trouble))?;
+            self.limit("addresses", reading.addresses(), self.limits.addresses_max, &asked)?;
+        }
+        for container in containers {
+            let asked = format!("{root}/containers/json?all=1");
+            reading.container(container).map_err(|trouble| self.error(&asked, trouble))?;
+        }
+        Ok(Some(reading.observation()))
+    }
+
+    fn limit(
+        &self,
+        what: &'static str,
+        is: usize,
+        max: usize,
+        path: &str,
+    ) -> Result<(), EngineError> {
+        if is <= max {
+            return Ok(());
+        }
+        Err(self.error(path, Trouble::TooMany { max, what }))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, EngineError> {
+        let max = self.limits.answer_max_bytes;
+        let time = self.limits.answer_timeout;
+        let answer = match timeout(time, http::get(self.socket, path, max)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Trouble::Timeout(time)),
+        };
+        answer
+            .and_then(|body| serde_json::from_slice(&body).map_err(Trouble::Json))
+            .map_err(|trouble| self.error(path, trouble))
+    }
+}

@@ -1,0 +1,282 @@
+//! The Engine API's answers, and what of them is known.
+//!
+//! A field that is not there is an error, and not an empty one: an engine
+//! whose answers have another shape must not look like one that knows nothing.
+
+use super::Trouble;
+use crate::known::{Network, Observation, Subnet};
+use ipam_api::IpNet;
+use serde::{Deserialize, Deserializer};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+};
+
+/// IPAM drivers that Docker has built in. Whoever serves Docker cannot have
+/// these names, so their networks are none of ours.
+const DOCKERS_OWN: [&str; 3] = ["default", "null", "windows"];
+/// States of a container that holds no address. After dockerd was killed such
+/// a container still shows the address it had (seen on 20.10 and 28.5).
+const AT_REST: [&str; 3] = ["created", "exited", "dead"];
+/// What 20.10 writes for an address that is not there.
+const GO_NOTHING: &str = "<nil>";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Version {
+    api_version: String,
+    #[serde(rename = "MinAPIVersion")]
+    min_api_version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct NetworkSummary {
+    pub(super) id: String,
+    #[serde(rename = "IPAM")]
+    ipam: IpamSummary,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IpamSummary {
+    driver: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct NetworkInspect {
+    id: String,
+    name: String,
+    #[serde(rename = "IPAM")]
+    ipam: Ipam,
+    #[serde(deserialize_with = "null_but_there")]
+    containers: Option<BTreeMap<String, Endpoint>>,
+    /// Only with `verbose`, and only of a swarm's networks.
+    services: Option<BTreeMap<String, Service>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ipam {
+    driver: String,
+    #[serde(deserialize_with = "null_but_there")]
+    config: Option<Vec<Config>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    subnet: String,
+    #[serde(rename = "IPRange", default)]
+    ip_range: String,
+    #[serde(default)]
+    gateway: String,
+    #[serde(default)]
+    auxiliary_addresses: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    #[serde(rename = "IPv4Address")]
+    ipv4_address: String,
+    #[serde(rename = "IPv6Address")]
+    ipv6_address: String,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    #[serde(rename = "VIP")]
+    vip: String,
+    #[serde(rename = "Tasks", deserialize_with = "null_but_there")]
+    tasks: Option<Vec<Task>>,
+}
+
+#[derive(Deserialize)]
+struct Task {
+    #[serde(rename = "EndpointIP")]
+    endpoint_ip: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Container {
+    state: String,
+    network_settings: NetworkSettings,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NetworkSettings {
+    #[serde(deserialize_with = "null_but_there")]
+    networks: Option<BTreeMap<String, Attachment>>,
+}
+
+#[derive(Deserialize)]
+struct Attachment {
+    #[serde(rename = "NetworkID")]
+    network_id: String,
+    #[serde(rename = "IPAddress")]
+    ip_address: String,
+    #[serde(rename = "GlobalIPv6Address")]
+    global_ipv6_address: String,
+}
+
+/// An option that must be written down: serde takes an absent one for `null`.
+fn null_but_there<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    Option::deserialize(from)
+}
+
+impl Version {
+    /// The newest version that both sides speak.
+    pub(super) fn choose(
+        &self,
+        oldest: (u16, u16),
+        newest: (u16, u16),
+    ) -> Result<(u16, u16), Trouble> {
+        let read = |text: &str| {
+            let parts = text.split_once('.');
+            parts.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
+        };
+        let Self { api_version, min_api_version } = self;
+        match (read(min_api_version), read(api_version)) {
+            (Some(least), Some(most)) if least <= newest && most >= oldest => Ok(newest.min(most)),
+            _ => Err(Trouble::Odd(format!(
+                "its API is {min_api_version:?} to {api_version:?}, and {}.{} to {}.{} is known here",
+                oldest.0, oldest.1, newest.0, newest.1
+            ))),
+        }
+    }
+}
+
+impl NetworkSummary {
+    pub(super) fn is_dockers_own(&self) -> bool {
+        DOCKERS_OWN.contains(&&*self.ipam.driver)
+    }
+
+    /// Where it is inspected.
+    pub(super) fn path(&self) -> Result<String, Trouble> {
+        if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(Trouble::Odd(format!("a network with the id {:?}", self.id)));
+        }
+        Ok(format!("/networks/{}?verbose=true", self.id))
+    }
+}
+
+/// An observation that is being put together.
+#[derive(Default)]
+pub(super) struct Reading {
+    seen: Observation,
+    /// Where a network is in `seen`; nothing for one of Docker's own.
+    places: HashMap<String, Option<usize>>,
+    addresses: usize,
+}
+
+impl Reading {
+    /// Takes note of a network that needs no look.
+    pub(super) fn skip(&mut self, id: String) {
+        self.places.insert(id, None);
+    }
+
+    pub(super) fn network(&mut self, inspect: NetworkInspect) -> Result<(), Trouble> {
+        let NetworkInspect { id, name, ipam, containers, services } = inspect;
+        let odd = |trouble| Trouble::Odd(format!("network {name:?}: {trouble}"));
+        let config = ipam.config.unwrap_or_default();
+        let subnets: Result<Vec<_>, _> = config.into_iter().map(Config::subnet).collect();
+        let is_complete = containers.is_some();
+        let mut endpoints = BTreeSet::new();
+        for endpoint in containers.unwrap_or_default().into_values() {
+            endpoints.extend(address(&endpoint.ipv4_address).map_err(odd)?);
+            endpoints.extend(address(&endpoint.ipv6_address).map_err(odd)?);
+        }
+        // Those of the whole cluster, as far as this engine takes part in the
+        // network; they are not in this engine's local space, but known.
+        for service in services.unwrap_or_default().into_values() {
+            endpoints.extend(address(&service.vip).map_err(odd)?);
+            for task in service.tasks.unwrap_or_default() {
+                endpoints.extend(address(&task.endpoint_ip).map_err(odd)?);
+            }
+        }
+        self.addresses += endpoints.len();
+        self.places.insert(id, Some(self.seen.networks.len()));
+        self.seen.networks.push(Network {
+            driver: ipam.driver,
+            subnets: subnets.map_err(odd)?,
+            endpoints,
+            is_complete,
+        });
+        Ok(())
+    }
+
+    /// Adds what a running container says of itself: with `live-restore` it
+    /// can hold an address whose endpoint the engine has lost.
+    pub(super) fn container(&mut self, container: Container) -> Result<(), Trouble> {
+        if AT_REST.contains(&&*container.state) {
+            return Ok(());
+        }
+        for attachment in container.network_settings.networks.unwrap_or_default().into_values() {
+            let place = match self.places.get(&attachment.network_id) {
+                Some(Some(place)) => &mut self.seen.networks[*place].endpoints,
+                Some(None) => continue,
+                None => &mut self.seen.unplaced,
+            };
+            for text in [attachment.ip_address, attachment.global_ipv6_address] {
+                let odd = |trouble| Trouble::Odd(format!("a container: {trouble}"));
+                place.extend(address(&text).map_err(odd)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many addresses of endpoints there are so far.
+    pub(super) fn addresses(&self) -> usize {
+        self.addresses
+    }
+
+    /// All that was read. An endpoint outside its network's subnets is known
+    /// whatever the subnet: Docker takes any address that it is given.
+    pub(super) fn observation(self) -> Observation {
+        let mut seen = self.seen;
+        for Network { subnets, endpoints, .. } in &seen.networks {
+            let inside = |address: &IpAddr| {
+                subnets.iter().any(|Subnet { prefix, .. }| prefix.contains(address))
+            };
+            seen.unplaced.extend(endpoints.iter().filter(|address| !inside(address)));
+        }
+        seen
+    }
+}
+
+impl Config {
+    fn subnet(self) -> Result<Subnet, String> {
+        // 20.10 keeps host bits, and sends them to its driver, which masks.
+        let read = |text: &str| match text.parse::<IpNet>() {
+            Ok(prefix) => Ok(prefix.trunc()),
+            Err(_) => Err(format!("{text:?} is no subnet")),
+        };
+        let ip_range = match &*self.ip_range {
+            "" => None,
+            text => Some(read(text)?),
+        };
+        let mut reserved = BTreeSet::new();
+        reserved.extend(address(&self.gateway)?);
+        for text in self.auxiliary_addresses.unwrap_or_default().values() {
+            reserved.extend(address(text)?);
+        }
+        Ok(Subnet { prefix: read(&self.subnet)?, ip_range, reserved })
+    }
+}
+
+/// An address, with or without a length, or nothing.
+fn address(text: &str) -> Result<Option<IpAddr>, String> {
+    if text.is_empty() || text == GO_NOTHING {
+        return Ok(None);
+    }
+    let alone = text.split_once('/').map_or(text, |(address, _)| address);
+    match alone.parse::<IpAddr>() {
+        Ok(address) => Ok(Some(address.to_canonical())),
+        Err(_) => Err(format!("{text:?} is no address")),
+    }
+}

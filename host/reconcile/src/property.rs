@@ -1,0 +1,251 @@
+//! Whatever the ledger and the engines hold, what is freed is what a plain
+//! reading of the rules says, and nothing that anybody may use.
+//!
+//! Few drivers, subnets, ranges, hosts and generations, so that pools share
+//! subnets, leases share addresses and second readings disagree with first ones
+//! all the time.
+
+use crate::{
+    GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Options, Space, Subnet, reconcile,
+    reconcile::tests::{Script, Slept, Views, now},
+};
+use ipam_api::{IpNet, PoolId, Receipt};
+use proptest::{collection::vec, option, prelude::*};
+use std::{collections::BTreeSet, net::IpAddr};
+
+const DRIVERS: [&str; 2] = ["wipam", "lab:1"];
+const PREFIXES: [&str; 3] = ["192.0.2.0/24", "192.0.2.0/25", "fd52::/64"];
+/// What a network may have for a subnet besides.
+const LENGTH_ONLY: &str = "0.0.0.0/25";
+
+fn prefix() -> impl Strategy<Value = IpNet> {
+    prop::sample::select(&PREFIXES[..]).prop_map(|text| text.parse().unwrap())
+}
+
+/// Sub-pools and ranges; not all of them are of every prefix.
+fn range() -> impl Strategy<Value = Option<IpNet>> {
+    let texts = &["192.0.2.0/26", "192.0.2.64/26"][..];
+    option::of(prop::sample::select(texts).prop_map(|text| text.parse().unwrap()))
+}
+
+fn hosts() -> impl Strategy<Value = BTreeSet<IpAddr>> {
+    let texts = &["192.0.2.1", "192.0.2.2", "192.0.2.3", "fd52::1", "fd52::2"][..];
+    let host = prop::sample::select(texts).prop_map(|text| text.parse().unwrap());
+    prop::collection::btree_set(host, 0..4)
+}
+
+fn granted_by() -> impl Strategy<Value = GrantedBy> {
+    prop_oneof![6 => Just(GrantedBy::Docker), 1 => Just(GrantedBy::Other)]
+}
+
+fn lease(address: IpAddr) -> impl Strategy<Value = HeldLease> {
+    (1..3u64, prop::bool::weighted(0.2), granted_by()).prop_map(
+        move |(generation, is_gateway, granted_by)| HeldLease {
+            address,
+            generation,
+            is_gateway,
+            granted_by,
+        },
+    )
+}
+
+/// A pool of one of the drivers, without an id.
+fn pool() -> impl Strategy<Value = (usize, HeldPool)> {
+    let space = prop_oneof![6 => Just(Space::Local), 1 => Just(Space::Other)];
+    let head = (0..DRIVERS.len(), prefix(), range(), 1..3u64, granted_by(), space, hosts());
+    head.prop_flat_map(|(driver, prefix, sub_pool, generation, granted_by, space, hosts)| {
+        let inside = hosts.into_iter().filter(|host| prefix.contains(host));
+        let leases: Vec<_> = inside.map(lease).collect();
+        leases.prop_map(move |leases| {
+            let pool_id = "unnamed".try_into().unwrap();
+            let pool =
+                HeldPool { pool_id, prefix, sub_pool, generation, granted_by, space, leases };
+            (driver, pool)
+        })
+    })
+}
+
+/// Two readings of one ledger: each pool in the first, the second, or both;
+/// and then the same or with other leases and generations.
+fn ledgers() -> impl Strategy<Value = (Vec<Held>, Vec<Held>)> {
+    vec((pool(), 0..8u8, pool()), 0..5).prop_map(|all| {
+        let (mut first, mut second) = (empty(), empty());
+        for (number, ((driver, mut pool), fate, (_, other))) in all.into_iter().enumerate() {
+            pool.pool_id = PoolId::try_from(&*number.to_string()).unwrap();
+            let mut later = pool.clone();
+            match fate {
+                0 => later.generation = other.generation,
+                1 => {
+                    let inside = |lease: &HeldLease| pool.prefix.contains(&lease.address);
+                    later.leases = other.leases.into_iter().filter(inside).collect();
+                }
+                _ => {}
+            }
+            if fate != 2 {
+                first[driver].pools.push(pool);
+            }
+            if fate != 3 {
+                second[driver].pools.push(later);
+            }
+        }
+        (first, second)
+    })
+}
+
+fn empty() -> Vec<Held> {
+    DRIVERS.map(|driver| Held { driver: driver.to_owned(), pools: vec![] }).into()
+}
+
+fn network() -> impl Strategy<Value = Network> {
+    let any = LENGTH_ONLY.parse().unwrap();
+    let prefix = prop_oneof![12 => prefix(), 1 => Just(any)];
+    let subnet = (prefix, range(), hosts()).prop_map(|(prefix, ip_range, reserved)| Subnet {
+        prefix,
+        ip_range,
+        reserved,
+    });
+    let parts = (0..DRIVERS.len(), vec(subnet, 0..3), hosts(), prop::bool::weighted(0.9));
+    parts.prop_map(|(driver, subnets, endpoints, is_complete)| Network {
+        driver: DRIVERS[driver].to_owned(),
+        subnets,
+        endpoints,
+        is_complete,
+    })
+}
+
+fn observations() -> impl Strategy<Value = (Observation, Observation)> {
+    let one = || (vec(network(), 0..4), prop_oneof![4 => Just(BTreeSet::new()), 1 => hosts()]);
+    (one(), one(), any::<bool>()).prop_map(|(first, second, is_same)| {
+        let make = |(networks, unplaced)| Observation { networks, unplaced };
+        let first = make(first);
+        let second = if is_same { first.clone() } else { make(second) };
+        (first, second)
+    })
+}
+
+// The plain reading: scans, and no index.
+
+fn is_ours(pool: &HeldPool) -> bool {
+    pool.granted_by == GrantedBy::Docker && pool.space == Space::Local
+}
+
+fn is_any(subnet: &Subnet) -> bool {
+    subnet.prefix.addr().is_unspecified()
+}
+
+/// The subnets in question, each with its network.
+fn subnets<'a>(
+    driver: &'a str,
+    prefix: IpNet,
+    seen: &'a Observation,
+) -> impl Iterator<Item = (&'a Network, &'a Subnet)> {
+    let all = seen.networks.iter().flat_map(|net| net.subnets.iter().map(move |sub| (net, sub)));
+    all.filter(move |(network, subnet)| {
+        let is_v4_of_length = prefix.addr().is_ipv4() && prefix.prefix_len() == 25;
+        network.driver == driver && (subnet.prefix == prefix || (is_any(subnet) && is_v4_of_length))
+    })
+}
+
+fn is_in_use(driver: &str, prefix: IpNet, address: IpAddr, seen: &Observation) -> bool {
+    seen.unplaced.contains(&address)
+        || subnets(driver, prefix, seen).any(|(network, subnet)| {
+            network.endpoints.contains(&address) || subnet.reserved.contains(&address)
+        })
+}
+
+fn has_network(of: &Held, pool: &HeldPool, seen: &Observation) -> bool {
+    let siblings: Vec<_> =
+        of.pools.iter().filter(|other| is_ours(other) && other.prefix == pool.prefix).collect();
+    let is_nobodys = |range| siblings.iter().all(|sibling| sibling.sub_pool != range);
+    subnets(&of.driver, pool.prefix, seen).any(|(_, subnet)| {
+        is_any(subnet) || subnet.ip_range == pool.sub_pool || is_nobodys(subnet.ip_range)
+    }) || pool.leases.iter().any(|lease| is_in_use(&of.driver, pool.prefix, lease.address, seen))
+}
+
+/// What is unknown: an address, or a pool with the leases under it.
+type Entry = (String, Receipt, Vec<(IpAddr, u64)>);
+
+fn unknown(held: &[Held], seen: &Observation) -> Vec<Entry> {
+    let mut found = Vec::new();
+    for of in held {
+        for pool in of.pools.iter().filter(|pool| is_ours(pool)) {
+            let receipt = |address, generation| Receipt {
+                pool_id: pool.pool_id.clone(),
+                address,
+                generation,
+            };
+            let are_dockers = pool.leases.iter().all(|lease| lease.granted_by == GrantedBy::Docker);
+            if !has_network(of, pool, seen) {
+                if are_dockers {
+                    let under = pool.leases.iter().map(|lease| (lease.address, lease.generation));
+                    let entry = receipt(None, pool.generation);
+                    found.push((of.driver.clone(), entry, under.collect()));
+                }
+                continue;
+            }
+            let mut known = subnets(&of.driver, pool.prefix, seen).peekable();
+            if known.peek().is_none() || known.any(|(network, _)| !network.is_complete) {
+                continue;
+            }
+            for lease in &pool.leases {
+                let is_kept = lease.is_gateway
+                    || lease.granted_by == GrantedBy::Other
+                    || is_in_use(&of.driver, pool.prefix, lease.address, seen);
+                if !is_kept {
+                    let entry = receipt(Some(lease.address), lease.generation);
+                    found.push((of.driver.clone(), entry, vec![]));
+                }
+            }
+        }
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_is_freed_is_what_the_rules_say(
+        (first, second) in ledgers(),
+        (before, after) in observations(),
+        exclusive: bool,
+    ) {
+        let mut wanted = Vec::new();
+        let later = unknown(&second, &after);
+        for (driver, receipt, under) in unknown(&first, &before) {
+            let is_again = later.iter().any(|(of, same, now)| {
+                *of == driver && *same == receipt && now.iter().all(|lease| under.contains(lease))
+            });
+            if is_again && (exclusive || receipt.address.is_some()) {
+                wanted.push((driver, receipt));
+            }
+        }
+        let mut ledger = Script {
+            held: [Ok(first), Ok(second.clone())].into(),
+            ..Script::default()
+        };
+        let mut engines = Views([Ok(before.clone()), Ok(after.clone())].into());
+        let options = Options { exclusive, ..Options::default() };
+        let mut clock = Slept::default();
+        now(reconcile(&mut ledger, &mut engines, &mut clock, &options, &mut |_| {})).unwrap();
+        let sorted = |mut all: Vec<(String, Receipt)>| {
+            all.sort_by_key(|(driver, at)| (driver.clone(), at.pool_id.clone(), at.address));
+            all
+        };
+        prop_assert_eq!(sorted(ledger.released.clone()), sorted(wanted));
+
+        // And once more without any rule: nobody loses what they use.
+        for (driver, receipt) in ledger.released {
+            let of = second.iter().find(|held| held.driver == driver).unwrap();
+            let pool = of.pools.iter().find(|pool| pool.pool_id == receipt.pool_id).unwrap();
+            prop_assert!(is_ours(pool));
+            let lost = |lease: &&HeldLease| receipt.address.is_none_or(|at| at == lease.address);
+            for lease in pool.leases.iter().filter(lost) {
+                prop_assert_eq!(lease.granted_by, GrantedBy::Docker);
+                for seen in [&before, &after] {
+                    prop_assert!(!is_in_use(&driver, pool.prefix, lease.address, seen));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Two observations, a grace period apart, and the releases that both call for.
+//!
+//! In come a ledger, engines and a clock, each behind a trait; out comes a
+//! [`Report`]. What must hold: the ledger is read *before* the engines each
+//! time, so that what was granted meanwhile is not taken for forgotten; an
+//! observation that failed frees nothing.
+
+use crate::{
+    compare::{Confirmed, compare, confirm},
+    held::Held,
+    known::Observation,
+    report::{Found, Report},
+};
+use ipam_api::Receipt;
+use std::{error, future::Future, time::Duration};
+
+/// Where entries are held, and released.
+pub trait Ledger {
+    /// Why it cannot be read or changed, for the operator.
+    type Error: error::Error + Send + Sync + 'static;
+
+    /// Everything that it holds, at one moment.
+    ///
+    /// # Errors
+    /// When that cannot be read completely.
+    fn held(&mut self) -> impl Future<Output = Result<Vec<Held>, Self::Error>>;
+
+    /// Releases what the receipt names, with the leases under it if that is a
+    /// pool; nothing if it does not exist in that generation any more.
+    /// `driver` is the [`Held::driver`] that it was found under. Whether
+    /// something was released.
+    ///
+    /// # Errors
+    /// When that could not be done, or is not known.
+    fn release(
+        &mut self,
+        driver: &str,
+        receipt: Receipt,
+    ) -> impl Future<Output = Result<bool, Self::Error>>;
+}
+
+/// The engines that are compared with.
+pub trait Engines {
+    /// Why they cannot be read, for the operator.
+    type Error: error::Error + Send + Sync + 'static;
+
+    /// What all of them know.
+    ///
+    /// # Errors
+    /// When one of them cannot be read completely.
+    fn observe(&mut self) -> impl Future<Output = Result<Observation, Self::Error>>;
+}
+
+/// What passes the grace period.
+pub trait Clock {
+    /// Waits.
+    fn sleep(&mut self, time: Duration) -> impl Future<Output = ()>;
+}
+
+/// Tokio's clock; its runtime must have time enabled.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TokioClock;
+
+impl Clock for TokioClock {
+    fn sleep(&mut self, time: Duration) -> impl Future<Output = ()> {
+        tokio::time::sleep(time)
+    }
+}
+
+/// How to reconcile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How long something must be unknown. Docker shows an endpoint only after
+    /// its address was granted, and in between may wait for other plugins,
+    /// each of them 15 s when it is down.
+    pub grace: Duration,
+    /// Whether to change nothing.
+    pub dry_run: bool,
+    /// Whether the engines given are all that use this ledger: then a pool
+    /// that none of them knows is freed too.
+    pub exclusive: bool,
+}
+
+impl Options {
+    /// The grace period that is long enough for two families and a network
+    /// plugin that is down.
+    pub const GRACE: Duration = Duration::from_secs(60);
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { grace: Self::GRACE, dry_run: false, exclusive: false }
+    }
+}
+
+/// What happens, as it happens, for the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress<'a> {
+    /// The ledger and the engines were read.
+    Observed {
+        /// Networks of all engines whose IPAM driver is not Docker's own.
+        networks: usize,
+        /// Addresses of endpoints in them.
+        endpoints: usize,
+        /// Addresses that the ledger holds and no engine knows.
+        addresses: usize,
+        /// Pools that the ledger holds and no engine knows.
+        pools: usize,
+    },
+    /// The grace period begins.
+    Waiting {
+        /// How long it is.
+        grace: Duration,
+    },
+    /// Something was freed.
+    Freed(&'a Found),
+    /// Something was released or granted again since it was seen.
+    Changed(&'a Found),
+}
+
+/// Why nothing was reconciled. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error<L: error::Error + 'static, E: error::Error + 'static> {
+    /// The ledger cannot be read.
+    #[error("the ledger cannot be read")]
+    Ledger(#[source] L),
+    /// The engines cannot be read.
+    #[error("what the engines know cannot be read completely")]
+    Engines(#[source] E),
+}
+
+/// Frees what the ledger holds and no engine has known for the grace period.
+///
+/// A release that fails ends it: the report says why, and what is left.
+///
+/// # Errors
+/// When the ledger or an engine cannot be read. Then nothing was changed.
+pub async fn reconcile<L: Ledger, E: Engines>(
+    ledger: &mut L,
+    engines: &mut E,
+    clock: &mut impl Clock,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Report, Error<L::Error, E::Error>> {
+    let mut report = Report { dry_run: options.dry_run, ..Report::default() };
+    let held = ledger.held().await.map_err(Error::Ledger)?;
+    let seen = engines.observe().await.map_err(Error::Engines)?;
+    let first = compare(&held, &seen);
+    let observed = |seen: &Observation, addresses: usize, pools: usize| Progress::Observed {
+        networks: seen.networks.len(),
+        endpoints: seen.endpoints(),
+        addresses,
+        pools,
+    };
+    progress(observed(&seen, first.addresses.len(), first.pools.len()));
+    if first.addresses.is_empty() && first.pools.is_empty() {
+        return Ok(report);
+    }
+    progress(Progress::Waiting { grace: options.grace });
+    clock.sleep(options.grace).await;
+
+    let held = ledger.held().await.map_err(Error::Ledger)?;
+    let seen = engines.observe().await.map_err(Error::Engines)?;
+    let second = compare(&held, &seen);
+    progress(observed(&seen, second.addresses.len(), second.pools.len()));
+    let Confirmed { addresses, pools, seen_again, changed } = confirm(first, &held, &second);
+    (report.seen_again, report.changed) = (seen_again, changed);
+    report.changed.iter().for_each(|found| progress(Progress::Changed(found)));
+
+    let mut to_free = addresses;
+    if options.exclusive {
+        to_free.extend(pools);
+    } else {
+        report.pools_unknown = pools;
+    }
+    if options.dry_run {
+        report.would_free = to_free;
+    } else {
+        free(ledger, to_free, &mut report, progress).await;
+    }
+    Ok(report)
+}
+
+/// Between the second observation and here nothing can come into use that is
+/// freed here: a grant would have a generation of its own.
+async fn free<L: Ledger>(
+    ledger: &mut L,
+    to_free: Vec<Found>,
+    report: &mut Report,
+    progress: &mut dyn FnMut(Progress<'_>),
+) {
+    let mut waiting = to_free.into_iter();
+    while let Some(found) = waiting.next() {
+        match ledger.release(&found.driver, found.receipt()).await {
+            Ok(true) => {
+                progress(Progress::Freed(&found));
+                let freed = match found.address {
+                    Some(_) => &mut report.freed,
+                    None => &mut report.pools_freed,
+                };
+                freed.push(found);
+            }
+            Ok(false) => {
+                progress(Progress::Changed(&found));
+                report.changed.push(found);
+            }
+            Err(error) => {
+                report.failure = Some(chain(&error));
+                report.left.push(found);
+                report.left.extend(waiting);
+                return;
+            }
+        }
+    }
+}
+
+/// An error and all that caused it.
+fn chain(error: &dyn error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
