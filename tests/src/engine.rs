@@ -4,7 +4,10 @@
 //! Every step is a command that could be typed; where the recipe comes from
 //! and what fails otherwise is in `tests/README.md`.
 
-use crate::daemon::{self, Daemon};
+use crate::{
+    daemon::{self, Daemon},
+    plugin,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -54,7 +57,7 @@ pub fn run(command: &mut Command) -> Result<String, String> {
     Err(format!("{command:?}: {status}: {text} {}", String::from_utf8_lossy(&stderr).trim()))
 }
 
-fn sh(script: &str) -> Result<String, String> {
+pub(crate) fn sh(script: &str) -> Result<String, String> {
     run(Command::new("sh").args(["-euc", script]))
 }
 
@@ -105,11 +108,31 @@ impl Engine {
     /// # Errors
     /// The first command that failed, with what it said.
     pub fn start(directory: &Path, programs: &str) -> Result<Self, String> {
+        let mut engine = Self::prepare(directory, programs)?;
+        let mut wipam = Command::new("nsenter");
+        wipam.arg(engine.network()).arg("--").arg(daemon::binary());
+        let plugins = directory.join("run/plugins");
+        engine.wipam = Some(Daemon::start_as(wipam, directory, &plugins, &[]));
+        engine.start_dockerd()?;
+        Ok(engine)
+    }
+
+    /// The same without a Wipam beside it: for plugins that the engine runs.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_alone(directory: &Path, programs: &str) -> Result<Self, String> {
+        let mut engine = Self::prepare(directory, programs)?;
+        engine.start_dockerd()?;
+        Ok(engine)
+    }
+
+    fn prepare(directory: &Path, programs: &str) -> Result<Self, String> {
         install()?;
         let name = format!("wipam-{}", std::process::id());
         let programs = programs.to_owned();
-        let mut engine = Self { directory: directory.to_owned(), programs, name, wipam: None };
-        let name = engine.name.clone();
+        let engine = Self { directory: directory.to_owned(), programs, name, wipam: None };
+        let name = &engine.name;
         let d = directory.display();
         // The mount namespace persists in a file, so that an engine started
         // again finds what the one before it had mounted; it has a
@@ -121,12 +144,11 @@ impl Engine {
              mount --bind {d} {d}; mount --make-private {d}; touch {d}/mnt
              unshare --mount={d}/mnt --propagation private mount --bind {d}/run /run/docker"
         ))?;
-        let mut wipam = Command::new("nsenter");
-        wipam.arg(format!("--net=/run/netns/{name}")).arg("--").arg(daemon::binary());
-        let plugins = directory.join("run/plugins");
-        engine.wipam = Some(Daemon::start_as(wipam, directory, &plugins, &[]));
-        engine.start_dockerd()?;
         Ok(engine)
+    }
+
+    fn network(&self) -> String {
+        format!("--net=/run/netns/{}", self.name)
     }
 
     /// Starts dockerd on what is there.
@@ -146,7 +168,11 @@ impl Engine {
         self.wait("dockerd comes up", |engine| engine.docker(&["version"]).is_ok())
     }
 
-    fn wait(&self, what: &str, until: impl Fn(&Self) -> bool) -> Result<(), String> {
+    /// Waits until something is so.
+    ///
+    /// # Errors
+    /// When it takes too long: `what`, with the end of dockerd's log.
+    pub fn wait(&self, what: &str, until: impl Fn(&Self) -> bool) -> Result<(), String> {
         let begin = Instant::now();
         while !until(self) {
             if begin.elapsed() > PATIENCE {
@@ -190,8 +216,7 @@ impl Engine {
     /// # Errors
     /// What it printed, when it failed.
     pub fn on_host(&self, script: &str) -> Result<String, String> {
-        let namespace = format!("--net=/run/netns/{}", self.name);
-        run(Command::new("nsenter").args([&namespace, "--", "sh", "-euc", script]))
+        run(Command::new("nsenter").args([&self.network(), "--", "sh", "-euc", script]))
     }
 
     /// Makes the image `bb:1` from the static busybox of this machine.
@@ -208,6 +233,24 @@ impl Engine {
         self.docker(&["import", &format!("{d}/image.tar"), "bb:1"]).map(drop)
     }
 
+    /// Makes a managed plugin of Wipam and enables it. It keeps its state in its
+    /// own files, and logs into dockerd's log.
+    ///
+    /// # Errors
+    /// The command that failed.
+    pub fn enable_plugin(&self, reference: &str) -> Result<(), String> {
+        let plugin = self.directory.join("plugin");
+        plugin::make(&plugin)?;
+        self.docker(&["plugin", "create", reference, &plugin.to_string_lossy()])?;
+        self.docker(&["plugin", "enable", reference]).map(drop)
+    }
+
+    /// dockerd's log so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("dockerd.log")).unwrap_or_default()
+    }
+
     /// Wipam's log so far.
     #[must_use]
     pub fn wipam_log(&self) -> String {
@@ -218,15 +261,27 @@ impl Engine {
 impl Drop for Engine {
     /// Ends all of it by process id. Nothing here may stop what comes after.
     fn drop(&mut self) {
+        // Or it would start its tasks again while they are removed. Without a
+        // swarm this fails, and without plugins what follows does.
+        let _ = self.docker(&["swarm", "leave", "--force"]);
         let containers = self.docker(&["ps", "-aq"]).unwrap_or_default();
         for container in containers.split_whitespace() {
             let _ = self.docker(&["rm", "-f", container]);
+        }
+        let plugins = self.docker(&["plugin", "ls", "-q"]).unwrap_or_default();
+        for plugin in plugins.split_whitespace() {
+            let _ = self.docker(&["plugin", "rm", "--force", plugin]);
         }
         let _ = self.stop_dockerd("TERM");
         drop(self.wipam.take());
         let (d, name) = (self.directory.display(), &self.name);
         for step in [
             format!("pids=$(ip netns pids {name}); test -z \"$pids\" || kill -9 $pids"),
+            // What a container left behind runs in a namespace of its own.
+            format!(
+                "pids=$(find /sys/fs/cgroup -path '*/{name}*' -name cgroup.procs -exec cat {{}} + | sort -u)
+                 test -z \"$pids\" || kill -9 $pids; sleep 0.2"
+            ),
             format!("umount {d}/mnt; umount -R {d}"),
             format!("ip netns del {name}"),
             format!("find /sys/fs/cgroup -depth -type d -path '*/{name}*' -exec rmdir {{}} +"),

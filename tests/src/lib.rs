@@ -5,4 +5,5 @@ pub mod engine;
 pub mod golden;
 pub mod http;
 pub mod naive;
+pub mod plugin;
 pub mod stack;

@@ -1,7 +1,9 @@
 //! What the ledger decides before a driver is asked, and what it checks
 //! before it believes the answer.
 
-use crate::{Asked, Caller, Event, Lease, Pool, Session, State, Violation};
+use crate::{
+    Asked, Caller, Event, Lease, Pool, Session, State, Violation, space::Leased, state::Held,
+};
 use ipam_api::{
     AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, Options, PoolChoice, PoolGrant,
     PoolId, PoolRequest, names,
@@ -28,8 +30,8 @@ impl State {
     ///
     /// A repeated exact pool, the same space, prefix and sub-pool, is known
     /// here and refused here, as libnetwork's allocator does since Docker
-    /// 18.06; in the global space it may be a claim. Pools that merely overlap
-    /// are the driver's policy.
+    /// 18.06; it may be a claim in the global space, and in the local one where
+    /// a swarm's node asks. Pools that merely overlap are the driver's policy.
     ///
     /// # Errors
     /// `pool-overlap` for a repeat, `invalid-request` for options that only
@@ -50,7 +52,8 @@ impl State {
         };
         let claimed_in = held.claim.map(|claim| claim.session);
         let Some(session) = caller
-            .claims_in(&request.address_space)
+            .session
+            .filter(|_| self.is_of_a_manager(held, caller) || self.is_of_a_node(held, caller))
             .filter(|&session| is_claimable(session, held.pool.created_in, claimed_in))
         else {
             // The reference's words around its own error.
@@ -161,10 +164,15 @@ impl State {
         // does: it is the only sign by which they are known.
         let is_manager =
             request.options.get(names::ALLOC_SERIAL_PREFIX).is_some_and(|it| it == "true");
-        let session = caller.claims_in(&pool.address_space).filter(|&session| {
-            is_manager
-                && lease.pool_id == request.pool_id
-                && is_claimable(session, lease.created_in, leased.claimed_in)
+        let held = self.held(&request.pool_id).filter(|_| lease.pool_id == request.pool_id);
+        let session = caller.session.filter(|&session| {
+            held.is_some_and(|held| {
+                if self.is_of_a_manager(held, caller) {
+                    is_manager && is_claimable(session, lease.created_in, leased.claimed_in)
+                } else {
+                    is_left_behind(leased, held)
+                }
+            })
         });
         let Some(session) = session else { return Err(Code::IpAlreadyAllocated.into()) };
         let pool_id = request.pool_id.clone();
@@ -226,6 +234,34 @@ impl State {
         }))))
     }
 
+    /// Whether the pool is of the space in which swarm's managers ask.
+    pub(crate) fn is_of_a_manager(&self, held: &Held, caller: &Caller<'_>) -> bool {
+        caller.global_space == Some(&held.pool.address_space)
+    }
+
+    /// Whether the pool is a node's part of a swarm's network, as far as can be
+    /// told: the manager beside it holds the same pool in the global space, and
+    /// everything in it was asked for by name. Of a network of the node's own
+    /// at least the gateway is the driver's choice, unless its user chose all
+    /// of that too.
+    ///
+    /// A node keeps such networks in memory only. When its engine is killed,
+    /// and with Docker 20.10 when it is stopped, nothing is released, and the
+    /// same pool is asked for again: to refuse that keeps a service's tasks
+    /// from ever starting again.
+    fn is_of_a_node(&self, held: &Held, caller: &Caller<'_>) -> bool {
+        let Pool { prefix, sub_pool, .. } = &*held.pool;
+        let is_managed = caller
+            .global_space
+            .and_then(|global| self.space(global)?.subnet(prefix)?.pools.get(sub_pool))
+            .is_some();
+        let is_named = |&address| {
+            let leased = self.leased(&held.pool, address);
+            leased.is_some_and(|leased| leased.lease.asked == Asked::Explicit)
+        };
+        is_managed && held.pool.asked == Asked::Explicit && held.leases.iter().all(is_named)
+    }
+
     /// The pool of that id.
     ///
     /// # Errors
@@ -259,6 +295,15 @@ impl State {
 /// first.
 fn is_claimable(now: Session, created_in: Option<Session>, claimed_in: Option<Session>) -> bool {
     created_in != Some(now) && claimed_in != Some(now)
+}
+
+/// Whether a lease of a node's pool is older than the node's last coming back,
+/// and was not asked for since. Nothing lives there: swarm excludes engines
+/// whose containers outlive them.
+fn is_left_behind(leased: &Leased, held: &Held) -> bool {
+    held.claim.is_some_and(|claim| {
+        leased.lease.generation < claim.generation && leased.claimed_in < Some(claim.session)
+    })
 }
 
 /// A caller that could say "this is a replay" could make a driver answer what

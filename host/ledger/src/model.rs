@@ -30,6 +30,8 @@ struct ModelPool {
     prefix: IpNet,
     sub_pool: Option<IpNet>,
     is_no_pool: bool,
+    is_explicit: bool,
+    names_its_gateway: bool,
     generation: u64,
     created_in: Option<Session>,
     /// Everybody but the first, with the generation and session of claims.
@@ -43,6 +45,8 @@ struct ModelLease {
     id: PoolId,
     space: String,
     address: IpNet,
+    is_explicit: bool,
+    is_gateway: bool,
     generation: u64,
     created_in: Option<Session>,
     claimed_in: Option<Session>,
@@ -81,13 +85,20 @@ impl Model {
         let space = &request.address_space;
         let is_exact = matches!(request.pool, PoolChoice::Exact(_));
         if let PoolChoice::Exact(prefix) = request.pool {
-            let repeated = self.pools.iter_mut().find(|pool| {
-                !pool.is_no_pool
-                    && (&pool.space, pool.prefix, pool.sub_pool)
-                        == (space, prefix, request.sub_pool)
-            });
-            if let Some(pool) = repeated {
-                let claims = session.filter(|_| space == GLOBAL);
+            let find = |space: &str| {
+                self.pools.iter().position(|pool| {
+                    !pool.is_no_pool
+                        && (&*pool.space, pool.prefix, pool.sub_pool)
+                            == (space, prefix, request.sub_pool)
+                })
+            };
+            if let Some(at) = find(space) {
+                let id = &self.pools[at].id;
+                let is_of_a_node = find(GLOBAL).is_some()
+                    && self.pools[at].is_explicit
+                    && self.leases.iter().all(|lease| lease.id != *id || lease.is_explicit);
+                let pool = &mut self.pools[at];
+                let claims = session.filter(|_| space == GLOBAL || is_of_a_node);
                 let Some(session) = claims.filter(|&session| {
                     pool.created_in != Some(session)
                         && pool.claim.map(|claim| claim.1) != Some(session)
@@ -132,6 +143,8 @@ impl Model {
             prefix: proposal.pool,
             sub_pool: request.sub_pool,
             is_no_pool,
+            is_explicit: is_exact,
+            names_its_gateway: proposal.data.contains_key(names::GATEWAY),
             generation: self.generation,
             created_in: session,
             others: Vec::new(),
@@ -158,11 +171,16 @@ impl Model {
                 let is_serial = request.options.get(names::ALLOC_SERIAL_PREFIX).map(String::as_str)
                     == Some("true");
                 let claims = session.filter(|&session| {
-                    is_serial
-                        && pool.space == GLOBAL
-                        && lease.id == request.pool_id
-                        && lease.created_in != Some(session)
-                        && lease.claimed_in != Some(session)
+                    let may_claim = if pool.space == GLOBAL {
+                        is_serial
+                            && lease.created_in != Some(session)
+                            && lease.claimed_in != Some(session)
+                    } else {
+                        pool.claim.is_some_and(|(generation, claimed_in)| {
+                            lease.generation < generation && lease.claimed_in < Some(claimed_in)
+                        })
+                    };
+                    may_claim && lease.id == request.pool_id
                 });
                 let Some(session) = claims else {
                     return Outcome::Refused(Code::IpAlreadyAllocated);
@@ -192,6 +210,9 @@ impl Model {
             id: request.pool_id.clone(),
             space: pool.space,
             address: proposed,
+            is_explicit: request.address.is_some(),
+            is_gateway: request.options.get(names::REQUEST_ADDRESS_TYPE).map(String::as_str)
+                == Some(names::GATEWAY),
             generation: self.generation,
             created_in: session,
             claimed_in: None,
@@ -217,6 +238,17 @@ impl Model {
         let Some(pool) = self.pool(id) else { return Outcome::Refused(Code::BadPool) };
         let claims = session.filter(|_| pool.space == GLOBAL);
         let claim = pool.claim.filter(|claim| Some(claim.1) == claims);
+        let has_a_gateway = self
+            .leases
+            .iter()
+            .any(|lease| lease.id == *id && (lease.is_gateway || pool.names_its_gateway));
+        let is_shared = pool.is_no_pool || pool.space == GLOBAL && has_a_gateway;
+        if !is_shared {
+            self.pools
+                .iter_mut()
+                .filter(|pool| pool.id == *id)
+                .for_each(|pool| pool.others.clear());
+        }
         self.drop_hold(id, claim);
         Outcome::Released
     }

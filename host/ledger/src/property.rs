@@ -166,10 +166,10 @@ fn step() -> impl Strategy<Value = Step> {
         prop::option::of(prefix()),
         pool_id(),
         prefix(),
-        any::<bool>(),
+        any::<(bool, bool)>(),
         session(),
     )
-        .prop_map(|(space, pool, sub_pool, pool_id, other, is_honest, session)| {
+        .prop_map(|(space, pool, sub_pool, pool_id, other, (is_honest, has_data), session)| {
             let prefix = match pool {
                 PoolChoice::Exact(prefix) if is_honest => prefix,
                 PoolChoice::Exact(_) | PoolChoice::Automatic(_) | PoolChoice::Sized(..) => other,
@@ -183,7 +183,9 @@ fn step() -> impl Strategy<Value = Step> {
                 options: Options::new(),
                 exclude: Vec::new(),
             };
-            let proposal = PoolGrant { pool_id, pool: prefix, data: Options::new() };
+            let data = Options::from([(names::GATEWAY.to_owned(), "10.0.0.1/24".to_owned())]);
+            let data = if has_data { data } else { Options::new() };
+            let proposal = PoolGrant { pool_id, pool: prefix, data };
             Step::Pool { request, proposal, session }
         });
     let lengths = prop::sample::select(vec![24, 24, 24, 24, 24, 24, 64, 8]);
@@ -192,15 +194,15 @@ fn step() -> impl Strategy<Value = Step> {
         prop::option::of(address()),
         prop::option::of(address()),
         lengths,
-        any::<(bool, bool)>(),
+        any::<(bool, bool, bool)>(),
         session(),
     )
-        .prop_map(|(pool_id, asked, proposed, length, (is_serial, is_honest), session)| {
-            let options = if is_serial {
-                Options::from([(names::ALLOC_SERIAL_PREFIX.to_owned(), "true".to_owned())])
-            } else {
-                Options::new()
-            };
+        .prop_map(|(pool_id, asked, proposed, length, signs, session)| {
+            let (is_serial, is_gateway, is_honest) = signs;
+            let serial = is_serial.then_some((names::ALLOC_SERIAL_PREFIX, "true"));
+            let gateway = is_gateway.then_some((names::REQUEST_ADDRESS_TYPE, names::GATEWAY));
+            let options = serial.into_iter().chain(gateway);
+            let options: Options = options.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
             let proposed = if is_honest { asked.or(proposed) } else { proposed };
             let address = proposed.and_then(|address| IpNet::new(address, length).ok());
             let request = AddressRequest { pool_id, address: asked, options };

@@ -4,7 +4,7 @@ use crate::{
     Caller, Event, State,
     state::{Claim, Held},
 };
-use ipam_api::{Code, Error, PoolId, Receipt};
+use ipam_api::{Code, Error, PoolId, Receipt, names};
 use std::net::IpAddr;
 
 impl State {
@@ -13,13 +13,27 @@ impl State {
     /// and with the last one every lease under the id is released, and the
     /// pool.
     ///
+    /// Holds alone would never come to an end: a manager claims its pool after
+    /// each restart, which cannot be told from another network that wants the
+    /// same, and releases it once, when the network is removed. What tells
+    /// them apart then is the gateway: each network leases one for as long as
+    /// it lives, and releases it right before the pool. So a pool whose
+    /// gateways are all released has lost its last network and goes, whatever
+    /// holds were counted, and with what else is leased: managers forget the
+    /// addresses of tasks that end while their network is removed.
+    ///
+    /// In the local space nothing is shared: repeats there are of a node that
+    /// had forgotten the pool.
+    ///
     /// # Errors
     /// `bad-pool` for a pool that is not held, as the reference answers.
     pub fn release_pool(&self, pool_id: &PoolId, caller: &Caller<'_>) -> Result<Vec<Event>, Error> {
         let held = self.held(pool_id).ok_or(Code::BadPool)?;
         let session = caller.claims_in(&held.pool.address_space);
         let claim = held.claim.filter(|claim| Some(claim.session) == session);
-        Ok(self.drop_hold(held, claim))
+        let is_shared = held.pool.is_no_pool()
+            || self.is_of_a_manager(held, caller) && self.has_a_gateway(held);
+        Ok(if is_shared { self.drop_hold(held, claim) } else { self.drop_pool(held) })
     }
 
     /// What the release of an address changes: nothing if it is not held. The
@@ -69,6 +83,25 @@ impl State {
             let generation = claim.map_or(held.pool.generation, |claim| claim.generation);
             return vec![Event::HoldDropped { pool_id, generation, undoes_claim: claim.is_some() }];
         }
+        self.drop_pool(held)
+    }
+
+    /// Whether a network is left that has its gateway there. Where the driver
+    /// named the gateway with the pool nobody need have leased one, and
+    /// whatever is leased may be of a network.
+    fn has_a_gateway(&self, held: &Held) -> bool {
+        let is_gateway = |&address| {
+            self.leased(&held.pool, address).is_some_and(|leased| leased.lease.is_gateway())
+        };
+        if held.pool.data.contains_key(names::GATEWAY) {
+            !held.leases.is_empty()
+        } else {
+            held.leases.iter().any(is_gateway)
+        }
+    }
+
+    /// All leases under the id, and the pool.
+    fn drop_pool(&self, held: &Held) -> Vec<Event> {
         let leases = held.leases.iter().filter_map(|&address| {
             Some(Event::AddressReleased(self.leased(&held.pool, address)?.lease.clone()))
         });

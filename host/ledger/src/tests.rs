@@ -6,6 +6,8 @@ use ipam_api::{
     PoolId, PoolRequest, Receipt, Server, names,
 };
 
+mod swarm;
+
 const CAUSE: Cause = Cause { at: Time(1), by: By::Asked(Server::Library) };
 const NOBODY: Caller<'static> =
     Caller { cause: CAUSE, global_space: Some("global"), session: None };
@@ -44,6 +46,11 @@ fn address(pool_id: &str, address: Option<&str>) -> AddressRequest {
 fn serial(pool_id: &str, named: &str) -> AddressRequest {
     let options = Options::from([(names::ALLOC_SERIAL_PREFIX.to_owned(), "true".to_owned())]);
     AddressRequest { options, ..address(pool_id, Some(named)) }
+}
+
+fn gateway(mut request: AddressRequest) -> AddressRequest {
+    request.options.insert(names::REQUEST_ADDRESS_TYPE.to_owned(), names::GATEWAY.to_owned());
+    request
 }
 
 fn pool_grant(pool_id: &str, pool: &str) -> PoolGrant {
@@ -350,6 +357,9 @@ fn the_same_no_pool_is_granted_again_and_ends_with_its_last_holder() {
 fn a_repeat_in_the_global_space_is_a_claim_once_per_session() {
     let request = exact("global", "10.0.0.0/16");
     let mut state = State::default().pooled(&request, "pool", "10.0.0.0/16");
+    let gateway = gateway(address("pool", None));
+    let leased = state.check_address(&gateway, &address_grant(Some("10.0.0.1/16")), &NOBODY);
+    state.apply(&leased.unwrap().unwrap());
     let claim = |state: &State, caller: &Caller<'_>| match state.before_pool(&request, caller) {
         Ok(Course::Claim { event, grant }) => {
             assert_eq!(grant, pool_grant("pool", "10.0.0.0/16"));
