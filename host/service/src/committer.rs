@@ -21,14 +21,11 @@ use std::{
     time::Duration,
 };
 
-/// Answers, and where they go.
-pub(crate) type Replies = Vec<(Reply, Result<Served, Failure>)>;
-
 /// What a driver's thread computed and nobody has heard of.
 #[derive(Default)]
 pub(crate) struct Staged {
     pub(crate) records: Vec<Record>,
-    pub(crate) replies: Replies,
+    pub(crate) replies: Vec<(Reply, Result<Served, Failure>)>,
     /// Who is told what was seen, if all of it comes to be.
     pub(crate) looks: Vec<Box<dyn FnOnce() + Send>>,
 }

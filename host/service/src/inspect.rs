@@ -1,15 +1,14 @@
-//! What an operator sees of drivers in service, and how they change versions.
+//! What an operator sees of drivers in service.
 
 use crate::{
-    LoadOptions, Origin, Service, Trouble, UpgradeError, Upgraded,
-    load::{Discovered, discover},
-    lock,
-    rebuild::{Source, tell, words},
-    upgrade::{Candidate, on_thread},
+    Origin, Service, Trouble, lock,
+    mount::Handle,
+    queue::{Look, Mail},
+    rebuild::{Source, tell},
 };
-use ipam_api::{AddressSpaces, Capability, Digest, DriverName, Factory, PoolId, PoolStatus, Start};
+use ipam_api::{AddressSpaces, Capability, Digest, DriverName, PoolId, PoolStatus};
 use ipam_ledger::State;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::{Arc, mpsc};
 
 /// A driver in service.
 #[derive(Debug, Clone)]
@@ -67,9 +66,9 @@ impl Service {
         let drivers: Vec<_> = self.registered(|all| {
             all.values().map(|driver| (driver.origin, driver.handle.clone())).collect()
         });
-        let info = |(origin, handle): (Origin, Arc<crate::mount::Handle>)| {
+        let info = |(origin, handle): (Origin, Arc<Handle>)| {
             let (trouble, restarts) = handle.health.report();
-            let (digest, pools, leases, owed) = on_thread(&handle.queue, |worker| {
+            let (digest, pools, leases, owed) = handle.queue.on_thread(|worker| {
                 let state = &worker.state;
                 let digest = worker.source.factory.digest();
                 (digest, state.pools().count(), state.lease_total(), state.owed().len())
@@ -99,12 +98,12 @@ impl Service {
         look: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Option<T> {
         let handle = self.handle(name)?;
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        let look: crate::queue::Look = Box::new(move |worker| {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let look: Look = Box::new(move |worker| {
             let seen = look(&worker.state);
             Box::new(move || drop(sender.send(seen)))
         });
-        handle.queue.put(crate::queue::Mail::Look(look));
+        handle.queue.put(Mail::Look(look));
         receiver.recv().ok()
     }
 
@@ -114,7 +113,7 @@ impl Service {
     #[must_use]
     pub fn check(&self, name: &DriverName) -> Option<CheckReport> {
         let handle = self.handle(name)?;
-        let (state, source, statuses) = on_thread(&handle.queue, |worker| {
+        let (state, source, statuses) = handle.queue.on_thread(|worker| {
             let ids: Vec<PoolId> = worker.state.pools().map(|pool| pool.pool_id.clone()).collect();
             let statuses: Vec<(PoolId, Option<PoolStatus>)> = ids
                 .into_iter()
@@ -127,134 +126,6 @@ impl Service {
         })?;
         Some(check(&state, &source, &statuses))
     }
-
-    /// Puts another version of a driver, or another configuration of it, in
-    /// service without a gap: it is started, shown the ledger and brought up
-    /// to date while the one before it serves. All names of a component change
-    /// together. Nothing changes if the new version disagrees anywhere.
-    ///
-    /// With `insist` it may need something else than the one before it, and a
-    /// component with one name may call itself otherwise: it keeps the name it
-    /// is served under.
-    ///
-    /// # Errors
-    /// Why the one before it serves on.
-    pub fn upgrade(
-        &self,
-        name: &DriverName,
-        factory: &Arc<dyn Factory>,
-        origin: Origin,
-        config: Option<String>,
-        insist: bool,
-    ) -> Result<Vec<Upgraded>, UpgradeError> {
-        let _one_at_a_time = lock(&self.upgrading);
-        let seats = self.seats(name, origin)?;
-        let config = config.unwrap_or_else(|| seats[0].options.config.clone());
-        let capabilities = self.agree_on_names(&seats, &**factory, &config, insist)?;
-        let mut candidates = Vec::new();
-        for (seat, (registers, capability)) in seats.iter().zip(capabilities) {
-            let start_name = (seats.len() > 1).then(|| registers.clone());
-            let start = Start { name: start_name, config: config.clone() };
-            let source = Source { factory: factory.clone(), start, registers, capability };
-            let queue = &seat.handle.queue;
-            let batch_max = self.limits().batch_max;
-            match Candidate::prepare(source, &seat.handle.spaces, queue, batch_max) {
-                Ok(candidate) => candidates.push((seat, capability, candidate)),
-                Err(hitch) => {
-                    for (seat, _, candidate) in candidates {
-                        candidate.give_up(&seat.handle.queue);
-                    }
-                    return Err(hitch.of(&seat.handle.name));
-                }
-            }
-        }
-        let mut upgraded = Vec::new();
-        for (seat, capability, candidate) in candidates {
-            let handle = &seat.handle;
-            let (replayed, followed) =
-                candidate.take_over(&handle.queue).map_err(|hitch| hitch.of(&handle.name))?;
-            *lock(&handle.capability) = capability;
-            self.registered(|all| {
-                if let Some(driver) = all.get_mut(&handle.name) {
-                    driver.options.config.clone_from(&config);
-                }
-            });
-            upgraded.push(Upgraded {
-                name: handle.name.clone(),
-                from: seat.digest,
-                to: factory.digest(),
-                replayed,
-                followed,
-            });
-        }
-        Ok(upgraded)
-    }
-
-    /// The names that change together with `name`.
-    fn seats(&self, name: &DriverName, origin: Origin) -> Result<Vec<Seat>, UpgradeError> {
-        let seats: Vec<Seat> = self.registered(|all| {
-            let component = all.get(name).map(|driver| driver.component.clone());
-            let names = component.iter().flat_map(|names| names.iter());
-            let seat = |driver: &crate::service::Registered| Seat {
-                origin: driver.origin,
-                handle: driver.handle.clone(),
-                registers: driver.registers.clone(),
-                options: driver.options.clone(),
-                digest: None,
-            };
-            names.filter_map(|name| all.get(name)).map(seat).collect()
-        });
-        if seats.is_empty() {
-            return Err(UpgradeError::NoDriver(name.clone()));
-        }
-        if seats.iter().any(|seat| seat.origin != origin) {
-            return Err(UpgradeError::BuiltIn(name.clone()));
-        }
-        let with_digest = |seat: Seat| {
-            let digest = on_thread(&seat.handle.queue, |worker| worker.source.factory.digest());
-            Seat { digest: digest.flatten(), ..seat }
-        };
-        Ok(seats.into_iter().map(with_digest).collect())
-    }
-
-    /// What the new version registers for each seat, in their order.
-    fn agree_on_names(
-        &self,
-        seats: &[Seat],
-        factory: &dyn Factory,
-        config: &str,
-        insist: bool,
-    ) -> Result<Vec<(DriverName, Capability)>, UpgradeError> {
-        let discovered = discover(factory, config, BTreeMap::new(), self.limits().names_max);
-        let Discovered { names, .. } = discovered.map_err(UpgradeError::Start)?;
-        let old: Vec<(DriverName, Capability)> = seats
-            .iter()
-            .map(|seat| (seat.registers.clone(), *lock(&seat.handle.capability)))
-            .collect();
-        let same_name = |(name, _): &(DriverName, Capability)| {
-            names.iter().find(|(other, _)| other == name).cloned()
-        };
-        let kept: Option<Vec<_>> = old.iter().map(same_name).collect();
-        match (kept, &names[..]) {
-            (Some(kept), _) if names.len() == old.len() && (insist || kept == old) => Ok(kept),
-            (_, [only]) if insist && old.len() == 1 => Ok(vec![only.clone()]),
-            _ => Err(UpgradeError::Registration { old: in_words(&old), new: in_words(&names) }),
-        }
-    }
-}
-
-/// One name that is about to be served by another version.
-struct Seat {
-    origin: Origin,
-    handle: Arc<crate::mount::Handle>,
-    registers: DriverName,
-    options: LoadOptions,
-    digest: Option<Digest>,
-}
-
-fn in_words(names: &[(DriverName, Capability)]) -> String {
-    let words: Vec<String> = names.iter().map(|(name, needs)| words(name, *needs)).collect();
-    if words.is_empty() { "nothing".to_owned() } else { words.join(" and ") }
 }
 
 fn check(state: &State, source: &Source, statuses: &[(PoolId, Option<PoolStatus>)]) -> CheckReport {

@@ -85,6 +85,7 @@
 //! ```
 
 mod ask;
+mod candidate;
 mod committer;
 mod health;
 mod inspect;

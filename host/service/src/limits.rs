@@ -19,6 +19,9 @@ pub struct Limits {
     /// Releases of one driver that are kept while the store fails, and as many
     /// that are kept while a driver without replay is out of service.
     pub releases_kept_max: usize,
+    /// Events of one driver that another version of it may be behind by while
+    /// it is shown the ledger; then that is given up.
+    pub upgrade_events_max: usize,
     /// How long nothing must come before the store is put in order.
     pub store_idle: Duration,
     /// The pause after the first failure to bring a driver or the store back;
@@ -38,6 +41,7 @@ impl Default for Limits {
             names_max: 64,
             exclude_retries_max: 64,
             releases_kept_max: 65_536,
+            upgrade_events_max: 1 << 20,
             store_idle: Duration::from_secs(1),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),

@@ -5,7 +5,7 @@ use ipam_api::{Receipt, Reply, Request};
 use ipam_ledger::{Cause, Session};
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -104,6 +104,19 @@ impl Queue {
         inner.mail.push_back(mail);
         self.wake(inner);
         true
+    }
+
+    /// Runs work on the driver's thread, between two requests, and waits for
+    /// what it returns. Nothing if the thread is gone.
+    pub(crate) fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        // Whoever waits is there until it hears.
+        let work = move |worker: &mut Worker| drop(sender.send(work(worker)));
+        self.put(Mail::Do(Box::new(work)));
+        receiver.recv().ok()
     }
 
     /// Wakes the thread for something that is no mail.

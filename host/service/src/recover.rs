@@ -59,6 +59,10 @@ impl Worker {
         }
         owed.extend(self.kept_owed.iter().cloned());
         for release in owed.into_iter().filter(|_| is_told) {
+            if state.owed().len() >= self.limits.releases_kept_max {
+                self.will_not_hear(&release);
+                continue;
+            }
             let event = state.owe(release);
             state.apply(&event);
             records.push(Record { cause: by_host(), event });

@@ -50,7 +50,7 @@ impl Worker {
         self.apply(by_host(), event);
     }
 
-    fn will_not_hear(&self, (pool_id, address): &Release) {
+    pub(crate) fn will_not_hear(&self, (pool_id, address): &Release) {
         tracing::error!(
             driver = %self.name, %pool_id, ?address,
             "the driver will not hear of a release: too many wait",

@@ -1,58 +1,19 @@
 //! Another version takes over while the one before it serves.
 //!
-//! The new instance is shown the ledger as it was at one moment, then every
-//! event since, until few enough are left; then the driver's thread, between
-//! two requests, waits for its commits, tells the rest, and swaps. If the new
-//! version disagrees anywhere, the old one goes on as if nothing had been.
+//! All names of a component change together. If the new version disagrees
+//! anywhere, the old one goes on as if nothing had been.
 
 use crate::{
-    instance::Instance,
+    LoadOptions, Origin, Service,
+    candidate::{Candidate, Taken},
+    load::{Discovered, discover},
     lock,
-    outage::Outage,
-    rebuild::{Source, Unfit, tell},
-    worker::Worker,
+    mount::Handle,
+    rebuild::{Source, words},
+    service::Registered,
 };
-use ipam_api::{AddressSpaces, Digest, DriverName};
-use ipam_ledger::{Event, Replay, State};
-use std::sync::{Arc, Mutex, mpsc};
-
-/// Every event since a snapshot was taken.
-#[derive(Default)]
-pub(crate) struct Tail(Mutex<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    events: Vec<Event>,
-    taken: usize,
-    is_cut: bool,
-}
-
-/// Events that an upgrade may be behind by; then it is given up.
-const TAIL_MAX: usize = 1 << 20;
-
-impl Tail {
-    pub(crate) fn push(&self, event: Event) {
-        let mut inner = lock(&self.0);
-        inner.is_cut |= inner.events.len() >= TAIL_MAX;
-        if !inner.is_cut {
-            inner.events.push(event);
-        }
-    }
-
-    /// What was told before may never have come to be.
-    pub(crate) fn cut(&self) {
-        lock(&self.0).is_cut = true;
-    }
-
-    fn take(&self) -> Result<Vec<Event>, Hitch> {
-        let mut inner = lock(&self.0);
-        if inner.is_cut {
-            return Err(Hitch::Cut);
-        }
-        inner.taken += inner.events.len();
-        Ok(std::mem::take(&mut inner.events))
-    }
-}
+use ipam_api::{Capability, Digest, DriverName, Factory, Start};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Why an upgrade did not happen. The version before it serves on.
 #[derive(Debug, thiserror::Error)]
@@ -107,162 +68,142 @@ pub struct Upgraded {
     pub followed: usize,
 }
 
-/// What came between.
-#[derive(Debug)]
-pub(crate) enum Hitch {
-    Unfit(Unfit),
-    /// A commit failed meanwhile, or too much happened.
-    Cut,
-    /// The driver's thread is gone.
-    Gone,
-}
-
-impl From<Unfit> for Hitch {
-    fn from(unfit: Unfit) -> Self {
-        Self::Unfit(unfit)
-    }
-}
-
-impl Hitch {
-    pub(crate) fn of(self, name: &DriverName) -> UpgradeError {
-        let name = name.clone();
-        match self {
-            Self::Unfit(unfit) => UpgradeError::Unfit { name, source: unfit.into() },
-            Self::Cut => UpgradeError::Hitch { name, reason: "the ledger could not be followed" },
-            Self::Gone => UpgradeError::Hitch { name, reason: "its thread is gone" },
-        }
-    }
-}
-
-/// A new version that is about to take over.
-pub(crate) struct Candidate {
-    source: Source,
-    instance: Instance,
-    tail: Arc<Tail>,
-    rest: Vec<Event>,
-    replayed: usize,
-    followed: usize,
-}
-
-/// Runs work on a driver's thread and waits for what it returns.
-pub(crate) fn on_thread<T: Send + 'static>(
-    queue: &crate::queue::Queue,
-    work: impl FnOnce(&mut Worker) -> T + Send + 'static,
-) -> Option<T> {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    // Whoever waits is there until it hears.
-    let work = move |worker: &mut Worker| drop(sender.send(work(worker)));
-    queue.put(crate::queue::Mail::Do(Box::new(work)));
-    receiver.recv().ok()
-}
-
-impl Candidate {
-    /// Makes an instance and shows it the ledger, until it is at most
-    /// `batch_max` events behind.
-    pub(crate) fn prepare(
-        source: Source,
-        spaces: &AddressSpaces,
-        queue: &crate::queue::Queue,
-        batch_max: usize,
-    ) -> Result<Self, Hitch> {
-        let mut instance = source.make()?;
-        if instance.default_address_spaces().map_err(Unfit::Ask)? != *spaces {
-            return Err(Unfit::AddressSpaces.into());
-        }
-        let (state, tail) = on_thread(queue, |worker| {
-            let tail = Arc::<Tail>::default();
-            worker.tail = Some(tail.clone());
-            (worker.state.clone(), tail)
-        })
-        .ok_or(Hitch::Gone)?;
-        let mut candidate =
-            Self { source, instance, tail, rest: Vec::new(), replayed: 0, followed: 0 };
-        if let Err(hitch) = candidate.catch_up(&state, batch_max) {
-            candidate.give_up(queue);
-            return Err(hitch);
-        }
-        Ok(candidate)
-    }
-
-    fn catch_up(&mut self, state: &State, batch_max: usize) -> Result<(), Hitch> {
-        if self.source.capability.requires_request_replay {
-            for entry in state.replay() {
-                tell(&mut self.instance, &entry)?;
-                self.replayed += 1;
+impl Service {
+    /// Puts another version of a driver, or another configuration of it, in
+    /// service without a gap: it is started, shown the ledger and brought up
+    /// to date while the one before it serves. All names of a component change
+    /// together. Nothing changes if the new version disagrees anywhere.
+    ///
+    /// With `insist` it may need something else than the one before it, and a
+    /// component with one name may call itself otherwise: it keeps the name it
+    /// is served under.
+    ///
+    /// # Errors
+    /// Why the one before it serves on.
+    pub fn upgrade(
+        &self,
+        name: &DriverName,
+        factory: &Arc<dyn Factory>,
+        origin: Origin,
+        config: Option<String>,
+        insist: bool,
+    ) -> Result<Vec<Upgraded>, UpgradeError> {
+        let _one_at_a_time = lock(&self.upgrading);
+        let seats = self.seats(name, origin)?;
+        let config = config.unwrap_or_else(|| seats[0].options.config.clone());
+        let capabilities = self.agree_on_names(&seats, &**factory, &config, insist)?;
+        let mut candidates = Vec::new();
+        for (seat, (registers, capability)) in seats.iter().zip(capabilities) {
+            let start_name = (seats.len() > 1).then(|| registers.clone());
+            let start = Start { name: start_name, config: config.clone() };
+            let source = Source { factory: factory.clone(), start, registers, capability };
+            let queue = &seat.handle.queue;
+            let batch_max = self.limits().batch_max;
+            match Candidate::prepare(source, &seat.handle.spaces, queue, batch_max) {
+                Ok(candidate) => candidates.push((seat, capability, candidate)),
+                Err(hitch) => {
+                    for (seat, _, candidate) in candidates {
+                        candidate.give_up(&seat.handle.queue);
+                    }
+                    return Err(hitch.of(&seat.handle.name));
+                }
             }
         }
-        loop {
-            self.rest = self.tail.take()?;
-            if self.rest.len() <= batch_max {
-                return Ok(());
-            }
-            self.follow()?;
-        }
-    }
-
-    fn follow(&mut self) -> Result<(), Unfit> {
-        for event in std::mem::take(&mut self.rest) {
-            if self.source.capability.requires_request_replay {
-                follow(&mut self.instance, &event)?;
-                self.followed += 1;
+        let mut taken = Vec::new();
+        let mut waiting = candidates.into_iter();
+        while let Some((seat, capability, candidate)) = waiting.next() {
+            match candidate.take_over(&seat.handle.queue) {
+                Ok(one) => taken.push((seat, capability, one)),
+                // All or none: those that have changed go back.
+                Err(hitch) => {
+                    taken.into_iter().for_each(|(seat, _, one)| one.revert(&seat.handle.queue));
+                    waiting.for_each(|(seat, _, other)| other.give_up(&seat.handle.queue));
+                    return Err(hitch.of(&seat.handle.name));
+                }
             }
         }
-        Ok(())
+        let report = |(seat, capability, taken): (&Seat, Capability, Taken)| {
+            *lock(&seat.handle.capability) = capability;
+            self.registered(|all| {
+                if let Some(driver) = all.get_mut(&seat.handle.name) {
+                    driver.registers.clone_from(&taken.registers);
+                    driver.options.config.clone_from(&config);
+                }
+            });
+            Upgraded {
+                name: seat.handle.name.clone(),
+                from: seat.digest,
+                to: factory.digest(),
+                replayed: taken.replayed,
+                followed: taken.followed,
+            }
+        };
+        Ok(taken.into_iter().map(report).collect())
     }
 
-    /// Nobody needs to hear of events any more.
-    pub(crate) fn give_up(self, queue: &crate::queue::Queue) {
-        on_thread(queue, |worker| worker.tail = None);
+    /// The names that change together with `name`.
+    fn seats(&self, name: &DriverName, origin: Origin) -> Result<Vec<Seat>, UpgradeError> {
+        let seats: Vec<Seat> = self.registered(|all| {
+            let component = all.get(name).map(|driver| driver.component.clone());
+            let names = component.iter().flat_map(|names| names.iter());
+            let seat = |driver: &Registered| Seat {
+                origin: driver.origin,
+                handle: driver.handle.clone(),
+                registers: driver.registers.clone(),
+                options: driver.options.clone(),
+                digest: None,
+            };
+            names.filter_map(|name| all.get(name)).map(seat).collect()
+        });
+        if seats.is_empty() {
+            return Err(UpgradeError::NoDriver(name.clone()));
+        }
+        if seats.iter().any(|seat| seat.origin != origin) {
+            return Err(UpgradeError::BuiltIn(name.clone()));
+        }
+        let with_digest = |seat: Seat| {
+            let digest = seat.handle.queue.on_thread(|worker| worker.source.factory.digest());
+            Seat { digest: digest.flatten(), ..seat }
+        };
+        Ok(seats.into_iter().map(with_digest).collect())
     }
 
-    /// Takes over, on the driver's thread.
-    pub(crate) fn take_over(self, queue: &crate::queue::Queue) -> Result<(usize, usize), Hitch> {
-        on_thread(queue, move |worker| worker.swap(self)).ok_or(Hitch::Gone)?
+    /// What the new version registers for each seat, in their order.
+    fn agree_on_names(
+        &self,
+        seats: &[Seat],
+        factory: &dyn Factory,
+        config: &str,
+        insist: bool,
+    ) -> Result<Vec<(DriverName, Capability)>, UpgradeError> {
+        let discovered = discover(factory, config, BTreeMap::new(), self.limits().names_max);
+        let Discovered { names, .. } = discovered.map_err(UpgradeError::Start)?;
+        let old: Vec<(DriverName, Capability)> = seats
+            .iter()
+            .map(|seat| (seat.registers.clone(), *lock(&seat.handle.capability)))
+            .collect();
+        let same_name = |(name, _): &(DriverName, Capability)| {
+            names.iter().find(|(other, _)| other == name).cloned()
+        };
+        let kept: Option<Vec<_>> = old.iter().map(same_name).collect();
+        match (kept, &names[..]) {
+            (Some(kept), _) if names.len() == old.len() && (insist || kept == old) => Ok(kept),
+            (_, [only]) if insist && old.len() == 1 => Ok(vec![only.clone()]),
+            _ => Err(UpgradeError::Registration { old: in_words(&old), new: in_words(&names) }),
+        }
     }
 }
 
-impl Worker {
-    fn swap(&mut self, mut candidate: Candidate) -> Result<(usize, usize), Hitch> {
-        self.tail = None;
-        let failed = self.flight.settle();
-        if self.flight.has_failed() {
-            self.keep_failed(failed);
-            self.store_fails();
-            return Err(Hitch::Cut);
-        }
-        candidate.follow()?;
-        candidate.rest = candidate.tail.take()?;
-        candidate.follow()?;
-        let Candidate { source, instance, replayed, followed, .. } = candidate;
-        self.source = source;
-        self.instance = Some(instance);
-        self.outage = Outage::default();
-        self.note_version();
-        self.health.serves();
-        self.deliver_owed();
-        tracing::info!(driver = %self.name, replayed, followed, "another version serves");
-        Ok((replayed, followed))
-    }
+/// One name that is about to be served by another version.
+struct Seat {
+    origin: Origin,
+    handle: Arc<Handle>,
+    registers: DriverName,
+    options: LoadOptions,
+    digest: Option<Digest>,
 }
 
-/// Tells an instance what changed, as the driver before it was told.
-fn follow(instance: &mut Instance, event: &Event) -> Result<(), Unfit> {
-    let refused = |entry: String| move |failure| Unfit::Refused { entry, failure };
-    match event {
-        Event::PoolGranted(pool) => tell(instance, &Replay::of_pool(pool)),
-        Event::AddressLeased(lease) => tell(instance, &Replay::of_lease(lease)),
-        Event::PoolReleased(pool) => instance
-            .release_pool(&pool.pool_id)
-            .map_err(refused(format!("the release of pool {:?}", pool.pool_id))),
-        Event::AddressReleased(lease) => instance
-            .release_address(&lease.pool_id, lease.ip())
-            .map_err(refused(format!("the release of {}", lease.address))),
-        // Holds, claims and the host's own books are nothing a driver sees.
-        Event::PoolHeld { .. }
-        | Event::HoldDropped { .. }
-        | Event::AddressClaimed { .. }
-        | Event::Owed { .. }
-        | Event::Told { .. }
-        | Event::VersionChanged(_) => Ok(()),
-    }
+fn in_words(names: &[(DriverName, Capability)]) -> String {
+    let words: Vec<String> = names.iter().map(|(name, needs)| words(name, *needs)).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(" and ") }
 }

@@ -13,7 +13,8 @@
 
 use crate::{
     Limits,
-    committer::{Committer, Flight, Replies, Staged, ledger_failed},
+    candidate::Tail,
+    committer::{Committer, Flight, Staged, ledger_failed},
     health::Health,
     instance::Instance,
     lock,
@@ -21,7 +22,6 @@ use crate::{
     outage::Outage,
     queue::{Asker, Job, Mail, Queue},
     rebuild::Source,
-    upgrade::Tail,
 };
 use ipam_api::{
     AddressSpaces, Answer, Code, DriverName, Error, Failure, Kind, Receipt, Request, Served,
@@ -117,7 +117,7 @@ impl Worker {
     /// Before the first batch: what the driver is owed of earlier days.
     fn begin(&mut self) {
         self.deliver_owed();
-        self.hand_over(Vec::new());
+        self.hand_over();
     }
 
     /// Serves one batch.
@@ -129,17 +129,17 @@ impl Worker {
         if was_alive && self.instance.is_none() {
             // At once and not at the next request, which then need not wait.
             self.recover(false);
-            self.hand_over(Vec::new());
+            self.hand_over();
         }
     }
 
     /// Hands over what was applied outside of a batch. Which version serves is
     /// no news by itself: it goes with what that version grants.
-    fn hand_over(&mut self, replies: Replies) {
+    fn hand_over(&mut self) {
         let is_news = |record: &Record| !matches!(record.event, Event::VersionChanged(_));
-        if !replies.is_empty() || self.staged.iter().any(is_news) {
+        if self.staged.iter().any(is_news) {
             let records = mem::take(&mut self.staged);
-            let staged = Staged { records, replies, looks: Vec::new() };
+            let staged = Staged { records, ..Staged::default() };
             self.committer.submit(&self.flight, staged);
         }
     }

@@ -44,6 +44,9 @@ pub(super) struct Control {
     pub(super) start_fails: Mutex<Option<Failure>>,
     /// What happened: one line for each start and each call.
     pub(super) calls: Mutex<Vec<String>>,
+    /// The next replayed pool says that it is shown, and waits for the end of
+    /// the other.
+    pub(super) replay_held: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
     /// What it registers from now on.
     pub(super) registers: Mutex<Vec<(String, Capability)>>,
 }
@@ -51,6 +54,13 @@ pub(super) struct Control {
 impl Control {
     fn note(&self, call: String) {
         lock(&self.calls).push(call);
+    }
+
+    /// Holds the next replay; it goes on when what is returned last is dropped.
+    pub(super) fn hold_replay(&self) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let ((here, is_here), (go, gate)) = (mpsc::channel(), mpsc::channel());
+        *lock(&self.replay_held) = Some((here, gate));
+        (is_here, go)
     }
 
     pub(super) fn twist(&self, twist: Twist) {
@@ -130,6 +140,11 @@ impl Driver for Plain {
     fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure> {
         let replay = request.options.get(names::REPLAY).map_or("", |_| " again");
         self.control.note(format!("pool {}{replay}", words(request)));
+        let held = lock(&self.control.replay_held).take_if(|_| !replay.is_empty());
+        if let Some((here, gate)) = held {
+            here.send(()).unwrap();
+            let _ = gate.recv();
+        }
         let pick = |twist| if let Twist::Pool(answer) = twist { Ok(answer) } else { Err(twist) };
         if let Some(answer) = self.twisted(&request.options, pick) {
             return answer;

@@ -257,6 +257,27 @@ fn releases_that_are_kept_are_bounded() {
 }
 
 #[test]
+fn what_a_driver_is_owed_is_bounded_when_the_store_loses_it_too() {
+    let store = FlakyStore::new(false);
+    let fails = store.fails.clone();
+    let limits = Limits { releases_kept_max: 1, ..limits() };
+    let lab = Lab::with(Box::new(store), Capability::default(), limits);
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    let (on, first) = lab.hold(POOL);
+    let lost: Vec<_> = [(); 2].map(|()| lab.submit(lease(POOL))).into();
+    fails.store(true, Ordering::SeqCst);
+    let released = lab.submit(release(POOL, "10.0.0.1"));
+    drop(on);
+    assert!(lost.into_iter().chain([first, released]).all(|it| it.recv().unwrap().is_err()));
+    fails.store(false, Ordering::SeqCst);
+    lab.control.look();
+    lab.ask(pool("10.5.0.0/24")).unwrap();
+    let told = lab.control.look().into_iter().filter(|call| call.starts_with("release"));
+    assert_eq!(told.count(), 1, "three leases were lost and one released");
+}
+
+#[test]
 fn a_driver_without_replay_must_forget_what_the_store_lost() {
     let (lab, fails) = flaky(false, Capability::default());
     fails.store(true, Ordering::SeqCst);

@@ -186,3 +186,86 @@ fn what_a_driver_is_owed_outlives_the_process() {
     drop(service);
     assert_eq!(owed(&medium), 0, "it was told");
 }
+
+/// A component with two names, of which the second cannot take over because a
+/// commit of it has just failed: then neither has changed.
+#[test]
+fn the_names_of_a_component_change_together_or_not_at_all() {
+    let store = FlakyStore::new(false);
+    let fails = store.fails.clone();
+    let service = crate::Service::new(Box::new(store), limits()).unwrap();
+    let two = |tag: &str| {
+        let (control, factory) = version("lab", REPLAYED);
+        lock(&control.registers).push(("other".to_owned(), REPLAYED));
+        lock(&control.calls).push(tag.to_owned());
+        (control, factory)
+    };
+    let (old, factory) = two("old");
+    service.load(factory, crate::LoadOptions::new(Origin::Component)).unwrap();
+    let mount = |name: &str| service.mount(&name.parse().unwrap()).unwrap();
+    for name in ["lab", "other"] {
+        crate::ask(&*mount(name), pool(POOL)).unwrap();
+    }
+    fails.store(true, Ordering::SeqCst);
+    assert!(crate::ask(&*mount("other"), lease(POOL)).is_err());
+    let (new, factory) = two("new");
+    let refused = service.upgrade(&name(), &factory, Origin::Component, None, false).unwrap_err();
+    assert!(matches!(refused, UpgradeError::Hitch { .. }), "{refused}");
+    fails.store(false, Ordering::SeqCst);
+    (old.look(), new.look());
+    for name in ["lab", "other"] {
+        crate::ask(&*mount(name), lease(POOL)).unwrap();
+    }
+    assert_eq!(new.look(), [""; 0], "no name is served by the new version");
+    // And the next upgrade is not held up by what this one left.
+    let (new, factory) = two("newer");
+    service.upgrade(&name(), &factory, Origin::Component, None, false).unwrap();
+    new.look();
+    for name in ["lab", "other"] {
+        crate::ask(&*mount(name), lease(POOL)).unwrap();
+    }
+    assert_eq!(new.look().len(), 2);
+}
+
+#[test]
+fn an_upgrade_that_is_too_far_behind_is_given_up() {
+    let few = crate::Limits { upgrade_events_max: 1, ..limits() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, few);
+    lab.ask(pool(POOL)).unwrap();
+    let (control, factory) = version("lab", REPLAYED);
+    // While it is shown the ledger, two more leases come about.
+    let (shown, go) = control.hold_replay();
+    thread::scope(|scope| {
+        let upgrading = scope.spawn(|| upgrade(&lab, &factory, false));
+        shown.recv().unwrap();
+        lab.ask(lease(POOL)).unwrap();
+        lab.ask(lease(POOL)).unwrap();
+        drop(go);
+        let refused = upgrading.join().unwrap().unwrap_err();
+        assert!(refused.to_string().contains("try again"), "{refused}");
+    });
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(3)), "the old one serves on");
+}
+
+#[test]
+fn an_upgrade_that_a_failed_commit_overtakes_is_given_up() {
+    let store = FlakyStore::new(false);
+    let fails = store.fails.clone();
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    lab.ask(pool(POOL)).unwrap();
+    let (control, factory) = version("lab", REPLAYED);
+    let (shown, go) = control.hold_replay();
+    thread::scope(|scope| {
+        let upgrading = scope.spawn(|| upgrade(&lab, &factory, false));
+        shown.recv().unwrap();
+        fails.store(true, Ordering::SeqCst);
+        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
+        fails.store(false, Ordering::SeqCst);
+        assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)), "the store works again");
+        drop(go);
+        let refused = upgrading.join().unwrap().unwrap_err();
+        assert!(matches!(refused, UpgradeError::Hitch { .. }), "{refused}");
+    });
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)), "the old one serves on");
+    assert_eq!(lab.service.check(&name()).unwrap().differences, [""; 0]);
+}

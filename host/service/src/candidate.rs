@@ -1,0 +1,234 @@
+//! A new version of a driver, from its first instance to the swap.
+//!
+//! It is shown the ledger as it was at one moment, then every event since,
+//! until few enough are left; then the driver's thread, between two requests,
+//! waits for its commits, tells the rest, and swaps.
+
+use crate::{
+    UpgradeError,
+    instance::Instance,
+    lock,
+    outage::Outage,
+    queue::Queue,
+    rebuild::{Source, Unfit, tell},
+    worker::Worker,
+};
+use ipam_api::{AddressSpaces, DriverName};
+use ipam_ledger::{Event, Replay, State};
+use std::sync::{Arc, Mutex};
+
+/// Every event since a snapshot was taken.
+pub(crate) struct Tail {
+    inner: Mutex<Inner>,
+    /// [`Limits::upgrade_events_max`](crate::Limits::upgrade_events_max).
+    events_max: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    events: Vec<Event>,
+    is_cut: bool,
+}
+
+impl Tail {
+    fn new(events_max: usize) -> Self {
+        Self { inner: Mutex::default(), events_max }
+    }
+
+    pub(crate) fn push(&self, event: Event) {
+        let mut inner = lock(&self.inner);
+        inner.is_cut |= inner.events.len() >= self.events_max;
+        if !inner.is_cut {
+            inner.events.push(event);
+        }
+    }
+
+    /// What was told before may never have come to be.
+    pub(crate) fn cut(&self) {
+        lock(&self.inner).is_cut = true;
+    }
+
+    fn take(&self) -> Result<Vec<Event>, Hitch> {
+        let mut inner = lock(&self.inner);
+        if inner.is_cut {
+            return Err(Hitch::Cut);
+        }
+        Ok(std::mem::take(&mut inner.events))
+    }
+}
+
+/// What came between.
+#[derive(Debug)]
+pub(crate) enum Hitch {
+    Unfit(Unfit),
+    /// A commit failed meanwhile, or too much happened.
+    Cut,
+    /// The driver's thread is gone.
+    Gone,
+}
+
+impl From<Unfit> for Hitch {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
+    }
+}
+
+impl Hitch {
+    pub(crate) fn of(self, name: &DriverName) -> UpgradeError {
+        let name = name.clone();
+        match self {
+            Self::Unfit(unfit) => UpgradeError::Unfit { name, source: unfit.into() },
+            Self::Cut => UpgradeError::Hitch { name, reason: "the ledger could not be followed" },
+            Self::Gone => UpgradeError::Hitch { name, reason: "its thread is gone" },
+        }
+    }
+}
+
+/// A version that took over, and which one it took over from.
+pub(crate) struct Taken {
+    before: Source,
+    /// What the version that took over calls itself.
+    pub(crate) registers: DriverName,
+    pub(crate) replayed: usize,
+    pub(crate) followed: usize,
+}
+
+impl Taken {
+    /// Puts the version before in service again.
+    pub(crate) fn revert(self, queue: &Queue) {
+        queue.on_thread(|worker| worker.revert(self.before));
+    }
+}
+
+/// A new version that is about to take over.
+pub(crate) struct Candidate {
+    source: Source,
+    instance: Instance,
+    tail: Arc<Tail>,
+    rest: Vec<Event>,
+    replayed: usize,
+    followed: usize,
+}
+
+impl Candidate {
+    /// Makes an instance and shows it the ledger, until it is at most
+    /// `batch_max` events behind.
+    pub(crate) fn prepare(
+        source: Source,
+        spaces: &AddressSpaces,
+        queue: &Queue,
+        batch_max: usize,
+    ) -> Result<Self, Hitch> {
+        let mut instance = source.make()?;
+        if instance.default_address_spaces().map_err(Unfit::Ask)? != *spaces {
+            return Err(Unfit::AddressSpaces.into());
+        }
+        let (state, tail) = queue
+            .on_thread(|worker| {
+                let tail = Arc::new(Tail::new(worker.limits.upgrade_events_max));
+                worker.tail = Some(tail.clone());
+                (worker.state.clone(), tail)
+            })
+            .ok_or(Hitch::Gone)?;
+        let mut candidate =
+            Self { source, instance, tail, rest: Vec::new(), replayed: 0, followed: 0 };
+        if let Err(hitch) = candidate.catch_up(&state, batch_max) {
+            candidate.give_up(queue);
+            return Err(hitch);
+        }
+        Ok(candidate)
+    }
+
+    fn catch_up(&mut self, state: &State, batch_max: usize) -> Result<(), Hitch> {
+        if self.source.capability.requires_request_replay {
+            for entry in state.replay() {
+                tell(&mut self.instance, &entry)?;
+                self.replayed += 1;
+            }
+        }
+        loop {
+            self.rest = self.tail.take()?;
+            if self.rest.len() <= batch_max {
+                return Ok(());
+            }
+            self.follow()?;
+        }
+    }
+
+    fn follow(&mut self) -> Result<(), Unfit> {
+        for event in std::mem::take(&mut self.rest) {
+            if self.source.capability.requires_request_replay {
+                follow(&mut self.instance, &event)?;
+                self.followed += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody needs to hear of events any more.
+    pub(crate) fn give_up(self, queue: &Queue) {
+        queue.on_thread(|worker| worker.tail = None);
+    }
+
+    /// Takes over, on the driver's thread.
+    pub(crate) fn take_over(self, queue: &Queue) -> Result<Taken, Hitch> {
+        queue.on_thread(move |worker| worker.swap(self)).ok_or(Hitch::Gone)?
+    }
+}
+
+impl Worker {
+    fn swap(&mut self, mut candidate: Candidate) -> Result<Taken, Hitch> {
+        self.tail = None;
+        let failed = self.flight.settle();
+        if self.flight.has_failed() {
+            self.keep_failed(failed);
+            self.store_fails();
+            return Err(Hitch::Cut);
+        }
+        candidate.follow()?;
+        candidate.rest = candidate.tail.take()?;
+        candidate.follow()?;
+        let Candidate { source, instance, replayed, followed, .. } = candidate;
+        let registers = source.registers.clone();
+        let before = std::mem::replace(&mut self.source, source);
+        self.instance = Some(instance);
+        self.outage = Outage::default();
+        self.note_version();
+        self.health.serves();
+        self.deliver_owed();
+        tracing::info!(driver = %self.name, replayed, followed, "another version serves");
+        Ok(Taken { before, registers, replayed, followed })
+    }
+
+    /// Goes back to the version before, as after any failure: a new instance
+    /// learns the ledger.
+    fn revert(&mut self, before: Source) {
+        self.source = before;
+        self.instance = None;
+        self.outage = Outage::default();
+        self.note_version();
+        self.recover(false);
+    }
+}
+
+/// Tells an instance what changed, as the driver before it was told.
+fn follow(instance: &mut Instance, event: &Event) -> Result<(), Unfit> {
+    let refused = |entry: String| move |failure| Unfit::Refused { entry, failure };
+    match event {
+        Event::PoolGranted(pool) => tell(instance, &Replay::of_pool(pool)),
+        Event::AddressLeased(lease) => tell(instance, &Replay::of_lease(lease)),
+        Event::PoolReleased(pool) => instance
+            .release_pool(&pool.pool_id)
+            .map_err(refused(format!("the release of pool {:?}", pool.pool_id))),
+        Event::AddressReleased(lease) => instance
+            .release_address(&lease.pool_id, lease.ip())
+            .map_err(refused(format!("the release of {}", lease.address))),
+        // Holds, claims and the host's own books are nothing a driver sees.
+        Event::PoolHeld { .. }
+        | Event::HoldDropped { .. }
+        | Event::AddressClaimed { .. }
+        | Event::Owed { .. }
+        | Event::Told { .. }
+        | Event::VersionChanged(_) => Ok(()),
+    }
+}
