@@ -100,6 +100,27 @@ pub fn fetch_newest(directory: &Path) -> Result<String, String> {
     Ok(format!("{d}/root/usr/sbin:{d}/root/usr/bin:"))
 }
 
+/// Runs a scenario on the engine of this machine's release, and on the newest
+/// if it can be had; without root it says that it does not. The scenario is
+/// told where the engine's programs are, as [`Engine::start`] wants it.
+///
+/// # Panics
+/// As the scenario, and when there is no temporary directory.
+#[expect(clippy::print_stdout, reason = "what was skipped, and why, is for whoever runs it")]
+pub fn on_each(scenario: impl Fn(&str)) {
+    if !is_root() {
+        println!("skipped: starting a Docker Engine needs root");
+        return;
+    }
+    scenario("");
+    // A suite that moves must not stop anybody: without it there is one engine.
+    let fetched = tempfile::tempdir().expect("a test has a temporary directory");
+    match fetch_newest(fetched.path()) {
+        Ok(programs) => scenario(&programs),
+        Err(error) => println!("no newer Docker Engine: {error}"),
+    }
+}
+
 impl Engine {
     /// Installs what is missing and starts both, in directories below
     /// `directory`; `programs` is what [`fetch_newest`] returned, or empty for

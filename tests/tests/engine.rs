@@ -6,22 +6,12 @@
 #[path = "engine/reconcile.rs"]
 mod reconcile;
 
-use ipam_tests::engine::{Engine, fetch_newest, is_root};
+use ipam_tests::engine::{Engine, on_each};
 use std::{collections::BTreeSet, thread};
 
 #[test]
 fn docker_networks_and_containers_get_their_addresses_from_a_component() {
-    if !is_root() {
-        println!("skipped: starting a Docker Engine needs root");
-        return;
-    }
-    scenario("");
-    // A suite that moves must not stop anybody: without it there is one engine.
-    let fetched = tempfile::tempdir().unwrap();
-    match fetch_newest(fetched.path()) {
-        Ok(programs) => scenario(&programs),
-        Err(error) => println!("no newer Docker Engine: {error}"),
-    }
+    on_each(scenario);
 }
 
 fn scenario(programs: &str) {

@@ -6,7 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
-use ipam_tests::engine::{Engine, fetch_newest, is_root};
+use ipam_tests::engine::{Engine, on_each};
 use std::{collections::BTreeSet, net::IpAddr, thread, time::Duration};
 
 const PLUGIN: &str = "wipam:managed";
@@ -14,17 +14,7 @@ const SUBNET: &str = "10.90.0.0/24";
 
 #[test]
 fn a_swarm_keeps_its_networks_addresses_apart_through_restarts_of_its_manager() {
-    if !is_root() {
-        println!("skipped: starting a Docker Engine needs root");
-        return;
-    }
-    scenario("");
-    // A suite that moves must not stop anybody: without it there is one engine.
-    let fetched = tempfile::tempdir().unwrap();
-    match fetch_newest(fetched.path()) {
-        Ok(programs) => scenario(&programs),
-        Err(error) => println!("no newer Docker Engine: {error}"),
-    }
+    on_each(scenario);
 }
 
 fn scenario(programs: &str) {

@@ -309,6 +309,23 @@ fn only_the_host_says_that_a_request_is_a_replay() {
 }
 
 #[test]
+fn an_owner_is_what_the_wire_told() {
+    let owner = |options: &[(&str, &str)]| {
+        let options = options.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+        let request = AddressRequest { options: options.collect(), ..address("bare", None) };
+        let grant = address_grant(Some("10.0.0.7/16"));
+        let event = filled().check_address(&request, &grant, &NOBODY);
+        let Ok(Some(Event::AddressLeased(lease))) = event else { panic!("{event:?}") };
+        (lease.owner().map(str::to_owned), lease.is_gateway())
+    };
+    let (name, mac) = ((names::ENDPOINT_NAME, "web"), (names::MAC_ADDRESS, "02:42:ac:11:00:02"));
+    assert_eq!(owner(&[name, mac]), (Some("web".into()), false));
+    assert_eq!(owner(&[mac]), (Some(mac.1.into()), false));
+    assert_eq!(owner(&[(names::REQUEST_ADDRESS_TYPE, names::GATEWAY)]), (None, true));
+    assert_eq!(owner(&[]), (None, false));
+}
+
+#[test]
 fn releases_of_what_is_not_there() {
     let state = filled();
     let bad_pool = Err(Error::from(Code::BadPool));

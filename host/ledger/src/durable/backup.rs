@@ -4,10 +4,7 @@ use super::{
     error::DurableError,
     history, load,
     medium::{create_new, rename},
-    tables::{
-        DRIVERS, FORMAT_KEY, HEAD_KEY, HISTORY, LEASES, META, META_FORMAT, META_HEAD, OWED, POOLS,
-        verified,
-    },
+    tables::{DRIVERS, HEAD_KEY, HISTORY, LEASES, META, META_HEAD, OWED, POOLS, verified},
 };
 use redb::{
     Database, Key, ReadTransaction, ReadableTable, TableDefinition, TableHandle, WriteTransaction,
@@ -70,7 +67,6 @@ fn copy_all(from: &ReadTransaction, file: fs::File) -> Result<(), DurableError> 
     let mut head = load::head(from)?;
     head.is_open = false;
     META_HEAD.put(&mut into.open_table(META)?, HEAD_KEY, &head)?;
-    META_FORMAT.get(&into.open_table(META)?, FORMAT_KEY)?;
     into.commit()?;
     drop(database);
     Ok(())

@@ -212,7 +212,8 @@ fn the_names_of_a_component_change_together_or_not_at_all() {
     let refused = service.upgrade(&name(), &factory, Origin::Component, None, false).unwrap_err();
     assert!(matches!(refused, UpgradeError::Hitch { .. }), "{refused}");
     fails.store(false, Ordering::SeqCst);
-    (old.look(), new.look());
+    old.look();
+    new.look();
     for name in ["lab", "other"] {
         crate::ask(&*mount(name), lease(POOL)).unwrap();
     }
