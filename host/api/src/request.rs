@@ -166,9 +166,16 @@ pub enum Request {
     Address(AddressRequest),
     /// Release a lease.
     ReleaseAddress(PoolId, IpAddr),
-    /// Release just what a receipt names: nothing, if that was released
-    /// meanwhile, even if it was granted again.
-    TakeBack(Receipt),
+    /// Release just what a receipt names, however often it is held; a pool with
+    /// all that is leased under it. Refused, if that was released meanwhile,
+    /// even if it was granted again, or if anything under it was granted after
+    /// the generation `as_of`.
+    TakeBack {
+        /// What was seen.
+        receipt: Receipt,
+        /// The largest generation that was seen there.
+        as_of: u64,
+    },
     /// Say how full a pool is.
     Status(PoolId),
 }

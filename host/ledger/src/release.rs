@@ -75,6 +75,24 @@ impl State {
         }
     }
 
+    /// What the release of just what was seen changes: nothing when that is
+    /// gone, or was released and granted again, or when something under it was
+    /// granted after the generation `as_of`. A pool goes with all its holds and
+    /// leases.
+    #[must_use]
+    pub fn take_back(&self, receipt: &Receipt, as_of: u64) -> Vec<Event> {
+        if receipt.address.is_some() {
+            return self.undo(receipt);
+        }
+        let Some(held) = self.held(&receipt.pool_id) else { return Vec::new() };
+        let is_later = |generation: u64| generation > as_of;
+        let leases = self.leases_of(&receipt.pool_id);
+        let is_other = held.pool.generation != receipt.generation
+            || held.claim.is_some_and(|claim| is_later(claim.generation))
+            || leases.into_iter().any(|lease| is_later(lease.generation));
+        if is_other { Vec::new() } else { self.drop_pool(held) }
+    }
+
     /// One hold less: of a claim, or of whoever came before. The last hold
     /// takes the pool with it.
     fn drop_hold(&self, held: &Held, claim: Option<Claim>) -> Vec<Event> {

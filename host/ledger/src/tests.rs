@@ -7,6 +7,7 @@ use ipam_api::{
 };
 
 mod swarm;
+mod take_back;
 
 const CAUSE: Cause = Cause { at: Time(1), by: By::Asked(Server::Library) };
 const NOBODY: Caller<'static> =

@@ -11,7 +11,6 @@ use crate::{
     known::Observation,
     report::{Found, Report},
 };
-use ipam_api::Receipt;
 use std::{error, future::Future, time::Duration};
 
 /// Where entries are held, and released.
@@ -25,17 +24,16 @@ pub trait Ledger {
     /// When that cannot be read completely.
     fn held(&mut self) -> impl Future<Output = Result<Vec<Held>, Self::Error>>;
 
-    /// Releases what the receipt names, with the leases under it if that is a
-    /// pool; nothing if it does not exist in that generation any more.
-    /// `driver` is the [`Held::driver`] that it was found under. Whether
+    /// Releases what [`Found::receipt`] names, with the leases under it if that
+    /// is a pool; nothing if it does not exist in that generation any more, or
+    /// if something under it was granted after [`Found::as_of`]. Whether
     /// something was released.
     ///
     /// # Errors
     /// When that could not be done, or is not known.
     fn release(
         &mut self,
-        driver: &str,
-        receipt: Receipt,
+        found: &Found,
     ) -> impl Future<Output = Result<bool, Self::Error>>;
 }
 
@@ -193,7 +191,7 @@ async fn free<L: Ledger>(
 ) {
     let mut waiting = to_free.into_iter();
     while let Some(found) = waiting.next() {
-        match ledger.release(&found.driver, found.receipt()).await {
+        match ledger.release(&found).await {
             Ok(true) => {
                 progress(Progress::Freed(&found));
                 let freed = match found.address {

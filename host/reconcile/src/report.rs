@@ -41,6 +41,12 @@ impl Found {
             generation: self.generation,
         }
     }
+
+    /// The largest generation that was seen of it and under it.
+    #[must_use]
+    pub fn as_of(&self) -> u64 {
+        self.leases.values().copied().fold(self.generation, u64::max)
+    }
 }
 
 /// One line for an operator.

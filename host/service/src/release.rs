@@ -107,7 +107,7 @@ impl Worker {
                 .state
                 .release_address(pool_id, *address)
                 .map(|event| event.into_iter().collect()),
-            Request::TakeBack(receipt) => Ok(self.state.undo(receipt)),
+            Request::TakeBack { receipt, as_of } => Ok(self.state.take_back(receipt, *as_of)),
             Request::Pool(_) | Request::Address(_) | Request::Status(_) => return,
         };
         for event in released.into_iter().flatten() {

@@ -85,9 +85,10 @@ pub(crate) fn run_here(worker: &Mutex<Worker>, jobs: &mut VecDeque<Job>) {
     let is_quick = |job: &Job| match job.request {
         Request::Address(_) | Request::ReleaseAddress(..) => true,
         // These cost what a pool holds.
-        Request::Pool(_) | Request::ReleasePool(_) | Request::TakeBack(_) | Request::Status(_) => {
-            false
-        }
+        Request::Pool(_)
+        | Request::ReleasePool(_)
+        | Request::TakeBack { .. }
+        | Request::Status(_) => false,
     };
     let Ok(mut worker) = worker.try_lock() else { return };
     if jobs.len() > worker.limits.batch_max || !jobs.iter().all(is_quick) || !worker.is_idle() {
@@ -220,8 +221,8 @@ impl Worker {
                 let released = self.state.release_address(&pool_id, address)?;
                 self.release(released, cause);
             }
-            Request::TakeBack(receipt) => {
-                let released = self.state.undo(&receipt);
+            Request::TakeBack { receipt, as_of } => {
+                let released = self.state.take_back(&receipt, as_of);
                 if released.is_empty() {
                     let text = "it is not held any more as it was then";
                     return Err(Error::other(Kind::NotFound, text).into());

@@ -5,9 +5,8 @@
 //! released is as good as one whose release was lost.
 
 use super::{Engine, create, refused, run};
-use ipam_api::Receipt;
 use ipam_reconcile::{
-    Clock, DockerEngines, GrantedBy, Held, HeldLease, HeldPool, Ledger, Limits, Options, Space,
+    Clock, DockerEngines, Found, GrantedBy, Held, HeldLease, HeldPool, Ledger, Limits, Options, Space,
     reconcile,
 };
 use ipam_tests::http::Client;
@@ -53,10 +52,10 @@ impl Ledger for Written {
         Ok(vec![Held { driver: "wipam".to_owned(), pools: self.pools.clone() }])
     }
 
-    async fn release(&mut self, driver: &str, receipt: Receipt) -> Result<bool, Infallible> {
-        assert_eq!(driver, "wipam");
-        let pool = receipt.pool_id.as_str().trim_start_matches("LocalDefault/");
-        let status = match receipt.address {
+    async fn release(&mut self, found: &Found) -> Result<bool, Infallible> {
+        assert_eq!(found.driver, "wipam");
+        let pool = found.pool_id.as_str().trim_start_matches("LocalDefault/");
+        let status = match found.address {
             Some(address) => self.post("ReleaseAddress", pool, &address.to_string()),
             None => self.post("ReleasePool", pool, ""),
         };

@@ -177,7 +177,7 @@ fn serve(request: &Request) -> Result<Served, Failure> {
             }
             _ => Err(Error::other(Kind::NotFound, "cannot find address pool").into()),
         },
-        Request::ReleasePool(_) | Request::ReleaseAddress(..) | Request::TakeBack(_) => {
+        Request::ReleasePool(_) | Request::ReleaseAddress(..) | Request::TakeBack { .. } => {
             Ok(Served { answer: Answer::Released, receipt: None })
         }
         Request::Status(_) => Err(Code::Other(Kind::NotImplemented).into()),

@@ -1,5 +1,5 @@
 use super::{Clock, Engines, Error, Ledger, Options, Progress, reconcile};
-use crate::{GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Report, Space, Subnet};
+use crate::{Found, GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Report, Space, Subnet};
 use ipam_api::Receipt;
 use std::{
     collections::VecDeque,
@@ -36,8 +36,8 @@ impl Ledger for Script {
         self.held.pop_front().expect("it is read no more often")
     }
 
-    async fn release(&mut self, driver: &str, receipt: Receipt) -> Answer<bool> {
-        self.released.push((driver.to_owned(), receipt));
+    async fn release(&mut self, found: &Found) -> Answer<bool> {
+        self.released.push((found.driver.clone(), found.receipt()));
         self.releases.pop_front().unwrap_or(Ok(true))
     }
 }

@@ -155,9 +155,11 @@ fn what_is_taken_back_is_just_what_was_granted_then() {
     let lab = lab_with_lease();
     let receipt = lab.ask(lease(POOL)).unwrap().receipt.unwrap();
     let stale = Receipt { generation: receipt.generation + 1, ..receipt.clone() };
-    assert_eq!(lab.try_ask(Request::TakeBack(stale)), Err(Kind::NotFound));
-    assert_eq!(lab.try_ask(Request::TakeBack(receipt.clone())), Ok("released".into()));
-    assert_eq!(lab.try_ask(Request::TakeBack(receipt)), Err(Kind::NotFound));
+    let take_back = |receipt, as_of| lab.try_ask(Request::TakeBack { receipt, as_of });
+    let as_of = receipt.generation;
+    assert_eq!(take_back(stale, as_of), Err(Kind::NotFound));
+    assert_eq!(take_back(receipt.clone(), as_of), Ok("released".into()));
+    assert_eq!(take_back(receipt.clone(), as_of), Err(Kind::NotFound));
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
 }
 
