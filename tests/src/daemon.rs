@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
+    state: PathBuf,
     plugins: PathBuf,
     log: PathBuf,
 }
@@ -59,10 +60,11 @@ impl Daemon {
     ) -> Self {
         let log = directory.join("wipam.log");
         let output = fs::File::options().create(true).append(true).open(&log);
+        let state = directory.join("state");
         let child = command
             .arg("serve")
             .arg("--state-dir")
-            .arg(directory.join("state"))
+            .arg(&state)
             .arg("--plugin-dir")
             .arg(plugins)
             .args(arguments)
@@ -71,7 +73,7 @@ impl Daemon {
             .stderr(output.expect("a test's directory can be written"))
             .spawn()
             .expect("the binary runs");
-        let mut daemon = Self { child, plugins: plugins.to_owned(), log };
+        let mut daemon = Self { child, state, plugins: plugins.to_owned(), log };
         let begin = Instant::now();
         while Client::connect(&daemon.socket("wipam")).is_err() {
             let ended = daemon.child.try_wait().expect("it is our child");
@@ -81,6 +83,12 @@ impl Daemon {
             thread::sleep(Duration::from_millis(10));
         }
         daemon
+    }
+
+    /// Where it keeps its ledger and its admin socket.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.state
     }
 
     /// The socket of a plugin.

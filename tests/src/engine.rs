@@ -6,7 +6,7 @@
 
 use crate::{
     daemon::{self, Daemon},
-    plugin,
+    operator, plugin,
 };
 use std::{
     fs,
@@ -133,7 +133,7 @@ impl Engine {
         let mut wipam = Command::new("nsenter");
         wipam.arg(engine.network()).arg("--").arg(daemon::binary());
         let plugins = directory.join("run/plugins");
-        engine.wipam = Some(Daemon::start_as(wipam, directory, &plugins, &[]));
+        engine.wipam = Some(Daemon::start_as(wipam, directory, &plugins, &["--mac-addresses"]));
         engine.start_dockerd()?;
         Ok(engine)
     }
@@ -270,6 +270,15 @@ impl Engine {
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("dockerd.log")).unwrap_or_default()
+    }
+
+    /// Runs a command of an operator against its Wipam.
+    ///
+    /// # Panics
+    /// When the engine was started without one.
+    #[must_use]
+    pub fn operate(&self, words: &[&str]) -> operator::Ran {
+        operator::wipam(self.wipam.as_ref().expect("it was started with Wipam"), words)
     }
 
     /// Wipam's log so far.

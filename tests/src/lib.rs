@@ -5,5 +5,6 @@ pub mod engine;
 pub mod golden;
 pub mod http;
 pub mod naive;
+pub mod operator;
 pub mod plugin;
 pub mod stack;

@@ -23,6 +23,7 @@ fn scenario(programs: &str) {
 
     networks(&engine);
     containers(&engine);
+    reconcile::owners(&engine);
     sixteen_at_once(&engine);
     reconcile::leaks(&engine, directory.path());
     restarts(&mut engine);

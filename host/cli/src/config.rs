@@ -10,13 +10,13 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
 /// Where Docker looks for plugins.
 pub(crate) const DEFAULT_PLUGIN_DIR: &str = "/run/docker/plugins";
-const DEFAULT_STATE_DIR: &str = "/var/lib/wipam";
+pub(crate) const DEFAULT_STATE_DIR: &str = "/var/lib/wipam";
 /// Larger configuration files are refused.
 const CONFIG_MAX_BYTES: u64 = 1 << 20;
 
@@ -38,6 +38,15 @@ pub(crate) enum Source {
     BuiltIn(&'static str),
     /// A component file.
     File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(name) => write!(f, "builtin:{name}"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// One driver to serve.
@@ -62,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) drivers: Vec<DriverSettings>,
     pub(crate) exclude: Vec<IpNet>,
     pub(crate) docker_names: BTreeMap<DriverName, DriverName>,
+    /// Whether engines are asked for MAC addresses.
+    pub(crate) mac_addresses: bool,
     pub(crate) log_format: LogFormat,
 }
 
@@ -79,6 +90,8 @@ struct File {
     #[serde(default)]
     exclude: Vec<IpNet>,
     docker_names: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    mac_addresses: bool,
     log_format: Option<LogFormat>,
 }
 
@@ -163,12 +176,39 @@ impl Settings {
             drivers,
             exclude: if flags.exclude.is_empty() { file.exclude } else { flags.exclude },
             docker_names: docker_names(&flags.docker_names, file.docker_names)?,
+            mac_addresses: flags.mac_addresses || file.mac_addresses,
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
         })
     }
 }
 
+impl Settings {
+    /// What differs from `new` and is read when the daemon starts, by key.
+    pub(crate) fn fixed_that_differ(&self, new: &Self) -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        let mut compare = |key, is_same: bool| {
+            if !is_same {
+                keys.push(key);
+            }
+        };
+        compare("state-dir", self.state_dir == new.state_dir);
+        compare("plugin-dir", self.plugin_dir == new.plugin_dir);
+        compare("ephemeral", self.ephemeral == new.ephemeral);
+        compare("history", self.retention == new.retention);
+        compare("docker-names", self.docker_names == new.docker_names);
+        compare("mac-addresses", self.mac_addresses == new.mac_addresses);
+        compare("log-format", self.log_format == new.log_format);
+        keys
+    }
+}
+
 impl DriverSettings {
+    /// Whether this is another state of that entry: of one name if it has one,
+    /// else of one file.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        self.rename == other.rename && (self.rename.is_some() || self.source == other.source)
+    }
+
     fn built_in(name: &'static str) -> Self {
         Self { source: Source::BuiltIn(name), rename: None, config: serde_json::Map::new() }
     }

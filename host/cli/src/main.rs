@@ -1,17 +1,22 @@
 //! `wipam`: the composition root, the one place that knows everyone.
 //!
-//! In: a command line, a configuration file, signals. Out: log lines on
-//! standard error, one line on why it cannot start, and an exit code: 0 after
-//! an orderly end, 1 when it cannot do its work, 2 when it was asked wrongly.
+//! In: a command line, a configuration file, signals. Out: log lines and
+//! progress on standard error, results on standard output, one line on what
+//! went wrong, and an exit code: 0 after an orderly end, 1 when it cannot do its
+//! work, 2 when it was asked wrongly.
 
 mod args;
 mod config;
+mod drivers;
 mod host_networks;
 mod logging;
+mod operate;
+mod output;
+mod reconcile;
 mod serve;
 mod state_dir;
 
-use args::{Args, Command};
+use args::{Args, Command, ReconcileCommand};
 use clap::Parser as _;
 use std::process::ExitCode;
 
@@ -27,22 +32,35 @@ enum Fatal {
     Usage(String),
     /// It is meant, and cannot be done.
     #[error("{0}")]
-    Start(String),
+    Failed(String),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
-        Command::Serve(flags) => config::Settings::new(flags).and_then(|settings| {
+        Command::Serve(flags) => config::Settings::new(flags.clone()).and_then(|settings| {
             logging::start(settings.log_format)?;
-            serve::run(settings)
+            serve::run(&flags, settings)
         }),
+        Command::Drivers { daemon } => operate::drivers(&daemon),
+        Command::Pools { driver, pool, daemon } => operate::pools(&daemon, driver, pool),
+        Command::Addresses { address, driver, pool, daemon } => {
+            operate::addresses(&daemon, driver, pool, address)
+        }
+        Command::Release(flags) => operate::release(flags),
+        Command::Check { driver, daemon } => operate::check(&daemon, driver),
+        Command::Backup { file, daemon } => operate::backup(&daemon, &file),
+        Command::History { address, at, driver, daemon } => {
+            operate::history(&daemon, address, at, driver)
+        }
+        Command::Driver(command) => operate::driver(command),
+        Command::Reconcile(ReconcileCommand::Docker(flags)) => reconcile::docker(flags),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
             eprintln!("wipam: {fatal}");
             ExitCode::from(match fatal {
-                Fatal::Start(_) => 1,
+                Fatal::Failed(_) => 1,
                 Fatal::Usage(_) => 2,
             })
         }

@@ -6,78 +6,88 @@
 
 use crate::{
     Fatal,
-    config::{DEFAULT_PLUGIN_DIR, DriverSettings, Settings, Source},
+    args::ServeFlags,
+    config::{DEFAULT_PLUGIN_DIR, Settings},
+    drivers::Drivers,
     host_networks,
     state_dir::{StateDir, with_advice},
 };
-use ipam_api::names;
 use ipam_docker::Server;
 use ipam_ledger::{DurableStore, MemoryStore, Store};
 use ipam_runtime::Runtime;
-use ipam_service::{LoadOptions, Origin, Service};
+use ipam_service::Service;
+use ipnet::IpNet;
 use std::{
+    fmt::Display,
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     thread,
     time::Duration,
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
 
+/// Under which name the ledger notes the site's id.
+const SITE_ID: &str = "site-id";
 /// How long requests in flight may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
 
-pub(crate) fn run(settings: Settings) -> Result<(), Fatal> {
+/// What the operator excludes; SIGHUP may change it.
+type Exclude = Arc<RwLock<Vec<IpNet>>>;
+
+pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
     let state_dir = StateDir::open(&settings.state_dir)?;
     let plugin_dir = make_plugin_dir(&settings.plugin_dir)?;
-    let site_id = state_dir.site_id()?;
-    let runtime = Runtime::new(Some(&state_dir.cache()?)).map_err(start)?;
-    let store = open_ledger(&settings, &state_dir)?;
+    let runtime = Runtime::new(Some(&state_dir.cache()?)).map_err(failed)?;
+    let (store, site_id) = open_ledger(&settings, &state_dir)?;
     let service = Service::new(store, ipam_service::Limits::default());
-    let service = Arc::new(service.map_err(start)?);
+    let service = Arc::new(service.map_err(failed)?);
     let tokio =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
 
+    let exclude = Exclude::new(RwLock::new(settings.exclude.clone()));
+    let names = settings.docker_names.iter();
     let docker = ipam_docker::Config {
         plugin_dir,
-        names: settings
-            .docker_names
-            .iter()
-            .map(|(driver, name)| (driver.clone(), name.to_string()))
-            .collect(),
-        exclude: Arc::new(excluded(settings.exclude)),
+        names: names.map(|(driver, name)| (driver.clone(), name.to_string())).collect(),
+        exclude: Arc::new(excluded(exclude.clone())),
+        mac_addresses: settings.mac_addresses,
         ..ipam_docker::Config::default()
     };
     let server = Server::new(docker, tokio.handle().clone());
-    service.subscribe(Arc::new(server.clone())).map_err(start)?;
+    service.subscribe(Arc::new(server.clone())).map_err(failed)?;
+    let names = settings.docker_names.clone();
+    let drivers = Arc::new(Drivers::new(runtime, service.clone(), site_id, names));
+    let socket = state_dir.path().join(ipam_admin::SOCKET);
+    let limits = ipam_admin::Limits::default();
+    let admin = ipam_admin::Server::open(socket.clone(), service.clone(), drivers.clone(), limits)
+        .map_err(|error| Fatal::Failed(format!("{}: {error}", socket.display())))?;
 
     let result = tokio.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(start)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(start)?;
-        let loading = load_all(&runtime, &service, settings.drivers, site_id)?;
-        let until_signal = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        tokio::pin!(until_signal);
+        let mut signals = Signals::new()?;
+        let loading = in_thread({
+            let (drivers, wanted) = (drivers.clone(), settings.drivers.clone());
+            move || drivers.load_all(wanted)
+        })?;
         let loaded = tokio::select! {
-            () = &mut until_signal => Ok(()),
+            () = signals.end() => Ok(()),
             loaded = loading => {
-                let loaded = loaded.unwrap_or_else(|_| Err(Fatal::Start("loading ended".into())));
+                let loaded = loaded.unwrap_or_else(|_| Err(Fatal::Failed("loading ended".into())));
                 if loaded.is_ok() {
                     tracing::info!("ready; SIGTERM or SIGINT ends it");
-                    until_signal.await;
+                    while signals.hangup().await {
+                        reload(flags, &settings, &exclude, &drivers)?;
+                    }
                 }
                 loaded
             }
         };
         tracing::info!("stopping");
+        drop(admin);
         server.shutdown(DRAIN).await;
         loaded
     });
@@ -85,15 +95,92 @@ pub(crate) fn run(settings: Settings) -> Result<(), Fatal> {
     result
 }
 
-fn open_ledger(settings: &Settings, state_dir: &StateDir) -> Result<Box<dyn Store>, Fatal> {
+/// Reads the configuration again. What is wrong with it is logged, and all
+/// stays as it is.
+fn reload(
+    flags: &ServeFlags,
+    started_with: &Settings,
+    exclude: &Exclude,
+    drivers: &Arc<Drivers>,
+) -> Result<(), Fatal> {
+    let settings = match Settings::new(flags.clone()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            tracing::error!(%error, "the configuration stays as it was");
+            return Ok(());
+        }
+    };
+    for key in started_with.fixed_that_differ(&settings) {
+        tracing::warn!(key, "this takes effect at the next start");
+    }
+    exclude.write().unwrap_or_else(PoisonError::into_inner).clone_from(&settings.exclude);
+    let drivers = drivers.clone();
+    // Signals are heard meanwhile; the next reload waits for this one.
+    in_thread(move || drivers.reload(settings.drivers)).map(drop)
+}
+
+/// Runs something that takes its time on a thread of its own.
+fn in_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>, Fatal> {
+    let (done, result) = oneshot::channel();
+    // Nobody waits for the result when a signal came first.
+    let work = move || drop(done.send(work()));
+    thread::Builder::new().name("wipam-load".to_owned()).spawn(work).map_err(failed)?;
+    Ok(result)
+}
+
+/// The signals that mean something here.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Fatal> {
+        let signal = |kind| signal(kind).map_err(failed);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Until one says that it is over.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// True for a SIGHUP, false when it is over.
+    async fn hangup(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => false,
+            _ = self.hangup.recv() => true,
+        }
+    }
+}
+
+/// The ledger, and the site's id, which a ledger on disk holds, too: a backup
+/// has it.
+fn open_ledger(
+    settings: &Settings,
+    state_dir: &StateDir,
+) -> Result<(Box<dyn Store>, String), Fatal> {
     if settings.ephemeral {
         tracing::warn!("the ledger lives in memory: what is granted is forgotten when this ends");
-        return Ok(Box::new(MemoryStore::default()));
+        return Ok((Box::new(MemoryStore::default()), state_dir.site_id()?));
     }
-    let (store, opened) =
-        DurableStore::open(state_dir.path(), settings.retention).map_err(|error| {
-            Fatal::Start(format!("state directory {}: {error}", state_dir.path().display()))
-        })?;
+    let fatal = |error: &dyn Display| {
+        Fatal::Failed(format!("state directory {}: {error}", state_dir.path().display()))
+    };
+    let opened = DurableStore::open(state_dir.path(), settings.retention);
+    let (mut store, opened) = opened.map_err(|error| fatal(&error))?;
     tracing::info!(
         is_new = opened.is_new,
         migrated_from = opened.migrated_from,
@@ -102,64 +189,24 @@ fn open_ledger(settings: &Settings, state_dir: &StateDir) -> Result<Box<dyn Stor
         dropped_torn = opened.dropped_torn,
         "the ledger is open"
     );
-    Ok(Box::new(store))
-}
-
-/// Loads every driver, in order, and says when all are served.
-fn load_all(
-    runtime: &Runtime,
-    service: &Arc<Service>,
-    drivers: Vec<DriverSettings>,
-    site_id: String,
-) -> Result<oneshot::Receiver<Result<(), Fatal>>, Fatal> {
-    let (done, loading) = oneshot::channel();
-    let (runtime, service) = (runtime.clone(), Arc::clone(service));
-    let load_each = move || {
-        drivers.into_iter().try_for_each(|driver| load(&runtime, &service, driver, &site_id))
-    };
-    // Nobody waits for the answer when a signal came first.
-    let work = move || drop(done.send(load_each()));
-    thread::Builder::new().name("wipam-load".to_owned()).spawn(work).map_err(start)?;
-    Ok(loading)
-}
-
-fn load(
-    runtime: &Runtime,
-    service: &Service,
-    driver: DriverSettings,
-    site_id: &str,
-) -> Result<(), Fatal> {
-    let mut config = driver.config;
-    let limits = ipam_runtime::Limits::default();
-    let (what, component, origin) = match driver.source {
-        Source::BuiltIn(name) => {
-            let bytes = match name {
-                names::NULL_IPAM => ipam_builtin::NULL,
-                _ => {
-                    // What makes the site's IPv6 addresses its own (RFC 4193).
-                    config.entry("site-id").or_insert_with(|| site_id.into());
-                    ipam_builtin::DEFAULT
-                }
-            };
-            (format!("builtin:{name}"), runtime.load(name, bytes, limits), Origin::BuiltIn)
-        }
-        Source::File(path) => {
-            (path.display().to_string(), runtime.load_file(&path, limits), Origin::Component)
+    let site_id = match store.note(SITE_ID).map_err(|error| fatal(&error))? {
+        Some(noted) => noted,
+        None => {
+            let made = state_dir.site_id()?;
+            store.set_note(SITE_ID, &made).map_err(|error| fatal(&error))?;
+            made
         }
     };
-    let fatal = |why: &dyn std::fmt::Display| Fatal::Start(format!("driver {what}: {why}"));
-    let component = component.map_err(|error| fatal(&error))?;
-    let config = serde_json::Value::Object(config).to_string();
-    let options = LoadOptions { rename: driver.rename, config, ..LoadOptions::new(origin) };
-    service.load(Arc::new(component), options).map(drop).map_err(|error| fatal(&error))
+    Ok((Box::new(store), site_id))
 }
 
 /// What automatic pools of the local space keep clear of, asked anew each time:
 /// networks come and go.
-fn excluded(operator: Vec<ipnet::IpNet>) -> impl Fn() -> Vec<ipnet::IpNet> + Send + Sync {
+fn excluded(operator: Exclude) -> impl Fn() -> Vec<IpNet> + Send + Sync {
     move || {
         let mut excluded = host_networks::in_use();
-        excluded.extend(operator.iter().map(ipnet::IpNet::trunc));
+        let operator = operator.read().unwrap_or_else(PoisonError::into_inner);
+        excluded.extend(operator.iter().map(IpNet::trunc));
         excluded.sort();
         excluded.dedup();
         excluded
@@ -170,7 +217,7 @@ fn excluded(operator: Vec<ipnet::IpNet>) -> impl Fn() -> Vec<ipnet::IpNet> + Sen
 /// Docker ever did; one that the operator names needs a parent, or a typing
 /// error would become a directory.
 fn make_plugin_dir(path: &Path) -> Result<PathBuf, Fatal> {
-    let fatal = |why: String| Fatal::Start(format!("plugin directory {}: {why}", path.display()));
+    let fatal = |why: String| Fatal::Failed(format!("plugin directory {}: {why}", path.display()));
     let made = if path == Path::new(DEFAULT_PLUGIN_DIR) {
         fs::create_dir_all(path)
     } else {
@@ -186,6 +233,6 @@ fn make_plugin_dir(path: &Path) -> Result<PathBuf, Fatal> {
     Ok(path.to_owned())
 }
 
-fn start(error: impl std::fmt::Display) -> Fatal {
-    Fatal::Start(error.to_string())
+fn failed(error: impl Display) -> Fatal {
+    Fatal::Failed(error.to_string())
 }

@@ -24,7 +24,7 @@ impl StateDir {
     /// Makes the directory if its parent is there, and takes it over.
     pub(crate) fn open(path: &Path) -> Result<Self, Fatal> {
         let fatal =
-            |why: String| Fatal::Start(format!("state directory {}: {why}", path.display()));
+            |why: String| Fatal::Failed(format!("state directory {}: {why}", path.display()));
         match DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
@@ -64,13 +64,13 @@ impl StateDir {
             made => made,
         };
         made.and_then(|()| fs::canonicalize(&path))
-            .map_err(|error| Fatal::Start(format!("{}: {error}", path.display())))
+            .map_err(|error| Fatal::Failed(format!("{}: {error}", path.display())))
     }
 
     /// The random id of this site, the same for the life of the directory.
     pub(crate) fn site_id(&self) -> Result<String, Fatal> {
         let path = self.path.join("site-id");
-        let fatal = |why: String| Fatal::Start(format!("{}: {why}", path.display()));
+        let fatal = |why: String| Fatal::Failed(format!("{}: {why}", path.display()));
         match fs::read_to_string(&path) {
             Ok(text) if is_site_id(text.trim()) => return Ok(text.trim().to_owned()),
             Ok(_) => {

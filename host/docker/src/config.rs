@@ -21,6 +21,10 @@ pub struct Config {
     /// not say which ranges its host uses, so we ask. Called on the thread that
     /// serves, once for each such request: milliseconds at most.
     pub exclude: Arc<dyn Fn() -> Vec<IpNet> + Send + Sync>,
+    /// Whether engines are asked for MAC addresses even where the driver does
+    /// not need them: they tell whose an address is. An engine asks once, when
+    /// it first uses a plugin.
+    pub mac_addresses: bool,
     /// What one client may cost.
     pub limits: Limits,
 }
@@ -35,6 +39,7 @@ impl Default for Config {
                 (name(names::NULL_IPAM), "wipam-null".to_owned()),
             ]),
             exclude: Arc::new(Vec::new),
+            mac_addresses: false,
             limits: Limits::default(),
         }
     }
@@ -45,6 +50,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("plugin_dir", &self.plugin_dir)
             .field("names", &self.names)
+            .field("mac_addresses", &self.mac_addresses)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

@@ -165,7 +165,9 @@ async fn dispatch(route: &Route, line: &Line, path: &str, body: &[u8]) -> Outcom
         "/IpamDriver.GetCapabilities" => {
             // Managed plugins are never activated, so a session begins here.
             mount.begin_session();
-            return Outcome::success(wire::capabilities(mount.capability()));
+            let mut capability = mount.capability();
+            capability.requires_mac_address |= route.config.mac_addresses;
+            return Outcome::success(wire::capabilities(capability));
         }
         "/IpamDriver.GetDefaultAddressSpaces" => {
             return Outcome::success(wire::address_spaces(mount.address_spaces()));

@@ -85,12 +85,19 @@ impl State {
             return self.undo(receipt);
         }
         let Some(held) = self.held(&receipt.pool_id) else { return Vec::new() };
-        let is_later = |generation: u64| generation > as_of;
-        let leases = self.leases_of(&receipt.pool_id);
-        let is_other = held.pool.generation != receipt.generation
-            || held.claim.is_some_and(|claim| is_later(claim.generation))
-            || leases.into_iter().any(|lease| is_later(lease.generation));
-        if is_other { Vec::new() } else { self.drop_pool(held) }
+        let is_as_seen =
+            held.pool.generation == receipt.generation && self.newest(&receipt.pool_id) <= as_of;
+        if is_as_seen { self.drop_pool(held) } else { Vec::new() }
+    }
+
+    /// The largest generation of a pool, of its claim, and of what is leased
+    /// under its id; 0 if there is no such pool.
+    #[must_use]
+    pub fn newest(&self, pool_id: &PoolId) -> u64 {
+        let Some(held) = self.held(pool_id) else { return 0 };
+        let claim = held.claim.map(|claim| claim.generation);
+        let leases = self.leases_of(pool_id).map(|lease| lease.generation);
+        leases.chain(claim).fold(held.pool.generation, u64::max)
     }
 
     /// One hold less: of a claim, or of whoever came before. The last hold

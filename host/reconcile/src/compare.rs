@@ -89,6 +89,7 @@ fn whole(driver: &str, pool: &HeldPool) -> Found {
         sub_pool: pool.sub_pool,
         address: None,
         generation: pool.generation,
+        newest: pool.newest,
         leases: pool.leases.iter().map(|lease| (lease.address, lease.generation)).collect(),
     }
 }
@@ -101,6 +102,7 @@ fn address(driver: &str, pool: &HeldPool, lease: &HeldLease) -> Found {
         sub_pool: pool.sub_pool,
         address: Some(lease.address),
         generation: lease.generation,
+        newest: lease.generation,
         leases: Default::default(),
     }
 }
@@ -211,8 +213,11 @@ pub(crate) fn confirm(first: Unknown, held: &[Held], second: &Unknown) -> Confir
         }
         match again.get(&key(found.address)).copied() {
             Some(now) if now.address.is_some() => confirmed.addresses.push(now.clone()),
-            // Somebody leases under it, so somebody has its network.
-            Some(now) if now.leases.iter().any(|lease| !has(&found, lease)) => {
+            // Somebody claims it or leases under it, so somebody has its network.
+            Some(now)
+                if now.newest > found.newest
+                    || now.leases.iter().any(|lease| !has(&found, lease)) =>
+            {
                 confirmed.changed.push(found);
             }
             Some(now) => confirmed.pools.push(now.clone()),

@@ -25,6 +25,9 @@ pub struct HeldPool {
     pub sub_pool: Option<IpNet>,
     /// The generation of the ledger's entry.
     pub generation: u64,
+    /// The largest generation of it, of its claim, and of what is leased
+    /// under it.
+    pub newest: u64,
     /// Who asked for it.
     pub granted_by: GrantedBy,
     /// Which space it is of.

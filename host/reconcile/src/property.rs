@@ -58,8 +58,17 @@ fn pool() -> impl Strategy<Value = (usize, HeldPool)> {
         let leases: Vec<_> = inside.map(lease).collect();
         leases.prop_map(move |leases| {
             let pool_id = "unnamed".try_into().unwrap();
-            let pool =
-                HeldPool { pool_id, prefix, sub_pool, generation, granted_by, space, leases };
+            let newest = leases.iter().map(|lease| lease.generation).fold(generation, u64::max);
+            let pool = HeldPool {
+                pool_id,
+                prefix,
+                sub_pool,
+                generation,
+                newest,
+                granted_by,
+                space,
+                leases,
+            };
             (driver, pool)
         })
     })

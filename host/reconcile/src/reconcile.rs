@@ -26,15 +26,12 @@ pub trait Ledger {
 
     /// Releases what [`Found::receipt`] names, with the leases under it if that
     /// is a pool; nothing if it does not exist in that generation any more, or
-    /// if something under it was granted after [`Found::as_of`]. Whether
+    /// if something under it was granted after [`Found::newest`]. Whether
     /// something was released.
     ///
     /// # Errors
     /// When that could not be done, or is not known.
-    fn release(
-        &mut self,
-        found: &Found,
-    ) -> impl Future<Output = Result<bool, Self::Error>>;
+    fn release(&mut self, found: &Found) -> impl Future<Output = Result<bool, Self::Error>>;
 }
 
 /// The engines that are compared with.

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 /// what is leased under its id.
 ///
 /// As JSON: `driver`, `pool_id`, `prefix`, `sub_pool` (or null), `address`
-/// (null for a pool), `generation`, and `leases`, an object from address to
-/// generation.
+/// (null for a pool), `generation`, `newest`, and `leases`, an object from
+/// address to generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// The driver as Docker calls it.
@@ -27,6 +27,9 @@ pub struct Found {
     pub address: Option<IpAddr>,
     /// The generation of the entry: of the address, if it is one.
     pub generation: u64,
+    /// The largest generation that was seen of it and under it: what was
+    /// granted since is not to be released.
+    pub newest: u64,
     /// What would be released with the pool, and the generation of each.
     pub leases: BTreeMap<IpAddr, u64>,
 }
@@ -40,12 +43,6 @@ impl Found {
             address: self.address,
             generation: self.generation,
         }
-    }
-
-    /// The largest generation that was seen of it and under it.
-    #[must_use]
-    pub fn as_of(&self) -> u64 {
-        self.leases.values().copied().fold(self.generation, u64::max)
     }
 }
 
@@ -118,6 +115,7 @@ mod tests {
             sub_pool: None,
             address: None,
             generation: 7,
+            newest: 8,
             leases: [("192.0.2.1".parse().unwrap(), 8)].into(),
         }
     }
@@ -129,7 +127,7 @@ mod tests {
         let wanted = concat!(
             r#"{"dry_run":false,"freed":[],"pools_freed":[],"would_free":[],"pools_unknown":["#,
             r#"{"driver":"wipam","pool_id":"LocalDefault/192.0.2.0/24","prefix":"192.0.2.0/24","#,
-            r#""sub_pool":null,"address":null,"generation":7,"leases":{"192.0.2.1":8}}],"#,
+            r#""sub_pool":null,"address":null,"generation":7,"newest":8,"leases":{"192.0.2.1":8}}],"#,
             r#""seen_again":[],"changed":[],"left":[],"failure":null}"#,
         );
         assert_eq!(json, wanted);

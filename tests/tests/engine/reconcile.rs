@@ -4,72 +4,37 @@
 //! container whose IPv6 address it could not get, and a pool that nobody
 //! released is as good as one whose release was lost.
 
-use super::{Engine, create, refused, run};
-use ipam_reconcile::{
-    Clock, DockerEngines, Found, GrantedBy, Held, HeldLease, HeldPool, Ledger, Limits, Options, Space,
-    reconcile,
-};
-use ipam_tests::http::Client;
-use serde_json::json;
-use std::{convert::Infallible, future, path::Path, time::Duration};
+use super::{Engine, address, create, inspect, refused, run};
+use ipam_tests::{http::Client, operator::Ran};
+use serde_json::{Value, json};
+use std::path::Path;
 
-/// What Wipam holds, written down by hand; releases go to its socket.
-struct Written {
-    pools: Vec<HeldPool>,
-    plugin: Client,
+/// Runs `wipam reconcile docker` on the engine's socket.
+fn reconcile(engine: &Engine, directory: &Path, words: &[&str]) -> Value {
+    let socket = directory.join("docker.sock");
+    let head = ["reconcile", "docker", "--socket", socket.to_str().unwrap()];
+    let Ran { code, mut items, said } = engine.operate(&[&head, words].concat());
+    assert_eq!(code, 0, "{said}");
+    items.remove(0)
 }
 
-impl Written {
-    fn post(&mut self, method: &str, pool: &str, address: &str) -> u16 {
-        let body = json!({"PoolID": format!("LocalDefault/{pool}"), "Address": address});
-        self.plugin.post(&format!("/IpamDriver.{method}"), &body.to_string()).unwrap().status
-    }
-
-    /// Each address with whether it is a gateway.
-    fn holds(&mut self, pool: &str, sub_pool: &str, leases: &[(&str, bool)]) {
-        let leases = leases.iter().map(|(address, is_gateway)| HeldLease {
-            address: address.parse().unwrap(),
-            generation: 1,
-            is_gateway: *is_gateway,
-            granted_by: GrantedBy::Docker,
-        });
-        self.pools.push(HeldPool {
-            pool_id: format!("LocalDefault/{pool}").as_str().try_into().unwrap(),
-            prefix: pool.parse().unwrap(),
-            sub_pool: sub_pool.parse().ok(),
-            generation: 1,
-            granted_by: GrantedBy::Docker,
-            space: Space::Local,
-            leases: leases.collect(),
-        });
-    }
+/// What is in a list of the report, as addresses or else prefixes.
+fn found(report: &Value, list: &str) -> Vec<String> {
+    let found = report[list].as_array().unwrap().iter();
+    let text = |it: &Value| it["address"].as_str().or(it["prefix"].as_str()).unwrap().to_owned();
+    found.map(text).collect()
 }
 
-impl Ledger for Written {
-    type Error = Infallible;
-
-    async fn held(&mut self) -> Result<Vec<Held>, Infallible> {
-        Ok(vec![Held { driver: "wipam".to_owned(), pools: self.pools.clone() }])
-    }
-
-    async fn release(&mut self, found: &Found) -> Result<bool, Infallible> {
-        assert_eq!(found.driver, "wipam");
-        let pool = found.pool_id.as_str().trim_start_matches("LocalDefault/");
-        let status = match found.address {
-            Some(address) => self.post("ReleaseAddress", pool, &address.to_string()),
-            None => self.post("ReleasePool", pool, ""),
-        };
-        Ok(status == 200)
-    }
-}
-
-/// Nothing changes here while nobody looks.
-struct AtOnce;
-
-impl Clock for AtOnce {
-    fn sleep(&mut self, _: Duration) -> impl Future<Output = ()> {
-        future::ready(())
-    }
+/// Whose an address is, is told by engines that were asked for MAC addresses.
+pub(crate) fn owners(engine: &Engine) {
+    let mac = inspect(engine, "next", "{{(index .NetworkSettings.Networks \"full\").MacAddress}}");
+    let next = address(engine, "next", "full");
+    let shown = engine.operate(&["addresses", &next]).items;
+    assert_eq!(shown[0]["owner"], mac, "{shown:?}");
+    let history = engine.operate(&["history", &next]).items;
+    assert!(history.len() > 1, "others had it before: {history:?}");
+    assert_eq!(history.last().unwrap()["owner"], mac);
+    assert_eq!(history[0]["released_by"], "docker");
 }
 
 /// Needs the networks and containers of the test before it: `full` with
@@ -83,21 +48,15 @@ pub(crate) fn leaks(engine: &Engine, directory: &Path) {
     assert!(error.contains("no available addresses on this pool"), "{error}");
     engine.docker(&["rm", "-f", "third"]).unwrap();
 
-    let plugin = Client::connect(&directory.join("run/plugins/wipam.sock")).unwrap();
-    let mut ledger = Written { pools: vec![], plugin };
-    let lost = json!({"AddressSpace": "LocalDefault", "Pool": "10.55.0.0/24"}).to_string();
-    assert_eq!(ledger.plugin.post("/IpamDriver.RequestPool", &lost).unwrap().status, 200);
-    assert_eq!(ledger.post("RequestAddress", "10.55.0.0/24", "10.55.0.1"), 200);
-
-    let used = ["10.50.5.1", "10.50.5.0", "10.50.9.9"].map(|address| (address, false));
-    let full = [&used[..], &[("10.50.5.254", true)]].concat();
-    ledger.holds("10.50.0.0/16", "10.50.5.0/24", &full);
-    // The sub-pool is part of that pool's id.
-    ledger.pools[0].pool_id = "LocalDefault/10.50.0.0/16/10.50.5.0/24".try_into().unwrap();
-    let both = ["10.54.0.2", "10.54.0.3", "10.54.0.4"].map(|address| (address, false));
-    ledger.holds("10.54.0.0/24", "", &[&both[..], &[("10.54.0.1", true)]].concat());
-    ledger.holds("fd54::/126", "", &[("fd54::1", true), ("fd54::2", false), ("fd54::3", false)]);
-    ledger.holds("10.55.0.0/24", "", &[("10.55.0.1", true)]);
+    // A network whose release never came.
+    let mut plugin = Client::connect(&directory.join("run/plugins/wipam.sock")).unwrap();
+    let mut lost = |call: &str, body: Value| {
+        let answer = plugin.post(&format!("/IpamDriver.{call}"), &body.to_string()).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    lost("RequestPool", json!({"AddressSpace": "LocalDefault", "Pool": "10.55.0.0/24"}));
+    let pool_id = "LocalDefault/10.55.0.0/24";
+    lost("RequestAddress", json!({"PoolID": pool_id, "Address": "10.55.0.1"}));
 
     let by_hand = |number: u8| {
         let address = format!("10.54.0.{number}");
@@ -108,17 +67,18 @@ pub(crate) fn leaks(engine: &Engine, directory: &Path) {
     let asks = |number: u8| engine.docker(&by_hand(number).each_ref().map(String::as_str));
     assert!(asks(4).unwrap_err().contains("Address already in use"), "it is leaked");
 
-    let sockets = vec![directory.join("docker.sock")];
-    let mut engines = DockerEngines::new(sockets, Limits::default());
-    let options = Options { exclusive: true, ..Options::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let report = runtime
-        .block_on(reconcile(&mut ledger, &mut engines, &mut AtOnce, &options, &mut |_| {}))
-        .unwrap();
-    let freed: Vec<_> = report.freed.iter().filter_map(|found| found.address).collect();
-    assert_eq!(freed, ["10.54.0.4".parse::<std::net::IpAddr>().unwrap()], "{report:?}");
-    let pools: Vec<_> = report.pools_freed.iter().map(|found| found.prefix.to_string()).collect();
-    assert_eq!(pools, ["10.55.0.0/24"], "{report:?}");
+    let seen = reconcile(engine, directory, &["--dry-run", "--grace", "0"]);
+    assert_eq!(found(&seen, "would_free"), ["10.54.0.4"], "{seen}");
+    assert_eq!(found(&seen, "pools_unknown"), ["10.55.0.0/24"], "{seen}");
+    assert!(asks(4).unwrap_err().contains("Address already in use"), "nothing was changed");
+
+    let done = reconcile(engine, directory, &["--exclusive", "--grace", "30"]);
+    assert_eq!(found(&done, "freed"), ["10.54.0.4"], "{done}");
+    assert_eq!(found(&done, "pools_freed"), ["10.55.0.0/24"], "{done}");
+    assert_eq!(done["left"], json!([]));
+    let history = engine.operate(&["history", "10.54.0.4"]).items;
+    assert_eq!(history.last().unwrap()["released_by"], "reconciler", "{history:?}");
+    assert_eq!(engine.operate(&["check", "default"]).code, 0);
 
     engine.docker(&["stop", "-t", "0", "second"]).unwrap();
     engine.docker(&by_hand(4).each_ref().map(String::as_str)).expect("it is free again");

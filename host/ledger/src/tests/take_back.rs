@@ -7,9 +7,11 @@ use ipam_api::Receipt;
 
 /// A pool of generation 1 with one lease of generation 2.
 fn held(space: &str) -> State {
-    State::default()
-        .pooled(&exact(space, "10.0.0.0/24"), "pool", "10.0.0.0/24")
-        .leased_out("pool", None, "10.0.0.1/24")
+    State::default().pooled(&exact(space, "10.0.0.0/24"), "pool", "10.0.0.0/24").leased_out(
+        "pool",
+        None,
+        "10.0.0.1/24",
+    )
 }
 
 fn seen(named: Option<&str>, generation: u64) -> Receipt {
@@ -48,6 +50,7 @@ fn a_pool_goes_however_often_it_is_held_unless_it_was_claimed_since() {
     state.apply(&event);
     assert_eq!(state.holds(&id("pool")), 2);
     assert_eq!(state.take_back(&seen(None, 1), 2), [], "the claim is newer");
+    assert_eq!(state.newest(&id("pool")), 3);
     assert_eq!(state.take_back(&seen(None, 1), 3).len(), 2);
     let another = address("pool", None);
     let event = state.check_address(&another, &address_grant(Some("10.0.0.2/24")), &NOBODY);

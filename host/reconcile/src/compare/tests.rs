@@ -10,6 +10,7 @@ fn pool(text: &str, leases: &[(&str, u64)]) -> HeldPool {
         prefix: prefix.parse().unwrap(),
         sub_pool: sub_pool.parse().ok(),
         generation: 100,
+        newest: 200,
         granted_by: GrantedBy::Docker,
         space: Space::Local,
         leases: leases.iter().map(|(address, generation)| lease(address, *generation)).collect(),
@@ -197,4 +198,6 @@ fn a_pool_must_be_unknown_twice_and_not_leased_under_meanwhile() {
     twice((held(&one), vec![]), (held(&one), vec![network(NET, &[])]), [0, 0, 1, 0]);
     let again = vec![HeldPool { generation: 101, ..pool(NET, &one) }];
     twice((held(&one), vec![]), (again, vec![]), [0, 0, 0, 1]);
+    let claimed = vec![HeldPool { newest: 201, ..pool(NET, &one) }];
+    twice((held(&one), vec![]), (claimed, vec![]), [0, 0, 0, 1]);
 }

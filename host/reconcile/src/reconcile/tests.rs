@@ -1,5 +1,7 @@
 use super::{Clock, Engines, Error, Ledger, Options, Progress, reconcile};
-use crate::{Found, GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Report, Space, Subnet};
+use crate::{
+    Found, GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Report, Space, Subnet,
+};
 use ipam_api::Receipt;
 use std::{
     collections::VecDeque,
@@ -76,6 +78,7 @@ fn held() -> Vec<Held> {
         prefix: prefix.parse().unwrap(),
         sub_pool: None,
         generation,
+        newest: 9,
         granted_by: GrantedBy::Docker,
         space: Space::Local,
         leases,

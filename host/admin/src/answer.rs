@@ -1,0 +1,366 @@
+//! Questions, and how they are answered.
+
+use crate::{
+    Moment, history, rows,
+    server::{Host, Upgrade},
+    wire::{self, Account, Ask, Condition},
+};
+use ipam_api::{Answer, Code, DriverName, Failure, Kind, PoolId, Receipt, Request, Server as By};
+use ipam_ledger::{Lease, Pool, State, View};
+use ipam_service::{Origin, Service, ask};
+use serde::Serialize;
+use std::{collections::BTreeSet, error::Error, io, net::IpAddr, path::Path, sync::Arc};
+
+/// Why an answer ends early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Who asked is gone.
+    Gone(io::Error),
+    /// Who asked is told so.
+    Told(String),
+}
+
+impl From<String> for Stop {
+    fn from(text: String) -> Self {
+        Self::Told(text)
+    }
+}
+
+/// Where an answer goes.
+pub(crate) trait Out {
+    /// Writes one item.
+    fn item<T: Serialize>(&mut self, item: &T) -> Result<(), Stop>;
+    /// Says at the end why less was told than could be.
+    fn note(&mut self, note: String);
+}
+
+/// Who knows.
+pub(crate) struct Answers {
+    pub(crate) service: Arc<Service>,
+    pub(crate) host: Arc<dyn Host>,
+}
+
+impl Answers {
+    pub(crate) fn answer(&self, asked: Ask, out: &mut impl Out) -> Result<(), Stop> {
+        match asked {
+            Ask::Drivers => self.drivers(out),
+            Ask::Pools { driver, pool, with_status } => {
+                let pool = pool.map(|text| pool_id(&text)).transpose()?;
+                self.pools(driver.as_deref(), pool.as_ref(), with_status, out)
+            }
+            Ask::Addresses { driver, pool, address } => {
+                let pool = pool.map(|text| pool_id(&text)).transpose()?;
+                self.addresses(driver.as_deref(), pool.as_ref(), address, out)
+            }
+            Ask::Release { driver, pool_id: pool, address, generation, as_of, by } => {
+                let receipt = Receipt { pool_id: pool_id(&pool)?, address, generation };
+                self.release(&driver, receipt, as_of, by, out)
+            }
+            Ask::Check { driver } => self.check(driver.as_deref(), out),
+            Ask::Backup { file } => self.backup(&file),
+            Ask::History { address, driver, at } => {
+                let drivers = self.drivers_named(driver.as_deref())?;
+                history::tell(self, &drivers, address, at, out)
+            }
+            Ask::Upgrade { driver, file, force } => {
+                let Upgrade { upgraded, notes } =
+                    self.host.upgrade(&name(&driver)?, absolute(&file)?, force)?;
+                notes.into_iter().for_each(|note| out.note(note));
+                for upgraded in upgraded {
+                    out.item(&wire::Upgraded {
+                        driver: upgraded.name.to_string(),
+                        from: upgraded.from.map(|digest| digest.to_string()),
+                        to: upgraded.to.map(|digest| digest.to_string()),
+                        replayed: upgraded.replayed,
+                        followed: upgraded.followed,
+                    })?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn drivers(&self, out: &mut impl Out) -> Result<(), Stop> {
+        let mut rows: Vec<wire::Driver> = Vec::new();
+        for info in self.service.inspect() {
+            let condition =
+                if info.trouble.is_some() { Condition::Failing } else { Condition::Serving };
+            rows.push(wire::Driver {
+                condition,
+                failing_since: info.trouble.as_ref().and_then(|it| Moment::known(it.since)),
+                reason: info.trouble.map(|trouble| trouble.reason),
+                origin: Some(origin(info.origin).to_owned()),
+                docker_name: self.host.docker_name(&info.name),
+                digest: info.digest.map(|digest| digest.to_string()),
+                local_space: Some(info.spaces.local),
+                global_space: Some(info.spaces.global),
+                requires_mac_address: Some(info.capability.requires_mac_address),
+                requires_request_replay: Some(info.capability.requires_request_replay),
+                pools: info.pools,
+                addresses: info.leases,
+                owed: info.owed,
+                restarts: info.restarts,
+                name: info.name.to_string(),
+            });
+        }
+        let view = self.view()?;
+        for name in self.absent(&*view)? {
+            let state = view.load(&name).map_err(|error| chain(&error))?;
+            rows.push(wire::Driver {
+                name: name.to_string(),
+                condition: Condition::Absent,
+                failing_since: None,
+                reason: None,
+                origin: None,
+                docker_name: None,
+                digest: state.version().and_then(|it| it.digest).map(|it| it.to_string()),
+                local_space: None,
+                global_space: None,
+                requires_mac_address: None,
+                requires_request_replay: None,
+                pools: state.pools().count(),
+                addresses: state.lease_total(),
+                owed: state.owed().len(),
+                restarts: 0,
+            });
+        }
+        rows.sort_by(|one, other| one.name.cmp(&other.name));
+        rows.iter().try_for_each(|row| out.item(row))
+    }
+
+    fn pools(
+        &self,
+        driver: Option<&str>,
+        wanted: Option<&PoolId>,
+        with_status: bool,
+        out: &mut impl Out,
+    ) -> Result<(), Stop> {
+        for name in self.drivers_named(driver)? {
+            let mut has_status = with_status;
+            for pool_id in self.pool_ids(&name, wanted)? {
+                let (of, id) = (name.clone(), pool_id.clone());
+                let row = self.with_state(&name, move |state| {
+                    state.pool(&id).map(|pool| rows::pool(&of, pool, state))
+                })?;
+                // Released meanwhile.
+                let Some(mut row) = row else { continue };
+                if has_status {
+                    match self.status(&name, pool_id) {
+                        Ok(status) => row.status = status,
+                        // The next pool would only wait as long again.
+                        Err(failure) => {
+                            has_status = false;
+                            out.note(format!("{name} does not say how full it is: {failure}"));
+                        }
+                    }
+                }
+                out.item(&row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn status(&self, name: &DriverName, pool_id: PoolId) -> Result<Option<wire::Status>, Failure> {
+        let Some(mount) = self.service.mount_for(name, By::Operator) else { return Ok(None) };
+        match ask(&*mount, Request::Status(pool_id)) {
+            Ok(served) => Ok(match served.answer {
+                Answer::Status(status) => Some(wire::Status {
+                    ips_in_use: status.ips_in_use,
+                    dynamic_ips_available: status.dynamic_ips_available,
+                }),
+                Answer::Pool(_) | Answer::Address(_) | Answer::Released => None,
+            }),
+            Err(Failure::Refused(refusal))
+                if refusal.code() == Code::Other(Kind::NotImplemented)
+                    || refusal.code() == Code::BadPool =>
+            {
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn addresses(
+        &self,
+        driver: Option<&str>,
+        wanted: Option<&PoolId>,
+        address: Option<IpAddr>,
+        out: &mut impl Out,
+    ) -> Result<(), Stop> {
+        for name in self.drivers_named(driver)? {
+            if let Some(address) = address {
+                let leases = self.leases_at(&name, address)?;
+                let of_pool = |lease: &&Arc<Lease>| wanted.is_none_or(|id| lease.pool_id == *id);
+                let mut rows = leases.iter().filter(of_pool).map(|it| rows::address(&name, it));
+                rows.try_for_each(|row| out.item(&row))?;
+                continue;
+            }
+            for id in self.pool_ids(&name, wanted)? {
+                // Copied pointer by pointer: the driver serves on while they
+                // are written.
+                let leases: Vec<Arc<Lease>> =
+                    self.with_state(&name, move |state| state.leases_of(&id).cloned().collect())?;
+                leases.iter().try_for_each(|lease| out.item(&rows::address(&name, lease)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All leases of an address, in whatever pools it is.
+    pub(crate) fn leases_at(
+        &self,
+        name: &DriverName,
+        address: IpAddr,
+    ) -> Result<Vec<Arc<Lease>>, Stop> {
+        self.with_state(name, move |state| {
+            let around = state.pools().filter(|pool| pool.prefix.contains(&address));
+            let own = |pool: &Arc<Pool>| {
+                let lease = state.lease(&pool.pool_id, address)?;
+                (lease.pool_id == pool.pool_id).then(|| lease.clone())
+            };
+            let mut leases: Vec<_> = around.filter_map(own).collect();
+            leases.sort_by_key(|lease| lease.generation);
+            leases
+        })
+    }
+
+    fn release(
+        &self,
+        driver: &str,
+        receipt: Receipt,
+        as_of: u64,
+        by: Account,
+        out: &mut impl Out,
+    ) -> Result<(), Stop> {
+        let by = match by {
+            Account::Operator => By::Operator,
+            Account::Reconciler => By::Reconciler,
+        };
+        let mount = self.service.mount_for(&name(driver)?, by).ok_or_else(|| not_loaded(driver))?;
+        let (pool_id, address) = (receipt.pool_id.clone(), receipt.address);
+        let released = match ask(&*mount, Request::TakeBack { receipt, as_of }) {
+            Ok(_) => true,
+            Err(Failure::Refused(refusal)) if refusal.kind() == Kind::NotFound => false,
+            Err(failure) => return Err(Stop::Told(failure.to_string())),
+        };
+        if released {
+            tracing::info!(%driver, %pool_id, ?address, %by, "released");
+        }
+        out.item(&wire::Released { released })
+    }
+
+    fn check(&self, driver: Option<&str>, out: &mut impl Out) -> Result<(), Stop> {
+        for name in self.drivers_named(driver)? {
+            let Some(report) = self.service.check(&name) else {
+                out.note(format!("{name} is not loaded, so there is nothing to compare with"));
+                continue;
+            };
+            out.item(&wire::Check {
+                driver: name.to_string(),
+                entries: report.entries,
+                differences: report.differences,
+                notes: report.notes,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn backup(&self, file: &Path) -> Result<(), Stop> {
+        self.view()?.backup(absolute(file)?).map_err(|error| chain(&error))?;
+        tracing::info!(file = %file.display(), "backup written");
+        Ok(())
+    }
+
+    pub(crate) fn view(&self) -> Result<Box<dyn View>, Stop> {
+        Ok(self.service.view().map_err(|error| chain(&error))?)
+    }
+
+    /// Looks at a driver's part of the ledger, whether it is loaded or not.
+    fn with_state<T: Send + 'static>(
+        &self,
+        name: &DriverName,
+        look: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Result<T, Stop> {
+        if self.service.mount(name).is_none() {
+            let state = self.view()?.load(name).map_err(|error| chain(&error))?;
+            return Ok(look(&state));
+        }
+        let seen = self.service.look(name, look);
+        seen.ok_or_else(|| Stop::Told(format!("{name}: the ledger cannot be written now")))
+    }
+
+    /// In order of grant.
+    fn pool_ids(&self, name: &DriverName, wanted: Option<&PoolId>) -> Result<Vec<PoolId>, Stop> {
+        if let Some(wanted) = wanted {
+            return Ok(vec![wanted.clone()]);
+        }
+        self.with_state(name, |state| {
+            let mut pools: Vec<_> =
+                state.pools().map(|pool| (pool.generation, pool.pool_id.clone())).collect();
+            pools.sort();
+            pools.into_iter().map(|(_, pool_id)| pool_id).collect()
+        })
+    }
+
+    /// All drivers that serve or that something is stored of, in order of
+    /// name; or just the one that is meant.
+    fn drivers_named(&self, wanted: Option<&str>) -> Result<Vec<DriverName>, Stop> {
+        let mut names: BTreeSet<DriverName> =
+            self.service.drivers().into_iter().map(|(name, _)| name).collect();
+        names.extend(self.absent(&*self.view()?)?);
+        let Some(wanted) = wanted else { return Ok(names.into_iter().collect()) };
+        let wanted = name(wanted)?;
+        if !names.contains(&wanted) {
+            let all: Vec<&str> = names.iter().map(DriverName::as_str).collect();
+            return Err(Stop::Told(format!("no driver {wanted}; there are: {}", all.join(", "))));
+        }
+        Ok(vec![wanted])
+    }
+
+    fn absent(&self, view: &dyn View) -> Result<Vec<DriverName>, Stop> {
+        let stored = view.drivers().map_err(|error| chain(&error))?;
+        let is_absent = |name: &DriverName| self.service.mount(name).is_none();
+        Ok(stored.into_iter().filter(is_absent).collect())
+    }
+}
+
+fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::BuiltIn => "built-in",
+        Origin::Component => "component",
+    }
+}
+
+fn name(text: &str) -> Result<DriverName, Stop> {
+    text.parse().map_err(|error| Stop::Told(format!("{text:?}: {error}")))
+}
+
+fn pool_id(text: &str) -> Result<PoolId, Stop> {
+    PoolId::try_from(text).map_err(|error| Stop::Told(format!("pool {text:?}: {error}")))
+}
+
+/// The daemon's directory is not the client's.
+fn absolute(file: &Path) -> Result<&Path, Stop> {
+    let text = || Stop::Told(format!("{} is no absolute path", file.display()));
+    if file.is_absolute() { Ok(file) } else { Err(text()) }
+}
+
+fn not_loaded(driver: &str) -> Stop {
+    Stop::Told(format!("driver {driver} is not loaded: nothing of it can be released"))
+}
+
+/// An error and all that caused it: the operator may know.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // Some say what caused them in their own words.
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
+}

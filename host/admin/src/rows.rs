@@ -1,0 +1,48 @@
+//! Entries of the ledger as they are told.
+
+use crate::{Moment, wire};
+use ipam_api::DriverName;
+use ipam_ledger::{Asked, Lease, Pool, State};
+
+pub(crate) fn pool(driver: &DriverName, pool: &Pool, state: &State) -> wire::Pool {
+    wire::Pool {
+        driver: driver.to_string(),
+        pool_id: pool.pool_id.to_string(),
+        address_space: pool.address_space.clone(),
+        prefix: pool.prefix,
+        sub_pool: pool.sub_pool,
+        asked: asked(pool.asked).to_owned(),
+        holds: state.holds(&pool.pool_id),
+        addresses: state.lease_count(&pool.pool_id),
+        status: None,
+        options: pool.options.clone(),
+        data: pool.data.clone(),
+        generation: pool.generation,
+        newest: state.newest(&pool.pool_id),
+        granted_at: Moment::known(pool.granted.at),
+        granted_by: pool.granted.by.to_string(),
+    }
+}
+
+pub(crate) fn address(driver: &DriverName, lease: &Lease) -> wire::Address {
+    let kind = if lease.is_gateway() { "gateway" } else { asked(lease.asked) };
+    wire::Address {
+        driver: driver.to_string(),
+        pool_id: lease.pool_id.to_string(),
+        address: lease.address,
+        kind: kind.to_owned(),
+        owner: lease.owner().map(str::to_owned),
+        options: lease.options.clone(),
+        data: lease.data.clone(),
+        generation: lease.generation,
+        granted_at: Moment::known(lease.granted.at),
+        granted_by: lease.granted.by.to_string(),
+    }
+}
+
+fn asked(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Explicit => "explicit",
+        Asked::Automatic => "automatic",
+    }
+}

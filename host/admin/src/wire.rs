@@ -1,0 +1,268 @@
+//! What is asked, and what is answered, as they are written.
+
+use crate::Moment;
+use ipam_api::Options;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::{net::IpAddr, path::PathBuf};
+
+/// One question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Ask {
+    /// Which drivers there are: [`Driver`].
+    Drivers,
+    /// What pools are held: [`Pool`].
+    Pools {
+        /// Of one driver only.
+        driver: Option<String>,
+        /// With this id only.
+        pool: Option<String>,
+        /// Whether drivers shall say how full each is.
+        with_status: bool,
+    },
+    /// What addresses are held: [`Address`].
+    Addresses {
+        /// Of one driver only.
+        driver: Option<String>,
+        /// Taken under this id only.
+        pool: Option<String>,
+        /// This one only.
+        address: Option<IpAddr>,
+    },
+    /// Release a pool with all that is leased under it, or an address:
+    /// [`Released`].
+    Release {
+        /// Of which driver.
+        driver: String,
+        /// The pool, or the pool of the address.
+        pool_id: String,
+        /// The address, if that is what is released.
+        address: Option<IpAddr>,
+        /// Of the entry, as it was seen.
+        generation: u64,
+        /// The largest generation that was seen of it and under it.
+        as_of: u64,
+        /// On whose account.
+        by: Account,
+    },
+    /// Compare drivers with the ledger: [`Check`].
+    Check {
+        /// One driver only.
+        driver: Option<String>,
+    },
+    /// Write the whole ledger into a new file: no items.
+    Backup {
+        /// An absolute path, which the daemon can write.
+        file: PathBuf,
+    },
+    /// Who held an address when: [`Tenure`], oldest first.
+    History {
+        /// Which address.
+        address: IpAddr,
+        /// Of one driver only.
+        driver: Option<String>,
+        /// Who held it at that moment only.
+        at: Option<Moment>,
+    },
+    /// Put another version of a driver in service: [`Upgraded`].
+    Upgrade {
+        /// Which driver.
+        driver: String,
+        /// An absolute path, which the daemon can read.
+        file: PathBuf,
+        /// Whether it may need something else than the one before it.
+        force: bool,
+    },
+}
+
+/// On whose account something is released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Account {
+    /// The operator's.
+    Operator,
+    /// A comparison with an engine.
+    Reconciler,
+}
+
+/// One line of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line<T> {
+    /// One of what was asked for.
+    Item(T),
+    /// There are no more.
+    End {
+        /// Why less is told than could be.
+        notes: Vec<String>,
+    },
+    /// It cannot be answered, or not to its end.
+    Error(String),
+}
+
+/// How a driver is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// It serves.
+    Serving,
+    /// It does not serve now.
+    Failing,
+    /// The ledger has a part of it, and it is not loaded.
+    Absent,
+}
+
+/// A driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Driver {
+    /// The name it is served under.
+    pub name: String,
+    /// How it is.
+    pub condition: Condition,
+    /// Since when it does not serve.
+    pub failing_since: Option<Moment>,
+    /// Why it does not serve.
+    pub reason: Option<String>,
+    /// `built-in` or `component`; nothing if it is absent.
+    pub origin: Option<String>,
+    /// Under which name Docker sees it.
+    pub docker_name: Option<String>,
+    /// The SHA-256 of its file.
+    pub digest: Option<String>,
+    /// The name of its address space for single hosts.
+    pub local_space: Option<String>,
+    /// The name of its address space for clusters.
+    pub global_space: Option<String>,
+    /// Whether it asks engines for MAC addresses.
+    pub requires_mac_address: Option<bool>,
+    /// Whether a new instance is told what is granted.
+    pub requires_request_replay: Option<bool>,
+    /// Pools that are held.
+    pub pools: usize,
+    /// Addresses that are held.
+    pub addresses: usize,
+    /// Releases that it was not told of yet.
+    pub owed: usize,
+    /// How often an instance was built after the first.
+    pub restarts: u64,
+}
+
+/// A pool that is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Whose.
+    pub driver: String,
+    /// The driver's name for it.
+    pub pool_id: String,
+    /// The driver's name for its address space.
+    pub address_space: String,
+    /// The pool.
+    pub prefix: IpNet,
+    /// Where its automatic addresses come from.
+    pub sub_pool: Option<IpNet>,
+    /// `explicit` or `automatic`.
+    pub asked: String,
+    /// How often it must be released before it is gone.
+    pub holds: u64,
+    /// Addresses that are held under it, by the ledger.
+    pub addresses: usize,
+    /// How full it is, by the driver, if that can tell.
+    pub status: Option<Status>,
+    /// The options it was asked for with.
+    pub options: Options,
+    /// Facts for the caller.
+    pub data: Options,
+    /// Grows with each grant of the driver.
+    pub generation: u64,
+    /// The largest generation of it, of its claim by a cluster's manager, and
+    /// of what is leased under it.
+    pub newest: u64,
+    /// When it was granted.
+    pub granted_at: Option<Moment>,
+    /// On whose account.
+    pub granted_by: String,
+}
+
+/// How full a pool is, as its driver says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Addresses in use, reserved ones included.
+    pub ips_in_use: u64,
+    /// Addresses that an automatic request can still get.
+    pub dynamic_ips_available: u64,
+}
+
+/// An address that is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Whose.
+    pub driver: String,
+    /// The pool it was asked of.
+    pub pool_id: String,
+    /// The address with its pool's length.
+    pub address: IpNet,
+    /// `gateway`, `explicit` or `automatic`.
+    pub kind: String,
+    /// Who holds it, as far as was told: an endpoint's name or MAC address.
+    pub owner: Option<String>,
+    /// The options it was asked for with.
+    pub options: Options,
+    /// Facts for the caller.
+    pub data: Options,
+    /// Grows with each grant of the driver.
+    pub generation: u64,
+    /// When it was granted.
+    pub granted_at: Option<Moment>,
+    /// On whose account.
+    pub granted_by: String,
+}
+
+/// What a release came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// False if it was not held any more as it was seen.
+    pub released: bool,
+}
+
+/// Whether a driver is what the ledger says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Which driver.
+    pub driver: String,
+    /// Entries that a fresh instance was shown.
+    pub entries: usize,
+    /// Where a fresh instance, or the one that serves, differs.
+    pub differences: Vec<String>,
+    /// Why less was compared than could be.
+    pub notes: Vec<String>,
+}
+
+/// How long somebody held an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenure {
+    /// The address as it was granted.
+    #[serde(flatten)]
+    pub granted: Address,
+    /// The SHA-256 of the file of the driver that granted it, if that is kept.
+    pub digest: Option<String>,
+    /// When it was released; nothing if it is held.
+    pub released_at: Option<Moment>,
+    /// On whose account; nothing if it is held.
+    pub released_by: Option<String>,
+}
+
+/// A driver of which another version serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgraded {
+    /// Which driver.
+    pub driver: String,
+    /// The SHA-256 of the file before.
+    pub from: Option<String>,
+    /// The SHA-256 of the file that serves now.
+    pub to: Option<String>,
+    /// Entries of the ledger that it was shown.
+    pub replayed: usize,
+    /// Events that it was told of since.
+    pub followed: usize,
+}

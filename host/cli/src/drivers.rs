@@ -1,0 +1,172 @@
+//! Drivers as the configuration has them: loaded, upgraded, loaded again.
+
+use crate::{
+    Fatal,
+    config::{DriverSettings, Source},
+};
+use ipam_admin::{Host, Upgrade};
+use ipam_api::{Digest, DriverName, Factory, names};
+use ipam_runtime::Runtime;
+use ipam_service::{LoadOptions, Origin, Service};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// What makes drivers, and which there are.
+pub(crate) struct Drivers {
+    runtime: Runtime,
+    service: Arc<Service>,
+    site_id: String,
+    docker_names: BTreeMap<DriverName, DriverName>,
+    /// Held while something is loaded or upgraded: one at a time.
+    loaded: Mutex<Vec<Loaded>>,
+}
+
+/// One entry of the configuration, in service.
+struct Loaded {
+    settings: DriverSettings,
+    names: Vec<DriverName>,
+    /// Of what serves now.
+    digest: Option<Digest>,
+}
+
+/// A component that is ready to be put in service.
+struct Ready {
+    factory: Arc<dyn Factory>,
+    origin: Origin,
+    /// One JSON object.
+    config: String,
+}
+
+impl Drivers {
+    pub(crate) fn new(
+        runtime: Runtime,
+        service: Arc<Service>,
+        site_id: String,
+        docker_names: BTreeMap<DriverName, DriverName>,
+    ) -> Self {
+        Self { runtime, service, site_id, docker_names, loaded: Mutex::default() }
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Vec<Loaded>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads every driver, in order.
+    pub(crate) fn load_all(&self, wanted: Vec<DriverSettings>) -> Result<(), Fatal> {
+        let mut loaded = self.loaded();
+        for settings in wanted {
+            let what = settings.source.to_string();
+            let one = self.load(settings);
+            loaded.push(one.map_err(|why| Fatal::Failed(format!("driver {what}: {why}")))?);
+        }
+        Ok(())
+    }
+
+    /// Makes of what is loaded what is wanted: what changed is upgraded, what
+    /// is new is loaded. What is wanted no more serves until the end, since
+    /// what it granted is in use. What fails is logged, and stays as it is.
+    pub(crate) fn reload(&self, wanted: Vec<DriverSettings>) {
+        let mut loaded = self.loaded();
+        for one in loaded.iter() {
+            if !wanted.iter().any(|settings| settings.is_of(&one.settings)) {
+                let driver = &one.settings.source;
+                tracing::warn!(%driver, "no more in the configuration; it serves until the end");
+            }
+        }
+        for settings in wanted {
+            let driver = settings.source.to_string();
+            let known = loaded.iter_mut().find(|one| settings.is_of(&one.settings));
+            let done = match known {
+                Some(known) => self.renew(known, settings),
+                None => self.load(settings).map(|one| loaded.push(one)),
+            };
+            if let Err(error) = done {
+                tracing::error!(driver, %error, "it stays as it was");
+            }
+        }
+        tracing::info!("the configuration was read again");
+    }
+
+    fn renew(&self, known: &mut Loaded, settings: DriverSettings) -> Result<(), String> {
+        let Ready { factory, origin, config } = self.ready(&settings)?;
+        let digest = factory.digest();
+        if digest != known.digest || settings.config != known.settings.config {
+            let done = self.service.upgrade(&known.names[0], &factory, origin, Some(config), false);
+            for upgraded in done.map_err(|error| error.to_string())? {
+                tracing::info!(
+                    driver = %upgraded.name, replayed = upgraded.replayed,
+                    followed = upgraded.followed, "another version is in service",
+                );
+            }
+        }
+        known.settings = settings;
+        known.digest = digest;
+        Ok(())
+    }
+
+    fn load(&self, settings: DriverSettings) -> Result<Loaded, String> {
+        let Ready { factory, origin, config } = self.ready(&settings)?;
+        let digest = factory.digest();
+        let rename = settings.rename.clone();
+        let options = LoadOptions { rename, config, ..LoadOptions::new(origin) };
+        let names = self.service.load(factory, options).map_err(|error| error.to_string())?;
+        Ok(Loaded { settings, names, digest })
+    }
+
+    fn ready(&self, settings: &DriverSettings) -> Result<Ready, String> {
+        let mut config = settings.config.clone();
+        let limits = ipam_runtime::Limits::default();
+        let (component, origin) = match &settings.source {
+            Source::BuiltIn(names::NULL_IPAM) => {
+                (self.runtime.load(names::NULL_IPAM, ipam_builtin::NULL, limits), Origin::BuiltIn)
+            }
+            Source::BuiltIn(name) => {
+                // What makes the site's IPv6 addresses its own (RFC 4193).
+                config.entry("site-id").or_insert_with(|| self.site_id.clone().into());
+                (self.runtime.load(name, ipam_builtin::DEFAULT, limits), Origin::BuiltIn)
+            }
+            Source::File(path) => (self.runtime.load_file(path, limits), Origin::Component),
+        };
+        let component = component.map_err(|error| error.to_string())?;
+        let config = serde_json::Value::Object(config).to_string();
+        Ok(Ready { factory: Arc::new(component), origin, config })
+    }
+}
+
+impl Host for Drivers {
+    fn docker_name(&self, driver: &DriverName) -> Option<String> {
+        Some(self.docker_names.get(driver).unwrap_or(driver).to_string())
+    }
+
+    fn upgrade(&self, driver: &DriverName, file: &Path, force: bool) -> Result<Upgrade, String> {
+        let mut loaded = self.loaded();
+        if self.service.mount(driver).is_none() {
+            return Err(format!("no driver {driver} is in service"));
+        }
+        let component = self.runtime.load_file(file, ipam_runtime::Limits::default());
+        let factory: Arc<dyn Factory> = Arc::new(component.map_err(|error| error.to_string())?);
+        let done = self.service.upgrade(driver, &factory, Origin::Component, None, force);
+        let upgraded = done.map_err(|error| error.to_string())?;
+        let mut notes = Vec::new();
+        if let Some(known) = loaded.iter_mut().find(|one| one.names.contains(driver)) {
+            known.digest = factory.digest();
+            if !matches!(&known.settings.source, Source::File(path) if is_same(path, file)) {
+                let source = &known.settings.source;
+                notes.push(format!("the configuration has {source}, which the next start loads"));
+            }
+        }
+        for upgraded in &upgraded {
+            tracing::info!(driver = %upgraded.name, file = %file.display(), "another version is in service");
+        }
+        Ok(Upgrade { upgraded, notes })
+    }
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other
+        || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
+}

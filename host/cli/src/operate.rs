@@ -1,0 +1,366 @@
+//! The commands that ask a running daemon.
+
+use crate::{
+    Fatal,
+    args::{DaemonFlags, DriverCommand, ReleaseFlags},
+    output::Output,
+};
+use ipam_admin::{
+    Client, ClientError, Moment, SOCKET,
+    wire::{Account, Address, Ask, Check, Condition, Driver, Pool, Released, Tenure, Upgraded},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    io::{self, BufWriter, Stdout},
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+/// What ends a command early.
+enum Stop {
+    Fatal(Fatal),
+    /// Nobody reads what is printed any more.
+    Output(io::Error),
+}
+
+impl From<ClientError> for Stop {
+    fn from(error: ClientError) -> Self {
+        Self::Fatal(Fatal::Failed(error.to_string()))
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// A reader that has enough, like `head`, is no failure.
+fn result(stopped: Result<(), Stop>) -> Result<(), Fatal> {
+    match stopped {
+        Ok(()) => Ok(()),
+        Err(Stop::Fatal(fatal)) => Err(fatal),
+        Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(Stop::Output(error)) => Err(Fatal::Failed(format!("cannot print: {error}"))),
+    }
+}
+
+pub(crate) fn connect(daemon: &DaemonFlags) -> Result<Client, Fatal> {
+    let client = Client::connect(&daemon.state_dir.join(SOCKET));
+    client.map_err(|error| Fatal::Failed(error.to_string()))
+}
+
+fn stdout() -> BufWriter<Stdout> {
+    BufWriter::new(io::stdout())
+}
+
+/// Prints each item as it comes.
+fn list<T: DeserializeOwned + Serialize>(
+    daemon: &DaemonFlags,
+    ask: &Ask,
+    columns: &[&str],
+    cells: impl Fn(&T) -> Vec<String>,
+) -> Result<(), Fatal> {
+    let mut client = connect(daemon)?;
+    let mut output = Output::new(stdout(), daemon.json, columns);
+    let told = client.ask(ask, |item: T| Ok::<_, Stop>(output.row(&item, &cells)?));
+    // What came before it failed is printed all the same.
+    let printed = output.end();
+    result(told.and_then(|notes| {
+        note(&notes);
+        Ok(printed?)
+    }))
+}
+
+pub(crate) fn note(notes: &[String]) {
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
+}
+
+pub(crate) fn drivers(daemon: &DaemonFlags) -> Result<(), Fatal> {
+    let columns = [
+        "NAME",
+        "STATE",
+        "ORIGIN",
+        "DOCKER",
+        "POOLS",
+        "ADDRESSES",
+        "OWED",
+        "RESTARTS",
+        "DIGEST",
+        "REASON",
+    ];
+    list(daemon, &Ask::Drivers, &columns, |driver: &Driver| {
+        let state = match driver.condition {
+            Condition::Serving => "serving".to_owned(),
+            Condition::Failing => since("failing", driver.failing_since),
+            Condition::Absent => "not loaded".to_owned(),
+        };
+        vec![
+            driver.name.clone(),
+            state,
+            or_dash(driver.origin.clone()),
+            or_dash(driver.docker_name.clone()),
+            driver.pools.to_string(),
+            driver.addresses.to_string(),
+            driver.owed.to_string(),
+            driver.restarts.to_string(),
+            short(driver.digest.as_deref()),
+            driver.reason.clone().unwrap_or_default(),
+        ]
+    })
+}
+
+pub(crate) fn pools(
+    daemon: &DaemonFlags,
+    driver: Option<String>,
+    pool: Option<String>,
+) -> Result<(), Fatal> {
+    let columns = [
+        "DRIVER",
+        "POOL",
+        "PREFIX",
+        "SUB-POOL",
+        "ASKED",
+        "HOLDS",
+        "ADDRESSES",
+        "IN USE",
+        "FREE",
+        "GRANTED",
+        "BY",
+    ];
+    let ask = Ask::Pools { driver, pool, with_status: true };
+    list(daemon, &ask, &columns, |pool: &Pool| {
+        vec![
+            pool.driver.clone(),
+            pool.pool_id.clone(),
+            pool.prefix.to_string(),
+            or_dash(pool.sub_pool),
+            pool.asked.clone(),
+            pool.holds.to_string(),
+            pool.addresses.to_string(),
+            or_dash(pool.status.map(|status| status.ips_in_use)),
+            or_dash(pool.status.map(|status| status.dynamic_ips_available)),
+            or_dash(pool.granted_at),
+            pool.granted_by.clone(),
+        ]
+    })
+}
+
+pub(crate) fn addresses(
+    daemon: &DaemonFlags,
+    driver: Option<String>,
+    pool: Option<String>,
+    address: Option<IpAddr>,
+) -> Result<(), Fatal> {
+    let columns = ["DRIVER", "POOL", "ADDRESS", "KIND", "OWNER", "GRANTED", "BY", "GENERATION"];
+    let ask = Ask::Addresses { driver, pool, address };
+    list(daemon, &ask, &columns, |address: &Address| {
+        vec![
+            address.driver.clone(),
+            address.pool_id.clone(),
+            address.address.to_string(),
+            address.kind.clone(),
+            or_dash(address.owner.clone()),
+            or_dash(address.granted_at),
+            address.granted_by.clone(),
+            address.generation.to_string(),
+        ]
+    })
+}
+
+pub(crate) fn history(
+    daemon: &DaemonFlags,
+    address: IpAddr,
+    at: Option<Moment>,
+    driver: Option<String>,
+) -> Result<(), Fatal> {
+    let columns = [
+        "FROM",
+        "UNTIL",
+        "DRIVER",
+        "POOL",
+        "ADDRESS",
+        "KIND",
+        "OWNER",
+        "BY",
+        "RELEASED BY",
+        "DIGEST",
+    ];
+    let ask = Ask::History { address, driver, at };
+    list(daemon, &ask, &columns, |tenure: &Tenure| {
+        let Tenure { granted, digest, released_at, released_by } = tenure;
+        let until = match (released_at, released_by) {
+            (Some(at), _) => at.to_string(),
+            (None, Some(_)) => "-".to_owned(),
+            (None, None) => "held".to_owned(),
+        };
+        vec![
+            or_dash(granted.granted_at),
+            until,
+            granted.driver.clone(),
+            granted.pool_id.clone(),
+            granted.address.to_string(),
+            granted.kind.clone(),
+            or_dash(granted.owner.clone()),
+            granted.granted_by.clone(),
+            or_dash(released_by.clone()),
+            short(digest.as_deref()),
+        ]
+    })
+}
+
+pub(crate) fn check(daemon: &DaemonFlags, driver: Option<String>) -> Result<(), Fatal> {
+    let mut client = connect(daemon)?;
+    let mut output = Output::new(stdout(), daemon.json, &[]);
+    let (mut differences, mut compared) = (0, 0);
+    let told = client.ask(&Ask::Check { driver: driver.clone() }, |check: Check| {
+        differences += check.differences.len();
+        compared += 1;
+        if daemon.json {
+            return Ok(output.row(&check, |_| Vec::new())?);
+        }
+        let Check { driver, entries, differences, notes } = check;
+        output.line(&match differences.len() {
+            0 => format!("{driver}: agrees with {entries} entries of the ledger"),
+            count => format!("{driver}: {count} differences in {entries} entries"),
+        })?;
+        differences.iter().try_for_each(|line| output.line(&format!("  {line}")))?;
+        notes.iter().try_for_each(|note| output.line(&format!("  note: {note}")))?;
+        Ok::<_, Stop>(())
+    });
+    let printed = output.end();
+    result(told.and_then(|notes| {
+        note(&notes);
+        Ok(printed?)
+    }))?;
+    match (differences, driver) {
+        (0, Some(driver)) if compared == 0 => {
+            Err(Fatal::Failed(format!("{driver} cannot be compared")))
+        }
+        (0, _) => Ok(()),
+        (count, _) => Err(Fatal::Failed(format!("{count} differences"))),
+    }
+}
+
+pub(crate) fn backup(daemon: &DaemonFlags, file: &Path) -> Result<(), Fatal> {
+    let file = absolute(file)?;
+    let (_, notes) = connect(daemon)?
+        .all::<()>(&Ask::Backup { file: file.clone() })
+        .map_err(|error| Fatal::Failed(error.to_string()))?;
+    note(&notes);
+    #[derive(Serialize)]
+    struct Written<'a> {
+        file: &'a Path,
+    }
+    print(daemon, &Written { file: &file }, &format!("written to {}", file.display()))
+}
+
+/// Prints what was done.
+fn print(daemon: &DaemonFlags, item: &impl Serialize, words: &str) -> Result<(), Fatal> {
+    let mut output = Output::new(stdout(), daemon.json, &[]);
+    let printed = if daemon.json { output.row(item, |_| Vec::new()) } else { output.line(words) };
+    result(printed.and_then(|()| output.end()).map_err(Stop::Output))
+}
+
+pub(crate) fn driver(command: DriverCommand) -> Result<(), Fatal> {
+    match command {
+        DriverCommand::Upgrade { name, file, force, daemon } => {
+            let ask = Ask::Upgrade { driver: name, file: absolute(&file)?, force };
+            let columns = ["DRIVER", "FROM", "TO", "ENTRIES SHOWN", "EVENTS SINCE"];
+            list(&daemon, &ask, &columns, |upgraded: &Upgraded| {
+                vec![
+                    upgraded.driver.clone(),
+                    short(upgraded.from.as_deref()),
+                    short(upgraded.to.as_deref()),
+                    upgraded.replayed.to_string(),
+                    upgraded.followed.to_string(),
+                ]
+            })
+        }
+    }
+}
+
+/// What is about to be released, as it was seen.
+struct Seen {
+    words: String,
+    driver: String,
+    pool_id: String,
+    address: Option<IpAddr>,
+    generation: u64,
+    as_of: u64,
+}
+
+impl Seen {
+    fn address(seen: Address) -> Self {
+        let Address { driver, pool_id, address, generation, .. } = seen;
+        let words = format!("{} of pool {pool_id} of driver {driver}", address.addr());
+        let address = Some(address.addr());
+        Self { words, driver, pool_id, address, generation, as_of: generation }
+    }
+
+    fn pool(seen: Pool) -> Self {
+        let Pool { driver, pool_id, generation, newest, .. } = seen;
+        let words = format!("pool {pool_id} of driver {driver}");
+        Self { words, driver, pool_id, address: None, generation, as_of: newest }
+    }
+}
+
+pub(crate) fn release(flags: ReleaseFlags) -> Result<(), Fatal> {
+    let ReleaseFlags { address, pool, driver, force, daemon } = flags;
+    let mut client = connect(&daemon)?;
+    let failed = |error: ClientError| Fatal::Failed(error.to_string());
+    let seen: Vec<Seen> = if address.is_some() {
+        let ask = Ask::Addresses { driver, pool, address };
+        let (addresses, _) = client.all(&ask).map_err(failed)?;
+        addresses.into_iter().map(Seen::address).collect()
+    } else {
+        let ask = Ask::Pools { driver, pool, with_status: false };
+        let (pools, _) = client.all::<Pool>(&ask).map_err(failed)?;
+        if let Some(full) = pools.iter().find(|pool| pool.addresses > 0 && !force) {
+            let Pool { driver, pool_id, addresses, .. } = full;
+            return Err(Fatal::Failed(format!(
+                "{addresses} addresses are held under pool {pool_id} of driver {driver}; \
+                 --force releases them, too"
+            )));
+        }
+        pools.into_iter().map(Seen::pool).collect()
+    };
+    let Seen { words, driver, pool_id, address, generation, as_of } =
+        match <[Seen; 1]>::try_from(seen) {
+            Ok([one]) => one,
+            Err(none) if none.is_empty() => {
+                return Err(Fatal::Failed("nothing like that is held".to_owned()));
+            }
+            Err(several) => {
+                let words: Vec<String> = several.into_iter().map(|seen| seen.words).collect();
+                let words = words.join("; ");
+                return Err(Fatal::Failed(format!("name one with --driver or --pool: {words}")));
+            }
+        };
+    let by = Account::Operator;
+    let ask = Ask::Release { driver, pool_id, address, generation, as_of, by };
+    let (answer, _) = client.all::<Released>(&ask).map_err(failed)?;
+    let Some(&released) = answer.first().filter(|it| it.released) else {
+        return Err(Fatal::Failed(format!("{words} is not held any more as it was seen")));
+    };
+    print(&daemon, &released, &format!("released {words}"))
+}
+
+/// The daemon's directory is not ours.
+fn absolute(file: &Path) -> Result<PathBuf, Fatal> {
+    std::path::absolute(file).map_err(|error| Fatal::Usage(format!("{}: {error}", file.display())))
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+fn since(word: &str, moment: Option<Moment>) -> String {
+    moment.map_or_else(|| word.to_owned(), |moment| format!("{word} since {moment}"))
+}
+
+/// Enough of a digest to tell two apart.
+fn short(digest: Option<&str>) -> String {
+    let digits = digest.map(|text| text.trim_start_matches("sha256:"));
+    digits.and_then(|digits| digits.get(..12)).unwrap_or("-").to_owned()
+}

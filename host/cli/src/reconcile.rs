@@ -1,0 +1,213 @@
+//! `wipam reconcile`: the ledger over the admin socket, beside what engines
+//! know.
+
+use crate::{
+    Fatal,
+    args::{DaemonFlags, ReconcileFlags},
+    operate::{connect, note},
+};
+use ipam_admin::{
+    Client, ClientError,
+    wire::{Account, Address, Ask, Driver, Pool, Released},
+};
+use ipam_api::{PoolId, Server};
+use ipam_reconcile::{
+    DockerEngines, Found, GrantedBy, Held, HeldLease, HeldPool, Ledger, Limits, Options, Progress,
+    Report, Space, TokioClock, reconcile,
+};
+use std::{collections::BTreeMap, error::Error, time::Duration};
+
+/// The shortest grace period for a run that frees: an engine shows an endpoint
+/// only after its address was granted, and may wait for a plugin that is down
+/// in between.
+const GRACE_MIN: Duration = Duration::from_secs(30);
+/// The longest, a day.
+const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) fn docker(flags: ReconcileFlags) -> Result<(), Fatal> {
+    let ReconcileFlags { sockets, dry_run, exclusive, grace, docker_names, daemon } = flags;
+    let grace = Duration::from_secs(grace);
+    if (grace < GRACE_MIN && !dry_run) || grace > GRACE_MAX {
+        let (min, max) = (GRACE_MIN.as_secs(), GRACE_MAX.as_secs());
+        return Err(Fatal::Usage(format!(
+            "--grace {}: {min} to {max} seconds, or less with --dry-run",
+            grace.as_secs()
+        )));
+    }
+    let docker_names = docker_names
+        .iter()
+        .map(|text| match text.split_once('=') {
+            Some((driver, name)) => Ok((driver.to_owned(), name.to_owned())),
+            None => Err(Fatal::Usage(format!("--docker-name {text}: expected DRIVER=NAME"))),
+        })
+        .collect::<Result<_, _>>()?;
+    let mut ledger = Daemon::new(daemon.clone(), docker_names)?;
+    let mut engines = DockerEngines::new(sockets, Limits::default());
+    let options = Options { grace, dry_run, exclusive };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Fatal::Failed(error.to_string()))?;
+    let report = runtime
+        .block_on(reconcile(&mut ledger, &mut engines, &mut TokioClock, &options, &mut say))
+        .map_err(|error| Fatal::Failed(format!("nothing was changed: {}", chain(&error))))?;
+    print(&report, &daemon)?;
+    match &report.failure {
+        None => Ok(()),
+        Some(why) => Err(Fatal::Failed(format!("{} are left: {why}", report.left.len()))),
+    }
+}
+
+/// Progress is for people and goes where it is in nobody's way.
+fn say(progress: Progress<'_>) {
+    match progress {
+        Progress::Observed { networks, endpoints, addresses, pools } => eprintln!(
+            "engines know {networks} networks with {endpoints} addresses; \
+             unknown to them: {addresses} addresses, {pools} pools"
+        ),
+        Progress::Waiting { grace } => {
+            eprintln!("waiting {} s before looking again", grace.as_secs());
+        }
+        Progress::Freed(found) => eprintln!("freed {found}"),
+        Progress::Changed(found) => eprintln!("changed meanwhile: {found}"),
+        _ => {}
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "it is what the command is for")]
+fn print(report: &Report, daemon: &DaemonFlags) -> Result<(), Fatal> {
+    if daemon.json {
+        let json = serde_json::to_string(report);
+        println!("{}", json.map_err(|error| Fatal::Failed(error.to_string()))?);
+        return Ok(());
+    }
+    let lists = [
+        ("freed", &report.freed),
+        ("freed", &report.pools_freed),
+        ("would be freed", &report.would_free),
+        ("unknown, and kept without --exclusive", &report.pools_unknown),
+        ("seen again", &report.seen_again),
+        ("changed meanwhile", &report.changed),
+        ("left", &report.left),
+    ];
+    for (what, found) in lists {
+        found.iter().for_each(|found| println!("{what}: {found}"));
+    }
+    if lists.iter().all(|(_, found)| found.is_empty()) {
+        println!("nothing to free");
+    }
+    Ok(())
+}
+
+/// A running daemon, as reconciliation sees it.
+struct Daemon {
+    daemon: DaemonFlags,
+    client: Client,
+    /// Docker's names that the operator gave, by driver.
+    given: BTreeMap<String, String>,
+    /// Drivers by Docker's name, as of the last look.
+    drivers: BTreeMap<String, String>,
+}
+
+impl Daemon {
+    fn new(daemon: DaemonFlags, given: BTreeMap<String, String>) -> Result<Self, Fatal> {
+        let client = connect(&daemon)?;
+        let mut made = Self { daemon, client, given, drivers: BTreeMap::new() };
+        let drivers = made.serving().map_err(|error| Fatal::Failed(error.to_string()))?;
+        let is_there = |name: &&String| drivers.iter().any(|driver| driver.name == **name);
+        match made.given.keys().find(|name| !is_there(name)) {
+            Some(name) => Err(Fatal::Usage(format!("--docker-name: no driver {name} is loaded"))),
+            None => Ok(made),
+        }
+    }
+
+    /// A connection does not outlive a grace period without a question.
+    fn again(&mut self) -> Result<(), ClientError> {
+        let path = self.daemon.state_dir.join(ipam_admin::SOCKET);
+        self.client = Client::connect(&path)?;
+        Ok(())
+    }
+
+    fn serving(&mut self) -> Result<Vec<Driver>, ClientError> {
+        let (drivers, notes) = self.client.all::<Driver>(&Ask::Drivers)?;
+        note(&notes);
+        // What is not loaded has no socket, and cannot release anything.
+        Ok(drivers.into_iter().filter(|driver| driver.origin.is_some()).collect())
+    }
+
+    fn pools(&mut self, of: &Driver) -> Result<Vec<HeldPool>, ClientError> {
+        let driver = Some(of.name.clone());
+        let ask = Ask::Pools { driver: driver.clone(), pool: None, with_status: false };
+        let (pools, _) = self.client.all::<Pool>(&ask)?;
+        let mut leases: BTreeMap<String, Vec<HeldLease>> = BTreeMap::new();
+        let ask = Ask::Addresses { driver, pool: None, address: None };
+        self.client.ask(&ask, |lease: Address| {
+            leases.entry(lease.pool_id).or_default().push(HeldLease {
+                address: lease.address.addr(),
+                generation: lease.generation,
+                is_gateway: lease.kind == "gateway",
+                granted_by: granted_by(&lease.granted_by),
+            });
+            Ok::<_, ClientError>(())
+        })?;
+        let held = |pool: Pool| {
+            let is_local = of.local_space != of.global_space
+                && of.local_space.as_ref() == Some(&pool.address_space);
+            Some(HeldPool {
+                pool_id: PoolId::try_from(&*pool.pool_id).ok()?,
+                prefix: pool.prefix,
+                sub_pool: pool.sub_pool,
+                generation: pool.generation,
+                newest: pool.newest,
+                granted_by: granted_by(&pool.granted_by),
+                space: if is_local { Space::Local } else { Space::Other },
+                leases: leases.remove(&pool.pool_id).unwrap_or_default(),
+            })
+        };
+        Ok(pools.into_iter().filter_map(held).collect())
+    }
+}
+
+fn granted_by(account: &str) -> GrantedBy {
+    if account == Server::Docker.as_str() { GrantedBy::Docker } else { GrantedBy::Other }
+}
+
+impl Ledger for Daemon {
+    type Error = ClientError;
+
+    async fn held(&mut self) -> Result<Vec<Held>, ClientError> {
+        self.again()?;
+        let mut held = Vec::new();
+        self.drivers.clear();
+        for driver in self.serving()? {
+            let given = self.given.get(&driver.name).cloned();
+            let Some(name) = given.or_else(|| driver.docker_name.clone()) else { continue };
+            let pools = self.pools(&driver)?;
+            self.drivers.insert(name.clone(), driver.name);
+            held.push(Held { driver: name, pools });
+        }
+        Ok(held)
+    }
+
+    async fn release(&mut self, found: &Found) -> Result<bool, ClientError> {
+        let ask = Ask::Release {
+            driver: self.drivers.get(&found.driver).unwrap_or(&found.driver).clone(),
+            pool_id: found.pool_id.to_string(),
+            address: found.address,
+            generation: found.generation,
+            as_of: found.newest,
+            by: Account::Reconciler,
+        };
+        let (answer, _) = self.client.all::<Released>(&ask)?;
+        Ok(answer.iter().any(|it| it.released))
+    }
+}
+
+/// An error and all that caused it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
