@@ -62,6 +62,11 @@ impl Answers {
                 let drivers = self.drivers_named(driver.as_deref())?;
                 history::tell(self, &drivers, address, at, out)
             }
+            Ask::Reset { driver } => {
+                let done = self.service.reset(&name(&driver)?);
+                let done = done.ok_or_else(|| format!("no driver {driver} is in service"))?;
+                done.map_err(|it| Stop::Told(format!("{driver} does not serve: {}", it.reason)))
+            }
             Ask::Upgrade { driver, file, force } => {
                 let Upgrade { upgraded, notes } =
                     self.host.upgrade(&name(&driver)?, absolute(&file)?, force)?;
@@ -88,6 +93,10 @@ impl Answers {
             rows.push(wire::Driver {
                 condition,
                 failing_since: info.trouble.as_ref().and_then(|it| Moment::known(it.since)),
+                paused_until: info
+                    .trouble
+                    .as_ref()
+                    .and_then(|it| it.paused_until.and_then(Moment::known)),
                 reason: info.trouble.map(|trouble| trouble.reason),
                 origin: Some(origin(info.origin).to_owned()),
                 docker_name: self.host.docker_name(&info.name),
@@ -110,6 +119,7 @@ impl Answers {
                 name: name.to_string(),
                 condition: Condition::Absent,
                 failing_since: None,
+                paused_until: None,
                 reason: None,
                 origin: None,
                 docker_name: None,

@@ -65,6 +65,11 @@ pub enum Ask {
         /// Who held it at that moment only.
         at: Option<Moment>,
     },
+    /// Try a driver that is left alone once more: no items.
+    Reset {
+        /// Which driver.
+        driver: String,
+    },
     /// Put another version of a driver in service: [`Upgraded`].
     Upgrade {
         /// Which driver.
@@ -122,6 +127,8 @@ pub struct Driver {
     pub condition: Condition,
     /// Since when it does not serve.
     pub failing_since: Option<Moment>,
+    /// Until when it is left alone, because it failed again and again.
+    pub paused_until: Option<Moment>,
     /// Why it does not serve.
     pub reason: Option<String>,
     /// `built-in` or `component`; nothing if it is absent.

@@ -130,6 +130,16 @@ pub(crate) enum DriverCommand {
         #[command(flatten)]
         daemon: DaemonFlags,
     },
+
+    /// Try a driver that is left alone, because it failed, once more and now
+    #[command(after_help = AFTER_RESET)]
+    Reset {
+        /// The name it is served under
+        name: String,
+        /// How to reach the daemon.
+        #[command(flatten)]
+        daemon: DaemonFlags,
+    },
 }
 
 /// With whom to compare the ledger.
@@ -235,6 +245,11 @@ disagrees, the one before it stays, and where it disagrees is said.
 The next start loads what the configuration names.
 
 Exit codes: 0 it serves, 1 the one before it does, 2 wrong command line.";
+
+const AFTER_RESET: &str = "\
+Without it, a driver is tried again when its pause is over and somebody asks.
+
+Exit codes: 0 it serves, 1 it does not, 2 wrong command line.";
 
 const AFTER_RECONCILE: &str = "\
 Frees what Docker's server granted in a driver's local space and what no given

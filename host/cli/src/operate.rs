@@ -92,7 +92,10 @@ pub(crate) fn drivers(daemon: &DaemonFlags) -> Result<(), Fatal> {
     list(daemon, &Ask::Drivers, &columns, |driver: &Driver| {
         let state = match driver.condition {
             Condition::Serving => "serving".to_owned(),
-            Condition::Failing => since("failing", driver.failing_since),
+            Condition::Failing => match driver.paused_until {
+                Some(until) => format!("paused until {until}"),
+                None => since("failing", driver.failing_since),
+            },
             Condition::Absent => "not loaded".to_owned(),
         };
         vec![
@@ -276,6 +279,16 @@ pub(crate) fn driver(command: DriverCommand) -> Result<(), Fatal> {
                     upgraded.followed.to_string(),
                 ]
             })
+        }
+        DriverCommand::Reset { name, daemon } => {
+            let ask = Ask::Reset { driver: name.clone() };
+            let answer = connect(&daemon)?.all::<()>(&ask);
+            answer.map_err(|error| Fatal::Failed(error.to_string()))?;
+            #[derive(Serialize)]
+            struct Serves<'a> {
+                driver: &'a str,
+            }
+            print(&daemon, &Serves { driver: &name }, &format!("{name} serves"))
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::{
     UpgradeError,
+    breaker::Breaker,
     instance::Instance,
     lock,
     outage::Outage,
@@ -193,6 +194,7 @@ impl Worker {
         let before = std::mem::replace(&mut self.source, source);
         self.instance = Some(instance);
         self.outage = Outage::default();
+        self.breaker = Breaker::default();
         self.note_version();
         self.health.serves();
         self.deliver_owed();
@@ -206,6 +208,7 @@ impl Worker {
         self.source = before;
         self.instance = None;
         self.outage = Outage::default();
+        self.breaker = Breaker::default();
         self.note_version();
         self.recover(false);
     }

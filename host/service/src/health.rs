@@ -2,7 +2,7 @@
 
 use crate::{lock, worker::now};
 use ipam_ledger::Time;
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 /// How one driver is. Written by its thread, read by whoever asks.
 #[derive(Default)]
@@ -21,13 +21,23 @@ pub struct Trouble {
     pub since: Time,
     /// What happened last; for the operator, never for a caller.
     pub reason: String,
+    /// Until when it is left alone, because it failed again and again.
+    pub paused_until: Option<Time>,
 }
 
 impl Health {
     pub(crate) fn failed(&self, reason: &str) {
         let mut inner = lock(&self.0);
         let since = inner.trouble.take().map_or_else(now, |trouble| trouble.since);
-        inner.trouble = Some(Trouble { since, reason: reason.to_owned() });
+        inner.trouble = Some(Trouble { since, reason: reason.to_owned(), paused_until: None });
+    }
+
+    /// It is left alone for so long.
+    pub(crate) fn paused(&self, pause: Duration) {
+        let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        if let Some(trouble) = &mut lock(&self.0).trouble {
+            trouble.paused_until = Some(Time(now().0.saturating_add(ms)));
+        }
     }
 
     /// A new instance serves.

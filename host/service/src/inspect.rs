@@ -5,6 +5,7 @@ use crate::{
     mount::Handle,
     queue::{Look, Mail},
     rebuild::{Source, tell},
+    worker::Worker,
 };
 use ipam_api::{AddressSpaces, Capability, Digest, DriverName, PoolId, PoolStatus};
 use ipam_ledger::State;
@@ -87,6 +88,17 @@ impl Service {
             })
         };
         drivers.into_iter().filter_map(info).collect()
+    }
+
+    /// Tries a driver that is left alone once more, now, as if it had never
+    /// failed. Why it does not serve, if it does not. Nothing if there is no
+    /// such driver.
+    #[must_use]
+    pub fn reset(&self, name: &DriverName) -> Option<Result<(), Trouble>> {
+        let handle = self.handle(name)?;
+        handle.queue.on_thread(Worker::reset)?;
+        let (trouble, _) = handle.health.report();
+        Some(trouble.map_or(Ok(()), Err))
     }
 
     /// Looks at what the ledger holds of a driver, on its thread between two

@@ -85,6 +85,7 @@
 //! ```
 
 mod ask;
+mod breaker;
 mod candidate;
 mod committer;
 mod health;

@@ -22,6 +22,17 @@ pub struct Limits {
     /// Events of one driver that another version of it may be behind by while
     /// it is shown the ledger; then that is given up.
     pub upgrade_events_max: usize,
+    /// Failures of a driver within [`Limits::faults_window`] that open its
+    /// breaker: then it is left alone for a while, and its callers are told so
+    /// at once.
+    pub faults_max: usize,
+    /// How long a failure counts. That long without one, and the driver is as
+    /// good as new.
+    pub faults_window: Duration,
+    /// How long a driver is left alone at first; it doubles each time.
+    pub breaker_min: Duration,
+    /// The longest that a driver is left alone.
+    pub breaker_max: Duration,
     /// How long nothing must come before the store is put in order.
     pub store_idle: Duration,
     /// The pause after the first failure to bring a driver or the store back;
@@ -42,6 +53,10 @@ impl Default for Limits {
             exclude_retries_max: 64,
             releases_kept_max: 65_536,
             upgrade_events_max: 1 << 20,
+            faults_max: 5,
+            faults_window: Duration::from_secs(60),
+            breaker_min: Duration::from_secs(1),
+            breaker_max: Duration::from_secs(60),
             store_idle: Duration::from_secs(1),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),

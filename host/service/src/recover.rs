@@ -8,7 +8,7 @@ use crate::{
     worker::Worker,
 };
 use ipam_ledger::{Changes, Event, Record, Release, StoreError, Version};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 
 impl Worker {
     /// Brings back what does not work: the store first, then the instance.
@@ -35,9 +35,21 @@ impl Worker {
             }
             self.store_outage = None;
         }
-        if self.instance.is_none() && self.outage.is_due() && !is_last {
+        let is_due = self.outage.is_due() && self.breaker.pause(Instant::now()).is_none();
+        if self.instance.is_none() && is_due && !is_last {
             self.rebuild();
         }
+    }
+
+    /// Tries what is not served once more, whatever came before.
+    pub(crate) fn reset(&mut self) {
+        self.breaker.reset();
+        self.outage.over();
+        if self.store_outage.is_some() {
+            self.store_outage = Some(Outage::default());
+        }
+        self.recover(false);
+        self.hand_over();
     }
 
     /// Reads the ledger as it is durable, and commits what was kept: before

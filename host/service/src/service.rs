@@ -2,6 +2,7 @@
 
 use crate::{
     Limits, LoadError, LoadOptions, Origin,
+    breaker::Breaker,
     committer::{Committer, Flight, load},
     health::Health,
     load::{Prepared, prepare},
@@ -215,6 +216,7 @@ impl Service {
             state,
             instance: Some(instance),
             outage: Outage::default(),
+            breaker: Breaker::default(),
             store_outage: None,
             staged: Vec::new(),
             kept: VecDeque::new(),

@@ -13,6 +13,7 @@
 
 use crate::{
     Limits,
+    breaker::Breaker,
     candidate::Tail,
     committer::{Committer, Flight, Staged, ledger_failed},
     health::Health,
@@ -31,7 +32,7 @@ use std::{
     collections::VecDeque,
     mem,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// Everything that serving one driver takes.
@@ -49,6 +50,7 @@ pub(crate) struct Worker {
     /// Nothing while the driver is out of service.
     pub(crate) instance: Option<Instance>,
     pub(crate) outage: Outage,
+    pub(crate) breaker: Breaker,
     /// Some while the store fails. What is applied then may never have come to
     /// be, and nothing is granted on it.
     pub(crate) store_outage: Option<Outage>,
@@ -136,7 +138,7 @@ impl Worker {
 
     /// Hands over what was applied outside of a batch. Which version serves is
     /// no news by itself: it goes with what that version grants.
-    fn hand_over(&mut self) {
+    pub(crate) fn hand_over(&mut self) {
         let is_news = |record: &Record| !matches!(record.event, Event::VersionChanged(_));
         if self.staged.iter().any(is_news) {
             let records = mem::take(&mut self.staged);
@@ -259,13 +261,25 @@ impl Worker {
         ask: impl FnOnce(&mut Instance) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let Some(instance) = &mut self.instance else {
-            return Err(unavailable("the driver is out of service"));
+            return Err(self.out_of_service());
         };
         let answer = ask(instance);
         if let Err(Failure::Broken { reason }) = &answer {
             self.drop_instance(reason);
         }
         answer
+    }
+
+    /// What callers hear who come while there is no instance.
+    fn out_of_service(&self) -> Failure {
+        match self.breaker.pause(Instant::now()) {
+            None => unavailable("the driver is out of service"),
+            Some(pause) => unavailable(&format!(
+                "the driver failed again and again and is out of service; \
+                 it is tried again in {} s",
+                pause.as_secs() + 1
+            )),
+        }
     }
 
     /// The instance remembers something that is not so: it is gone, and the
@@ -277,9 +291,20 @@ impl Worker {
     }
 
     pub(crate) fn drop_instance(&mut self, reason: &str) {
-        tracing::warn!(driver = %self.name, reason, "the driver failed and is built anew");
-        self.health.failed(reason);
         self.instance = None;
+        self.health.failed(reason);
+        match self.breaker.failed(Instant::now(), &self.limits) {
+            None => {
+                tracing::warn!(driver = %self.name, reason, "the driver failed and is built anew")
+            }
+            Some(pause) => {
+                self.health.paused(pause);
+                tracing::error!(
+                    driver = %self.name, reason, ?pause,
+                    "the driver failed again and again, and is left alone for a while",
+                );
+            }
+        }
     }
 
     pub(crate) fn caller(&self, Asker { cause, session }: Asker) -> Caller<'_> {

@@ -168,6 +168,41 @@ fn a_driver_that_does_not_start_is_not_tried_during_the_pause() {
 }
 
 #[test]
+fn a_driver_that_fails_again_and_again_is_left_alone_and_releases_go_through() {
+    let hours = Duration::from_secs(3600);
+    let limits = Limits { faults_max: 2, breaker_min: hours, breaker_max: hours, ..limits() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
+    let lab_name = "lab".parse().unwrap();
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    let fails = || {
+        lab.control.twist(Twist::Address(Err(trap())));
+        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    };
+    fails();
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)), "once is nothing");
+    fails();
+    lab.control.look();
+    let Err(Failure::Refused(refusal)) = lab.ask(lease(POOL)) else { panic!("it is served") };
+    assert_eq!(refusal.kind(), Kind::Unavailable);
+    assert!(refusal.to_string().contains("tried again in 3600 s"), "{refusal}");
+    let trouble = lab.service.inspect().remove(0).trouble.unwrap();
+    assert!(trouble.paused_until.unwrap().0 > trouble.since.0 + 3_500_000, "{trouble:?}");
+    // The ledger decides about releases, and the driver learns it by replay.
+    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    assert_eq!(lab.control.look(), [""; 0], "nobody called it meanwhile");
+
+    *lock(&lab.control.start_fails) = Some(super::lab::refusal());
+    assert!(lab.service.reset(&lab_name).unwrap().is_err());
+    *lock(&lab.control.start_fails) = None;
+    assert_eq!(lab.service.reset(&lab_name), Some(Ok(())));
+    let replayed = lab.control.look();
+    assert_eq!(replayed[replayed.len() - 1], "address 10.0.0.2 of 10.0.0.0/24 again");
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)), "it is free");
+    assert_eq!(lab.service.reset(&"nobody".parse().unwrap()), None);
+}
+
+#[test]
 fn a_release_stands_whatever_the_driver_says() {
     for failure in [refusal(), trap()] {
         let lab = lab_with_pool();

@@ -291,7 +291,7 @@ pub(super) const REPLAYED: Capability =
 
 /// No pause between attempts, so that tests never wait for one.
 pub(super) fn limits() -> Limits {
-    Limits { backoff_min: Duration::ZERO, ..Limits::default() }
+    Limits { backoff_min: Duration::ZERO, breaker_min: Duration::ZERO, ..Limits::default() }
 }
 
 /// A service with one driver, `lab`.
