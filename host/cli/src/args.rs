@@ -1,11 +1,14 @@
 //! The command line. Flags of `serve` are optional here: what they default to
 //! is decided where they meet the configuration file.
 
-use crate::config::{DEFAULT_STATE_DIR, LogFormat};
+use crate::config::{DEFAULT_METRICS_LISTEN, DEFAULT_STATE_DIR, LogFormat};
 use clap::{Parser, Subcommand};
 use ipam_admin::Moment;
 use ipnet::IpNet;
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 /// Runs IPAM drivers as sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -296,6 +299,15 @@ pub(crate) struct ServeFlags {
     /// Ask engines for MAC addresses, so that the ledger knows whose an address is
     #[arg(long)]
     pub(crate) mac_addresses: bool,
+
+    /// Serve metrics for Prometheus at http://ADDRESS/metrics [default: nowhere]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        num_args = 0..=1,
+        default_missing_value = DEFAULT_METRICS_LISTEN
+    )]
+    pub(crate) metrics_listen: Option<SocketAddr>,
 
     /// How log lines look [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]

@@ -11,12 +11,16 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fmt, fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 /// Where Docker looks for plugins.
 pub(crate) const DEFAULT_PLUGIN_DIR: &str = "/run/docker/plugins";
 pub(crate) const DEFAULT_STATE_DIR: &str = "/var/lib/wipam";
+/// Where metrics are served if the flag has no address: on loopback, since they
+/// name drivers.
+pub(crate) const DEFAULT_METRICS_LISTEN: &str = "127.0.0.1:9824";
 /// Larger configuration files are refused.
 const CONFIG_MAX_BYTES: u64 = 1 << 20;
 
@@ -73,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) docker_names: BTreeMap<DriverName, DriverName>,
     /// Whether engines are asked for MAC addresses.
     pub(crate) mac_addresses: bool,
+    /// Where metrics are served, if anywhere.
+    pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log_format: LogFormat,
 }
 
@@ -92,6 +98,7 @@ struct File {
     docker_names: Option<BTreeMap<String, String>>,
     #[serde(default)]
     mac_addresses: bool,
+    metrics_listen: Option<SocketAddr>,
     log_format: Option<LogFormat>,
 }
 
@@ -177,6 +184,7 @@ impl Settings {
             exclude: if flags.exclude.is_empty() { file.exclude } else { flags.exclude },
             docker_names: docker_names(&flags.docker_names, file.docker_names)?,
             mac_addresses: flags.mac_addresses || file.mac_addresses,
+            metrics_listen: flags.metrics_listen.or(file.metrics_listen),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
         })
     }
@@ -197,6 +205,7 @@ impl Settings {
         compare("history", self.retention == new.retention);
         compare("docker-names", self.docker_names == new.docker_names);
         compare("mac-addresses", self.mac_addresses == new.mac_addresses);
+        compare("metrics-listen", self.metrics_listen == new.metrics_listen);
         compare("log-format", self.log_format == new.log_format);
         keys
     }

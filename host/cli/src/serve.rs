@@ -21,12 +21,14 @@ use std::{
     fmt::Display,
     fs,
     io::ErrorKind,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     thread,
     time::Duration,
 };
 use tokio::{
+    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
@@ -69,6 +71,9 @@ pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
 
     let result = tokio.block_on(async {
         let mut signals = Signals::new()?;
+        if let Some(address) = settings.metrics_listen {
+            serve_metrics(address, service.clone()).await?;
+        }
         let loading = in_thread({
             let (drivers, wanted) = (drivers.clone(), settings.drivers.clone());
             move || drivers.load_all(wanted)
@@ -93,6 +98,17 @@ pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
     });
     service.shutdown();
     result
+}
+
+/// Serves metrics until the runtime ends.
+async fn serve_metrics(address: SocketAddr, service: Arc<Service>) -> Result<(), Fatal> {
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.map_err(|error| Fatal::Failed(format!("metrics at {address}: {error}")))?;
+    let address = listener.local_addr().map_err(failed)?;
+    tracing::info!(url = %format_args!("http://{address}/metrics"), "serving metrics");
+    tokio::spawn(ipam_metrics::listen(listener, service, ipam_metrics::Limits::default()));
+    Ok(())
 }
 
 /// Reads the configuration again. What is wrong with it is logged, and all

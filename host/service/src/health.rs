@@ -1,12 +1,15 @@
 //! Whether a driver serves, and since when not; for operators.
 
-use crate::{lock, worker::now};
+use crate::{lock, meter::Meter, worker::now};
 use ipam_ledger::Time;
 use std::{sync::Mutex, time::Duration};
 
 /// How one driver is. Written by its thread, read by whoever asks.
 #[derive(Default)]
-pub(crate) struct Health(Mutex<Inner>);
+pub(crate) struct Health {
+    inner: Mutex<Inner>,
+    pub(crate) meter: Meter,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -27,7 +30,7 @@ pub struct Trouble {
 
 impl Health {
     pub(crate) fn failed(&self, reason: &str) {
-        let mut inner = lock(&self.0);
+        let mut inner = lock(&self.inner);
         let since = inner.trouble.take().map_or_else(now, |trouble| trouble.since);
         inner.trouble = Some(Trouble { since, reason: reason.to_owned(), paused_until: None });
     }
@@ -35,21 +38,21 @@ impl Health {
     /// It is left alone for so long.
     pub(crate) fn paused(&self, pause: Duration) {
         let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        if let Some(trouble) = &mut lock(&self.0).trouble {
+        if let Some(trouble) = &mut lock(&self.inner).trouble {
             trouble.paused_until = Some(Time(now().0.saturating_add(ms)));
         }
     }
 
     /// A new instance serves.
     pub(crate) fn serves(&self) {
-        let mut inner = lock(&self.0);
+        let mut inner = lock(&self.inner);
         inner.trouble = None;
         inner.restarts += 1;
     }
 
     /// What is wrong now, and how often a new instance was built.
     pub(crate) fn report(&self) -> (Option<Trouble>, u64) {
-        let inner = lock(&self.0);
+        let inner = lock(&self.inner);
         (inner.trouble.clone(), inner.restarts)
     }
 }

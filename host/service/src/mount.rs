@@ -3,6 +3,7 @@
 use crate::{
     health::Health,
     lock,
+    meter::Call,
     queue::{Asker, Full, Job, Queue},
     worker::{Worker, now, run_here},
 };
@@ -11,10 +12,13 @@ use ipam_api::{
     Served, Server,
 };
 use ipam_ledger::{By, Cause, Session};
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
-    mpsc,
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Instant,
 };
 
 /// A registered driver, for many threads at once.
@@ -60,7 +64,16 @@ impl Handle {
         // a session that begins meanwhile gives it no claim it did not have.
         let cause = Cause { at: now(), by: By::Asked(server) };
         let asker = Asker { cause, session: self.session() };
-        let mut jobs = requests.map(|(request, reply)| Job { request, asker, reply }).collect();
+        let began = Instant::now();
+        let job = |(request, reply): (Request, Reply)| {
+            let (call, health) = (Call::of(&request), self.health.clone());
+            let reply: Reply = Box::new(move |answer| {
+                health.meter.answered(call, &answer, began.elapsed());
+                reply(answer);
+            });
+            Job { request, asker, reply }
+        };
+        let mut jobs = requests.map(job).collect();
         if let Some(worker) = &self.here {
             run_here(worker, &mut jobs);
             if jobs.is_empty() {

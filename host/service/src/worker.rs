@@ -263,7 +263,9 @@ impl Worker {
         let Some(instance) = &mut self.instance else {
             return Err(self.out_of_service());
         };
+        let began = Instant::now();
         let answer = ask(instance);
+        self.health.meter.called(began.elapsed());
         if let Err(Failure::Broken { reason }) = &answer {
             self.drop_instance(reason);
         }
@@ -285,6 +287,7 @@ impl Worker {
     /// The instance remembers something that is not so: it is gone, and the
     /// caller hears of an internal error.
     pub(crate) fn violated(&mut self, violation: &Violation) -> Failure {
+        self.health.meter.violated();
         let reason = format!("broke the contract: {violation}");
         self.drop_instance(&reason);
         Failure::broken(reason)
@@ -293,6 +296,7 @@ impl Worker {
     pub(crate) fn drop_instance(&mut self, reason: &str) {
         self.instance = None;
         self.health.failed(reason);
+        self.health.meter.failed();
         match self.breaker.failed(Instant::now(), &self.limits) {
             None => {
                 tracing::warn!(driver = %self.name, reason, "the driver failed and is built anew")

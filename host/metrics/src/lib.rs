@@ -1,0 +1,22 @@
+//! What drivers do, for Prometheus.
+//!
+//! In: a service. Out: `GET /metrics` in the text format of Prometheus, over
+//! HTTP on an address of the operator's. A scrape reads counters and waits for
+//! no driver.
+//!
+//! | name | labels | what |
+//! |---|---|---|
+//! | `wipam_answers_total` | `driver`, `call`, `outcome` | answers; `outcome` is `ok` or the class of the error that the caller saw |
+//! | `wipam_answer_seconds` | `driver` | histogram: from the question to the answer that is durable |
+//! | `wipam_guest_calls_total`, `wipam_guest_seconds_total` | `driver` | calls into the driver, and the time spent in them |
+//! | `wipam_failures_total` | `driver` | instances that were dropped: traps, time-outs, violations |
+//! | `wipam_violations_total` | `driver` | answers that broke the contract, among them |
+//! | `wipam_restarts_total` | `driver` | instances that were built after the first |
+//! | `wipam_serving` | `driver` | 1 if it serves, 0 if not |
+//! | `wipam_breaker_open` | `driver` | 1 while it is left alone because it failed again and again |
+
+mod listen;
+mod text;
+
+pub use listen::{Limits, listen};
+pub use text::{CONTENT_TYPE, text};

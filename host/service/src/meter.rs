@@ -1,0 +1,247 @@
+//! What drivers do, in numbers: counted where it happens, and read without
+//! waiting for any driver's thread.
+
+use crate::{Service, Trouble, mount::Handle};
+use ipam_api::{DriverName, Failure, Kind, Request, Served};
+use std::{
+    array,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// What is asked of a driver in service: each [`Request`], without its words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Call {
+    /// [`Request::Pool`].
+    RequestPool,
+    /// [`Request::ReleasePool`].
+    ReleasePool,
+    /// [`Request::Address`].
+    RequestAddress,
+    /// [`Request::ReleaseAddress`].
+    ReleaseAddress,
+    /// [`Request::TakeBack`].
+    TakeBack,
+    /// [`Request::Status`].
+    Status,
+}
+
+impl Call {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::RequestPool,
+        Self::ReleasePool,
+        Self::RequestAddress,
+        Self::ReleaseAddress,
+        Self::TakeBack,
+        Self::Status,
+    ];
+
+    pub(crate) fn of(request: &Request) -> Self {
+        match request {
+            Request::Pool(_) => Self::RequestPool,
+            Request::ReleasePool(_) => Self::ReleasePool,
+            Request::Address(_) => Self::RequestAddress,
+            Request::ReleaseAddress(..) => Self::ReleaseAddress,
+            Request::TakeBack { .. } => Self::TakeBack,
+            Request::Status(_) => Self::Status,
+        }
+    }
+
+    /// Its name, as in the contract where it has one.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RequestPool => "request-pool",
+            Self::ReleasePool => "release-pool",
+            Self::RequestAddress => "request-address",
+            Self::ReleaseAddress => "release-address",
+            Self::TakeBack => "take-back",
+            Self::Status => "pool-status",
+        }
+    }
+}
+
+/// How an answer came out: done, or the class of its error as the caller saw
+/// it.
+pub type Outcome = Result<(), Kind>;
+
+const OUTCOMES: [Outcome; 7] = [
+    Ok(()),
+    Err(Kind::BadRequest),
+    Err(Kind::Forbidden),
+    Err(Kind::NotFound),
+    Err(Kind::NotImplemented),
+    Err(Kind::Unavailable),
+    Err(Kind::Internal),
+];
+
+/// Counts of one driver.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    answers: [[AtomicU64; OUTCOMES.len()]; Call::ALL.len()],
+    latency: [AtomicU64; Latency::BOUNDS_MICROS.len() + 1],
+    latency_micros: AtomicU64,
+    guest_calls: AtomicU64,
+    guest_nanos: AtomicU64,
+    faults: AtomicU64,
+    violations: AtomicU64,
+}
+
+impl Meter {
+    /// An answer, and how long it took from the question on: waiting, the
+    /// driver, and the ledger.
+    pub(crate) fn answered(&self, call: Call, answer: &Result<Served, Failure>, took: Duration) {
+        let outcome = answer.as_ref().map(|_| ()).map_err(|failure| failure.contract().kind());
+        let place = OUTCOMES.iter().position(|one| *one == outcome).unwrap_or(0);
+        add(&self.answers[call as usize][place], 1);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = Latency::BOUNDS_MICROS.partition_point(|bound| *bound < micros);
+        add(&self.latency[bucket], 1);
+        add(&self.latency_micros, micros);
+    }
+
+    /// A call into the driver.
+    pub(crate) fn called(&self, took: Duration) {
+        add(&self.guest_calls, 1);
+        add(&self.guest_nanos, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// An instance was dropped.
+    pub(crate) fn failed(&self) {
+        add(&self.faults, 1);
+    }
+
+    /// An answer broke the contract.
+    pub(crate) fn violated(&self) {
+        add(&self.violations, 1);
+    }
+
+    fn read(&self, driver: DriverName, (trouble, restarts): (Option<Trouble>, u64)) -> Reading {
+        let answers = Call::ALL.into_iter().zip(&self.answers).flat_map(|(call, counts)| {
+            OUTCOMES
+                .into_iter()
+                .zip(counts)
+                .map(move |(outcome, count)| (call, outcome, get(count)))
+        });
+        Reading {
+            driver,
+            answers: answers.filter(|(.., count)| *count > 0).collect(),
+            latency: Latency {
+                counts: array::from_fn(|bucket| get(&self.latency[bucket])),
+                total: Duration::from_micros(get(&self.latency_micros)),
+            },
+            guest_calls: get(&self.guest_calls),
+            guest_time: Duration::from_nanos(get(&self.guest_nanos)),
+            faults: get(&self.faults),
+            violations: get(&self.violations),
+            restarts,
+            trouble,
+        }
+    }
+}
+
+fn add(count: &AtomicU64, more: u64) {
+    count.fetch_add(more, Ordering::Relaxed);
+}
+
+fn get(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
+
+/// What one driver has done since it was loaded.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The name it is served under.
+    pub driver: DriverName,
+    /// Answers by what was asked and how it came out; none that is zero.
+    pub answers: Vec<(Call, Outcome, u64)>,
+    /// How long answers took.
+    pub latency: Latency,
+    /// Calls into its instances, replay aside.
+    pub guest_calls: u64,
+    /// Time spent in them.
+    pub guest_time: Duration,
+    /// Instances that were dropped because they failed.
+    pub faults: u64,
+    /// Answers of its that broke the contract.
+    pub violations: u64,
+    /// Instances that were built after the first.
+    pub restarts: u64,
+    /// Why it does not serve now.
+    pub trouble: Option<Trouble>,
+}
+
+/// How long answers took, from the question to the answer that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latency {
+    /// Answers that took no longer than each of [`Latency::BOUNDS_MICROS`] and
+    /// longer than the one before, and last those that took longer than all.
+    pub counts: [u64; Self::BOUNDS_MICROS.len() + 1],
+    /// All of them together, in whole microseconds.
+    pub total: Duration,
+}
+
+impl Latency {
+    /// Bounds of the counts, in microseconds.
+    pub const BOUNDS_MICROS: [u64; 18] = [
+        10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000,
+        500_000, 1_000_000, 5_000_000, 10_000_000,
+    ];
+}
+
+impl Service {
+    /// What every driver in service has done, in order of name. Waits for
+    /// nothing.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        let handles: Vec<Arc<Handle>> =
+            self.registered(|all| all.values().map(|driver| driver.handle.clone()).collect());
+        let read = |it: &Arc<Handle>| it.health.meter.read(it.name.clone(), it.health.report());
+        handles.iter().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Call, Latency, Meter, OUTCOMES};
+    use ipam_api::{Answer, Code, Error, Failure, Kind, Served};
+    use std::time::Duration;
+
+    #[test]
+    fn every_answer_is_in_one_place() {
+        let meter = Meter::default();
+        let done = || Ok(Served { answer: Answer::Released, receipt: None });
+        let refused = Err(Error::from(Code::BadPool).into());
+        let micros = Duration::from_micros;
+        meter.answered(Call::ReleasePool, &done(), micros(10));
+        meter.answered(Call::ReleasePool, &done(), micros(11));
+        meter.answered(Call::ReleasePool, &refused, micros(20_000_000));
+        meter.answered(Call::Status, &Err(Failure::broken("x")), Duration::ZERO);
+        let read = meter.read("lab".parse().unwrap(), (None, 0));
+        let want = [
+            (Call::ReleasePool, Ok(()), 2),
+            (Call::ReleasePool, Err(Code::BadPool.kind()), 1),
+            (Call::Status, Err(Kind::Internal), 1),
+        ];
+        assert_eq!(read.answers, want);
+        let last = Latency::BOUNDS_MICROS.len();
+        assert_eq!((read.latency.counts[0], read.latency.counts[1]), (2, 1));
+        assert_eq!(read.latency.counts[last], 1);
+        assert_eq!(read.latency.total, micros(20_000_021));
+    }
+
+    #[test]
+    fn every_call_and_outcome_has_a_place() {
+        for (place, call) in Call::ALL.into_iter().enumerate() {
+            assert_eq!(call as usize, place);
+        }
+        let kinds = [Kind::BadRequest, Kind::Forbidden, Kind::NotFound, Kind::NotImplemented];
+        for kind in kinds.into_iter().chain([Kind::Unavailable, Kind::Internal]) {
+            assert!(OUTCOMES.contains(&Err(kind)));
+        }
+    }
+}
