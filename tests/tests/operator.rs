@@ -279,6 +279,35 @@ fn a_hangup_reads_the_configuration_again() {
 }
 
 #[test]
+fn a_pinned_driver_is_that_file_or_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("wipam.toml");
+    let files = ["lab.wasm", "two.wasm"].map(|name| directory.path().join(name));
+    files.iter().zip(["one", "two"]).for_each(|(file, note)| version(file, note));
+    let pin = |digest: &str| {
+        let lab =
+            format!("[[driver]]\nfile = \"lab.wasm\"\nname = \"lab\"\ndigest = \"{digest}\"\n");
+        fs::write(&config, format!("[[driver]]\nfile = \"builtin:default\"\n{lab}")).unwrap();
+    };
+    let flags = ["--config", config.to_str().unwrap()];
+    pin(&format!("sha256:{}", "0".repeat(64)));
+    let refused_at_start = Daemon::start(directory.path(), &flags);
+    wait(|| refused_at_start.log().contains("and the configuration has pinned sha256:0000"));
+    let log = refused_at_start.log();
+    drop(refused_at_start);
+    let found = log.split("its file is ").nth(1).unwrap().split(',').next().unwrap();
+
+    pin(found);
+    let daemon = Daemon::start(directory.path(), &flags);
+    wait(|| daemon.log().contains("ready;"));
+    let said = refused(&daemon, &["driver", "upgrade", "lab", files[1].to_str().unwrap()]);
+    assert!(said.contains("has pinned"), "{said}");
+    fs::copy(&files[1], &files[0]).unwrap();
+    hangup(&daemon, "it stays as it was");
+    assert_eq!(done(&daemon, &["drivers"])[1]["digest"], found);
+}
+
+#[test]
 fn engines_are_asked_for_mac_addresses_if_the_operator_says_so() {
     for (flags, want) in [(&[][..], false), (&["--mac-addresses"][..], true)] {
         let directory = tempfile::tempdir().unwrap();

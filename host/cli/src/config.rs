@@ -4,7 +4,7 @@
 //! again.
 
 use crate::{Fatal, args::ServeFlags};
-use ipam_api::{DriverName, names};
+use ipam_api::{Digest, DriverName, InvalidDigest, names};
 use ipam_ledger::Retention;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -60,6 +60,8 @@ pub(crate) struct DriverSettings {
     pub(crate) source: Source,
     /// What to call it instead of its own name.
     pub(crate) rename: Option<DriverName>,
+    /// The only file that may be loaded.
+    pub(crate) digest: Option<Digest>,
     /// Its own table.
     pub(crate) config: serde_json::Map<String, serde_json::Value>,
 }
@@ -127,6 +129,7 @@ impl HistoryTable {
 struct DriverTable {
     file: String,
     name: Option<String>,
+    digest: Option<String>,
     #[serde(default)]
     config: serde_json::Map<String, serde_json::Value>,
 }
@@ -160,7 +163,7 @@ impl Settings {
         } else if !file.driver.is_empty() {
             file.driver
                 .into_iter()
-                .map(|table| driver(&table.file, table.name.as_deref(), table.config, base))
+                .map(|table| driver_of_table(table, base))
                 .collect::<Result<_, _>>()?
         } else {
             vec![
@@ -219,7 +222,12 @@ impl DriverSettings {
     }
 
     fn built_in(name: &'static str) -> Self {
-        Self { source: Source::BuiltIn(name), rename: None, config: serde_json::Map::new() }
+        Self {
+            source: Source::BuiltIn(name),
+            rename: None,
+            digest: None,
+            config: serde_json::Map::new(),
+        }
     }
 }
 
@@ -241,6 +249,13 @@ fn driver_of_flag(text: &str) -> Result<DriverSettings, Fatal> {
     driver(file, name, serde_json::Map::new(), Path::new(""))
 }
 
+fn driver_of_table(table: DriverTable, base: &Path) -> Result<DriverSettings, Fatal> {
+    let DriverTable { file, name, digest, config } = table;
+    let usage = |error: InvalidDigest| Fatal::Usage(format!("driver {file}: {error}"));
+    let digest = digest.map(|text| text.parse()).transpose().map_err(usage)?;
+    Ok(DriverSettings { digest, ..driver(&file, name.as_deref(), config, base)? })
+}
+
 fn driver(
     file: &str,
     name: Option<&str>,
@@ -260,7 +275,7 @@ fn driver(
         }
         None => Source::File(base.join(file)),
     };
-    Ok(DriverSettings { source, rename: name.map(parse_name).transpose()?, config })
+    Ok(DriverSettings { source, rename: name.map(parse_name).transpose()?, digest: None, config })
 }
 
 fn docker_names(

@@ -131,6 +131,7 @@ impl Drivers {
             Source::File(path) => (self.runtime.load_file(path, limits), Origin::Component),
         };
         let component = component.map_err(|error| error.to_string())?;
+        is_pinned(settings.digest, component.digest())?;
         let config = serde_json::Value::Object(config).to_string();
         Ok(Ready { factory: Arc::new(component), origin, config })
     }
@@ -148,6 +149,8 @@ impl Host for Drivers {
         }
         let component = self.runtime.load_file(file, ipam_runtime::Limits::default());
         let factory: Arc<dyn Factory> = Arc::new(component.map_err(|error| error.to_string())?);
+        let pinned = loaded.iter().find(|one| one.names.contains(driver));
+        is_pinned(pinned.and_then(|one| one.settings.digest), factory.digest())?;
         let done = self.service.upgrade(driver, &factory, Origin::Component, None, force);
         let upgraded = done.map_err(|error| error.to_string())?;
         let mut notes = Vec::new();
@@ -162,6 +165,17 @@ impl Host for Drivers {
             tracing::info!(driver = %upgraded.name, file = %file.display(), "another version is in service");
         }
         Ok(Upgrade { upgraded, notes })
+    }
+}
+
+/// Refuses another file than the one that the operator pinned.
+fn is_pinned(pinned: Option<Digest>, found: Option<Digest>) -> Result<(), String> {
+    match (pinned, found) {
+        (Some(pinned), Some(found)) if pinned != found => {
+            Err(format!("its file is {found}, and the configuration has pinned {pinned}"))
+        }
+        (Some(pinned), None) => Err(format!("{pinned} is pinned, and it has no digest")),
+        (Some(_) | None, Some(_)) | (None, None) => Ok(()),
     }
 }
 
