@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -90,6 +90,7 @@ fn open_ledger(settings: &Settings, state_dir: &StateDir) -> Result<Box<dyn Stor
         tracing::warn!("the ledger lives in memory: what is granted is forgotten when this ends");
         return Ok(Box::new(MemoryStore::default()));
     }
+    let begin = Instant::now();
     let (store, opened) =
         DurableStore::open(state_dir.path(), settings.retention).map_err(|error| {
             Fatal::Start(format!("state directory {}: {error}", state_dir.path().display()))
@@ -100,6 +101,8 @@ fn open_ledger(settings: &Settings, state_dir: &StateDir) -> Result<Box<dyn Stor
         was_closed = opened.was_closed,
         replayed = opened.replayed,
         dropped_torn = opened.dropped_torn,
+        repair = ?opened.repair,
+        took = ?begin.elapsed(),
         "the ledger is open"
     );
     Ok(Box::new(store))
