@@ -1,9 +1,11 @@
 //! What the end-to-end tests, benchmarks and programs share.
 
+pub mod callers;
 pub mod daemon;
 pub mod engine;
 pub mod golden;
 pub mod http;
+pub mod measure;
 pub mod naive;
 pub mod operator;
 pub mod plugin;

@@ -25,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     net::TcpListener,
@@ -195,6 +195,7 @@ fn open_ledger(
     let fatal = |error: &dyn Display| {
         Fatal::Failed(format!("state directory {}: {error}", state_dir.path().display()))
     };
+    let begin = Instant::now();
     let opened = DurableStore::open(state_dir.path(), settings.retention);
     let (mut store, opened) = opened.map_err(|error| fatal(&error))?;
     tracing::info!(
@@ -203,6 +204,8 @@ fn open_ledger(
         was_closed = opened.was_closed,
         replayed = opened.replayed,
         dropped_torn = opened.dropped_torn,
+        repair = ?opened.repair,
+        took = ?begin.elapsed(),
         "the ledger is open"
     );
     let site_id = match store.note(SITE_ID).map_err(|error| fatal(&error))? {

@@ -169,7 +169,7 @@ impl State {
                 }
             }
             Event::PoolReleased(pool) => self.remove(&pool.pool_id),
-            Event::AddressLeased(lease) => self.lease_out(lease),
+            Event::AddressLeased(lease) => drop(self.lease_out(lease, None)),
             Event::AddressClaimed { pool_id, address, session } => {
                 if let Some(leased) =
                     self.subnet_mut(pool_id).and_then(|subnet| subnet.leases.get_mut(address))
@@ -215,12 +215,7 @@ impl State {
         lease: &Arc<Lease>,
         claimed_in: Option<Session>,
     ) -> bool {
-        self.lease_out(lease);
-        let leased =
-            self.subnet_mut(&lease.pool_id).and_then(|subnet| subnet.leases.get_mut(&lease.ip()));
-        let Some(leased) = leased else { return false };
-        leased.claimed_in = claimed_in;
-        true
+        self.lease_out(lease, claimed_in)
     }
 
     fn grant(&mut self, pool: &Arc<Pool>) {
@@ -250,14 +245,18 @@ impl State {
         }
     }
 
-    fn lease_out(&mut self, lease: &Arc<Lease>) {
+    /// Whether there is a pool that it can be of.
+    fn lease_out(&mut self, lease: &Arc<Lease>, claimed_in: Option<Session>) -> bool {
         self.advance_to(lease.generation);
-        if let Some(subnet) = self.subnet_mut(&lease.pool_id) {
-            subnet.leases.insert(lease.ip(), Leased { lease: lease.clone(), claimed_in: None });
-            if let Some(held) = self.pools.get_mut(&lease.pool_id) {
-                held.leases.insert(lease.ip());
-            }
-        }
+        // Each is looked up once: a start does this for all that is held.
+        let Some(held) = self.pools.get_mut(&lease.pool_id) else { return false };
+        let space = self.spaces.get_mut(&held.pool.address_space);
+        let Some(subnet) = space.and_then(|space| space.subnet_mut(&held.pool.prefix)) else {
+            return false;
+        };
+        subnet.leases.insert(lease.ip(), Leased { lease: lease.clone(), claimed_in });
+        held.leases.insert(lease.ip());
+        true
     }
 
     fn subnet_mut(&mut self, pool_id: &PoolId) -> Option<&mut Subnet> {

@@ -9,7 +9,12 @@ use crate::{
 };
 use ipam_api::{AddressSpaces, Capability, DriverName, Error, Factory, Failure, Start};
 use ipam_ledger::{State, StoreError};
-use std::{collections::BTreeMap, error, fmt, io, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    error, fmt, io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Where a driver came from. The host knows; it does not ask the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,6 +105,18 @@ pub(crate) struct Prepared {
     pub(crate) spaces: AddressSpaces,
     pub(crate) state: State,
     pub(crate) instance: Instance,
+    pub(crate) coming: Coming,
+}
+
+/// What it took to bring a driver into service, for whoever keeps a log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Coming {
+    /// Pools and leases that the ledger holds of it.
+    pub(crate) entries: usize,
+    /// To read them.
+    pub(crate) read: Duration,
+    /// To start an instance, if there was none, and show them to it.
+    pub(crate) replay: Duration,
 }
 
 /// What starting a factory for its names came to.
@@ -159,14 +176,20 @@ pub(crate) fn prepare(
         let start_name = several.then(|| registers.clone());
         let start = Start { name: start_name, config: options.config.clone() };
         let source = Source { factory: factory.clone(), start, registers, capability };
+        let begin = Instant::now();
         let state = read(&name)?;
+        let read = begin.elapsed();
         let revived = first.take().map_or_else(|| source.make(), Ok).and_then(|mut instance| {
             let spaces = instance.default_address_spaces().map_err(Unfit::Ask)?;
             source.teach(&state, &mut instance)?;
             Ok((instance, spaces))
         });
         match revived {
-            Ok((instance, spaces)) => Ok(Prepared { name, source, spaces, state, instance }),
+            Ok((instance, spaces)) => {
+                let entries = state.pools().count() + state.lease_total();
+                let coming = Coming { entries, read, replay: begin.elapsed() - read };
+                Ok(Prepared { name, source, spaces, state, instance, coming })
+            }
             Err(unfit) => Err(LoadError::Unfit { name, source: unfit.into() }),
         }
     };

@@ -5,7 +5,7 @@ use crate::{
     breaker::Breaker,
     committer::{Committer, Flight, load},
     health::Health,
-    load::{Prepared, prepare},
+    load::{Coming, Prepared, prepare},
     lock,
     mount::{Handle, Mounted},
     outage::Outage,
@@ -106,6 +106,7 @@ impl Service {
         let prepared = prepare(&factory, &options, taken, &self.limits, read)?;
         let mut registered = Vec::new();
         let component: Arc<[_]> = prepared.iter().map(|one| one.name.clone()).collect();
+        let comings: Vec<_> = prepared.iter().map(|one| one.coming).collect();
         for one in prepared {
             match self.start(&options, &component, one) {
                 Ok(one) => registered.push(one),
@@ -122,8 +123,9 @@ impl Service {
         }
         let names: Vec<_> = handles.iter().map(|handle| handle.name.clone()).collect();
         lock(&self.drivers).extend(names.iter().cloned().zip(registered));
-        for name in &names {
-            tracing::info!(driver = %name, origin = ?options.origin, "a driver is in service");
+        for (name, Coming { entries, read, replay }) in names.iter().zip(comings) {
+            let origin = options.origin;
+            tracing::info!(driver = %name, ?origin, entries, ?read, ?replay, "a driver is in service");
         }
         Ok(names)
     }
@@ -199,7 +201,7 @@ impl Service {
         component: &Arc<[DriverName]>,
         prepared: Prepared,
     ) -> io::Result<Registered> {
-        let Prepared { name, source, spaces, state, instance } = prepared;
+        let Prepared { name, source, spaces, state, instance, coming: _ } = prepared;
         let queue = Arc::new(Queue::new(&self.limits));
         let health = Arc::<Health>::default();
         let (capability, session) = (source.capability, state.last_session());

@@ -7,7 +7,12 @@
 
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
-use ipam_tests::{daemon::Daemon, engine::run, http::Client};
+use ipam_tests::{
+    daemon::Daemon,
+    engine::run,
+    http::Client,
+    measure::{cpu_seconds, median},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -110,7 +115,7 @@ fn start_go(directory: &Path) -> Result<(Go, Side), String> {
 }
 
 fn load(side: &Side, body: &Path, connections: usize, calls: usize) -> Result<Round, String> {
-    let before = cpu_seconds(side.pid)?;
+    let before = cpu_seconds(side.pid).map_err(|error| error.to_string())?;
     let said = run(Command::new("h2load")
         .args(["--h1", "-t", "1", "-n", &calls.to_string(), "-c", &connections.to_string()])
         .arg("-d")
@@ -118,7 +123,7 @@ fn load(side: &Side, body: &Path, connections: usize, calls: usize) -> Result<Ro
         .arg("-B")
         .arg(format!("unix:{}", side.socket.display()))
         .arg("http://localhost/IpamDriver.RequestAddress"))?;
-    let spent = cpu_seconds(side.pid)? - before;
+    let spent = cpu_seconds(side.pid).map_err(|error| error.to_string())? - before;
     if !said.contains(&format!("{calls} succeeded")) {
         return Err(format!("not every call succeeded:\n{said}"));
     }
@@ -129,22 +134,4 @@ fn load(side: &Side, body: &Path, connections: usize, calls: usize) -> Result<Ro
         calls_per_second: rate.ok_or_else(|| format!("no rate in:\n{said}"))?,
         cpu_per_call: spent / calls * 1e6,
     })
-}
-
-/// Processor time of a process so far: `utime` and `stime` of proc(5), in
-/// ticks of 1/100 s.
-fn cpu_seconds(pid: u32) -> Result<f64, String> {
-    let stat =
-        fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| error.to_string())?;
-    // The second field is a name in parentheses, which may hold spaces.
-    let after = stat.rsplit(") ").next().unwrap_or_default();
-    let ticks = |field: usize| after.split(' ').nth(field)?.parse::<f64>().ok();
-    let sum = ticks(11).zip(ticks(12)).map(|(user, system)| (user + system) / 100.0);
-    sum.ok_or_else(|| "no times in /proc/PID/stat".to_owned())
-}
-
-fn median(samples: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = samples.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }

@@ -26,6 +26,9 @@ pub(super) struct Writer<'t> {
     /// Rows of `drivers` that change, written last.
     changed: BTreeMap<DriverName, DriverRow>,
     driver_count: u64,
+    /// A driver and a pool of it that leases can be of: the next lease is most
+    /// likely of the same one, and need not look for it.
+    leased_of: Option<(String, PoolId)>,
 }
 
 impl<'t> Writer<'t> {
@@ -42,6 +45,7 @@ impl<'t> Writer<'t> {
             history: history::Writer::new(transaction, extent)?,
             changed: BTreeMap::new(),
             driver_count,
+            leased_of: None,
         })
     }
 
@@ -85,6 +89,7 @@ impl<'t> Writer<'t> {
                 let key = (driver, pool.pool_id.as_str());
                 let stored = PoolRow { pool: pool.clone(), holds: 1, claim: None };
                 row.pools += u64::from(POOLS.put(&mut self.pools, key, &stored)?);
+                self.leased_of = None;
             }
             Event::PoolHeld { pool_id, generation, claim } => {
                 row.generation = row.generation.max(*generation);
@@ -102,6 +107,7 @@ impl<'t> Writer<'t> {
             Event::PoolReleased(pool) => {
                 let key = (driver, pool.pool_id.as_str());
                 let was_there = self.pools.remove(key)?.is_some();
+                self.leased_of = None;
                 row.pools = row.pools.saturating_sub(u64::from(was_there));
                 let left = self.remove_leases(driver, &pool.pool_id)?;
                 row.leases = row.leases.saturating_sub(left);
@@ -148,9 +154,13 @@ impl<'t> Writer<'t> {
 
     /// Stores a lease, if there is a pool that it can be of.
     fn lease_out(&mut self, driver: &str, lease: &Arc<Lease>) -> Result<bool, DurableError> {
-        let pool = POOLS.get(&self.pools, (driver, lease.pool_id.as_str()))?;
-        if pool.is_none_or(|row| row.pool.is_no_pool()) {
-            return Ok(false);
+        let is_known = |(of, id): &(String, PoolId)| of == driver && *id == lease.pool_id;
+        if !self.leased_of.as_ref().is_some_and(is_known) {
+            let pool = POOLS.get(&self.pools, (driver, lease.pool_id.as_str()))?;
+            if pool.is_none_or(|row| row.pool.is_no_pool()) {
+                return Ok(false);
+            }
+            self.leased_of = Some((driver.to_owned(), lease.pool_id.clone()));
         }
         let address = octets(lease.ip());
         let key = (driver, lease.pool_id.as_str(), &address[..]);

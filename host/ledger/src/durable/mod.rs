@@ -39,7 +39,11 @@ use error::unpanicked;
 use ipam_api::DriverName;
 use journal::Journal;
 use redb::WriteTransaction;
-use std::{mem, path::Path};
+use std::{
+    mem,
+    path::Path,
+    time::{Duration, Instant},
+};
 use tables::{META, META_NOTE, NOTE_PREFIX};
 use view::Moment;
 
@@ -57,6 +61,8 @@ pub struct Opened {
     /// Whether the journal ended in a record that was never finished, whose
     /// transaction nobody was told of. It was dropped.
     pub dropped_torn: bool,
+    /// How long it took to read the journal and put it into the entries.
+    pub repair: Duration,
 }
 
 /// A ledger on a disk. It has one owner: whoever else opens it is refused.
@@ -108,13 +114,15 @@ impl DurableStore {
             let transaction = entries.read()?;
             unpanicked(|| load::head(&transaction))?
         };
+        let begin = Instant::now();
         let (journal, lap) = Journal::open(file, head.applied, !head.is_open, journal_bytes)?;
-        let opened = Opened {
+        let mut opened = Opened {
             is_new: found.is_new,
             migrated_from: found.migrated_from,
             was_closed: !head.is_open,
             replayed: lap.transactions.len(),
             dropped_torn: lap.is_torn,
+            repair: Duration::ZERO,
         };
         let number = lap.transactions.last().map_or(head.applied, |(number, _)| *number);
         let pending = lap.transactions;
@@ -122,6 +130,7 @@ impl DurableStore {
         if !store.pending.is_empty() || !head.is_open {
             store.write_entries(true)?;
         }
+        opened.repair = begin.elapsed();
         Ok((store, opened))
     }
 
