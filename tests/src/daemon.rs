@@ -53,11 +53,63 @@ impl Daemon {
     /// When it does not come up; its log is shown.
     #[must_use]
     pub fn start_as(
-        mut command: Command,
+        command: Command,
         directory: &Path,
         plugins: &Path,
         arguments: &[&str],
     ) -> Self {
+        let mut daemon = Self::spawn(command, directory, plugins, arguments);
+        let begin = Instant::now();
+        while Client::connect(&daemon.socket("wipam")).is_err() {
+            let ended = daemon.child.try_wait().expect("it is our child");
+            if ended.is_some() || begin.elapsed() > PATIENCE {
+                panic!("wipam does not serve ({ended:?}):\n{}", daemon.log());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        daemon
+    }
+
+    /// Waits until all drivers are loaded: before, trouble of one of them, or
+    /// of the ledger, ends the daemon.
+    ///
+    /// # Panics
+    /// When that takes too long; its log is shown.
+    #[must_use]
+    pub fn ready(self) -> Self {
+        let begin = Instant::now();
+        while !self.log().contains(" ready; ") {
+            assert!(begin.elapsed() < PATIENCE, "wipam is not ready:\n{}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+        self
+    }
+
+    /// The one line in which `wipam serve` says why it cannot, of a command as
+    /// that of [`Daemon::start_as`].
+    ///
+    /// # Panics
+    /// When it does not end, does not end with 1, or says more or something
+    /// else than one line; its log is shown.
+    #[must_use]
+    pub fn refuses_to_start(command: Command, directory: &Path) -> String {
+        // What was said before is not its own.
+        let _ = fs::remove_file(directory.join("wipam.log"));
+        let mut daemon = Self::spawn(command, directory, &directory.join("plugins"), &[]);
+        let status = daemon.wait();
+        let said = daemon.log();
+        let code = status.unwrap_or_else(|error| panic!("{error}:\n{said}")).code();
+        assert_eq!(code, Some(1), "{said}");
+        let (log, last) = said.trim_end().rsplit_once('\n').unwrap_or(("", said.trim_end()));
+        let is_reason = |line: &str| line.starts_with("wipam: ");
+        let is_trouble = |line: &str| {
+            is_reason(line) || [" ERROR ", "panicked"].iter().any(|word| line.contains(word))
+        };
+        assert!(is_reason(last) && !log.lines().any(is_trouble), "one line:\n{said}");
+        last.to_owned()
+    }
+
+    fn spawn(mut command: Command, directory: &Path, plugins: &Path, arguments: &[&str]) -> Self {
         let log = directory.join("wipam.log");
         let output = fs::File::options().create(true).append(true).open(&log);
         let state = directory.join("state");
@@ -73,16 +125,7 @@ impl Daemon {
             .stderr(output.expect("a test's directory can be written"))
             .spawn()
             .expect("the binary runs");
-        let mut daemon = Self { child, state, plugins: plugins.to_owned(), log };
-        let begin = Instant::now();
-        while Client::connect(&daemon.socket("wipam")).is_err() {
-            let ended = daemon.child.try_wait().expect("it is our child");
-            if ended.is_some() || begin.elapsed() > PATIENCE {
-                panic!("wipam does not serve ({ended:?}):\n{}", daemon.log());
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        daemon
+        Self { child, state, plugins: plugins.to_owned(), log }
     }
 
     /// Where it keeps its ledger and its admin socket.
@@ -124,6 +167,10 @@ impl Daemon {
     /// When it does not end in time.
     pub fn terminate(mut self) -> io::Result<ExitStatus> {
         Command::new("kill").arg(self.id().to_string()).status()?;
+        self.wait()
+    }
+
+    fn wait(&mut self) -> io::Result<ExitStatus> {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {

@@ -405,6 +405,10 @@ fn a_daemon_that_is_not_there_is_an_answer_too() {
     let state = daemon.state_dir().to_owned();
     assert!(daemon.terminate().unwrap().success());
     assert!(!state.join("admin.sock").exists());
+    // Whatever else the process still held, the ledger was closed.
+    let daemon = Daemon::start(directory.path(), &[]);
+    assert!(!daemon.log().contains("was_closed=false"), "{}", daemon.log());
+    assert!(daemon.terminate().unwrap().success());
     let command = Command::new(ipam_tests::daemon::binary());
     let ran = ipam_tests::operator::run(command, &state, &["drivers"]);
     assert_eq!(ran.code, 1);

@@ -1,7 +1,10 @@
 //! Log lines, on standard error.
 
 use crate::{Fatal, config::LogFormat};
-use std::io::{IsTerminal as _, stderr};
+use std::{
+    io::{IsTerminal as _, stderr},
+    panic,
+};
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging as `format` and the `RUST_LOG` of the environment say.
@@ -16,5 +19,12 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Fatal> {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
+    // A panic over a damaged ledger is told once, as the error it becomes.
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !ipam_ledger::catches_panics() {
+            tell(panic);
+        }
+    }));
     Ok(())
 }

@@ -34,7 +34,7 @@ mod tests;
 
 pub use check::Course;
 pub use durable::{
-    Directory, DurableError, DurableStore, JOURNAL_BYTES, Medium, Opened, Retention,
+    Directory, DurableError, DurableStore, JOURNAL_BYTES, Medium, Opened, Retention, catches_panics,
 };
 pub use entry::{Asked, By, Caller, Cause, Lease, Pool, Session, Time, Version};
 pub use event::{Event, Record};

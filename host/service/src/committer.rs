@@ -13,7 +13,7 @@ use crate::{
     queue::Queue,
 };
 use ipam_api::{DriverName, Failure, Reply, Served};
-use ipam_ledger::{Changes, Record, State, Store, StoreError};
+use ipam_ledger::{Changes, Record, State, Store, StoreError, View};
 use std::{
     io, mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
@@ -182,13 +182,18 @@ impl Committer {
         in_flight.batches < self.staged_batches_max && !in_flight.has_failed
     }
 
-    /// Commits what is under way and ends the thread.
+    /// Commits what is under way, ends the thread and closes the store, whoever
+    /// still has the service: an orderly end leaves a ledger that says so.
     pub(crate) fn stop(&self) {
         let thread = lock(&self.thread).take();
         if let (Some(sender), Some(thread)) = (&self.sender, thread) {
             // A thread that is gone has nothing left to commit.
             drop(sender.send(Message::Stop));
             drop(thread.join());
+        }
+        let store = mem::replace(&mut *self.store(), Box::new(Closed));
+        if let Err(reason) = quietly(|| drop(store)) {
+            tracing::error!(reason, "the ledger was not closed");
         }
     }
 
@@ -201,6 +206,29 @@ impl Committer {
         let outcome = commit(&mut **self.store(), std::slice::from_ref(&changes));
         staged.records = changes.records;
         outcome
+    }
+}
+
+/// What is there after the end.
+struct Closed;
+
+impl Closed {
+    fn refuse<T>() -> Result<T, StoreError> {
+        Err(StoreError::new("the service has ended"))
+    }
+}
+
+impl Store for Closed {
+    fn load(&mut self, _: &DriverName) -> Result<State, StoreError> {
+        Self::refuse()
+    }
+
+    fn commit(&mut self, _: &[Changes]) -> Result<(), StoreError> {
+        Self::refuse()
+    }
+
+    fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
+        Self::refuse()
     }
 }
 

@@ -15,7 +15,6 @@ use super::{
     },
 };
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What redb keeps in memory of the file.
 const CACHE_BYTES: usize = 64 << 20;
@@ -130,7 +129,10 @@ impl Entries {
     pub(super) fn close(&mut self) {
         let database = self.database.take();
         // A panic here is of a file that is not used any more.
-        drop(catch_unwind(AssertUnwindSafe(move || drop(database))));
+        drop(unpanicked(move || {
+            drop(database);
+            Ok(())
+        }));
     }
 }
 

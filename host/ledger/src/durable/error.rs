@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use std::{
+    cell::Cell,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -68,6 +69,9 @@ impl From<redb::Error> for DurableError {
             redb::Error::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
                 Self::Damaged(source.to_string())
             }
+            redb::Error::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Damaged("its file of entries is cut short".to_owned())
+            }
             error => Self::Entries(Box::new(error)),
         }
     }
@@ -86,12 +90,27 @@ macro_rules! from_redb {
 
 from_redb!(StorageError TableError TransactionError CommitError DatabaseError);
 
+thread_local! {
+    /// How many of [`unpanicked`] this thread is in.
+    static CAUGHT: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether a panic of this thread, now, would become an error of the ledger,
+/// which says all of it: a program's panic hook need not.
+#[must_use]
+pub fn catches_panics() -> bool {
+    CAUGHT.get() > 0
+}
+
 /// Runs what may panic on a damaged file, as redb does: here that is an error
 /// like another. Whoever calls this throws away what a panic left half done.
 pub(super) fn unpanicked<T>(
     run: impl FnOnce() -> Result<T, DurableError>,
 ) -> Result<T, DurableError> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+    CAUGHT.set(CAUGHT.get() + 1);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    CAUGHT.set(CAUGHT.get() - 1);
+    result.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .map(String::as_str)

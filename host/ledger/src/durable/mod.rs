@@ -27,7 +27,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use error::DurableError;
+pub use error::{DurableError, catches_panics};
 pub use history::Retention;
 pub use journal::JOURNAL_BYTES;
 pub use medium::{Directory, Medium};
