@@ -5,6 +5,7 @@ use crate::{
     bindings::{ipam, lifecycle, status},
     imports::State,
     instance::Instance,
+    log::Budget,
 };
 use ipam_api::{Callback, Digest, Driver, Factory, Failure, Start};
 use sha2::{Digest as _, Sha256};
@@ -20,8 +21,12 @@ pub struct Component {
     pub(crate) label: Arc<str>,
     pub(crate) digest: Digest,
     pub(crate) limits: Arc<Limits>,
-    /// [`Limits::call_time`] in ticks of the engine's clock.
+    /// [`Limits::start_time`] in ticks of the engine's clock.
+    pub(crate) start_ticks: u64,
+    /// [`Limits::call_time`], likewise.
     pub(crate) call_ticks: u64,
+    pub(crate) log_budget: Arc<Budget>,
+    pub(crate) has_real_random: bool,
     pub(crate) pre: InstancePre<State>,
     pub(crate) lifecycle: Arc<lifecycle::GuestIndices>,
     pub(crate) ipam: Arc<ipam::GuestIndices>,
@@ -105,7 +110,10 @@ impl Component {
         Ok(Self {
             label: label.into(),
             digest: Digest(Sha256::digest(bytes).into()),
-            call_ticks: limits.call_ticks(),
+            start_ticks: Limits::ticks(limits.start_time),
+            call_ticks: Limits::ticks(limits.call_time),
+            log_budget: Arc::new(Budget::new(&limits)),
+            has_real_random: false,
             limits: Arc::new(limits),
             pre,
             lifecycle: Arc::new(lifecycle),

@@ -19,12 +19,15 @@
 //! [`Failure::Broken`]: ipam_api::Failure::Broken
 
 mod bindings;
+mod clock;
 mod component;
 mod convert;
 mod imports;
 mod instance;
 mod limits;
 mod log;
+mod quota;
+mod report;
 mod runtime;
 mod wasi;
 
