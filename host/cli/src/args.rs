@@ -4,7 +4,7 @@
 use crate::config::LogFormat;
 use clap::{Parser, Subcommand};
 use ipnet::IpNet;
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 /// Runs IPAM drivers as sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -21,6 +21,14 @@ pub(crate) enum Command {
     /// Serve drivers to Docker on this machine, until SIGTERM or SIGINT
     #[command(after_help = AFTER_HELP)]
     Serve(ServeFlags),
+
+    /// Compile a component; `serve` runs this for itself
+    #[command(hide = true)]
+    Compile {
+        /// What `serve` says
+        #[arg(allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 const AFTER_HELP: &str = "\

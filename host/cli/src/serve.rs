@@ -35,7 +35,9 @@ pub(crate) fn run(settings: Settings) -> Result<(), Fatal> {
     let state_dir = StateDir::open(&settings.state_dir)?;
     let plugin_dir = make_plugin_dir(&settings.plugin_dir)?;
     let site_id = state_dir.site_id()?;
-    let runtime = Runtime::new(Some(&state_dir.cache()?)).map_err(start)?;
+    // This very program compiles, even when its file was replaced meanwhile.
+    let compiler = ["/proc/self/exe", "compile"].map(Into::into).to_vec();
+    let runtime = Runtime::with_compiler(&state_dir.cache()?, compiler).map_err(start)?;
     let store = open_ledger(&settings, &state_dir)?;
     let service = Service::new(store, ipam_service::Limits::default());
     let service = Arc::new(service.map_err(start)?);

@@ -3,13 +3,14 @@
 use crate::{
     Limits,
     bindings::{ipam, lifecycle, status},
+    compile::Compiler,
     imports::State,
     instance::Instance,
     log::Budget,
 };
 use ipam_api::{Callback, Digest, Driver, Factory, Failure, Start};
 use sha2::{Digest as _, Sha256};
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 use wasmtime::{
     Engine,
     component::{self, InstancePre, Linker},
@@ -61,6 +62,12 @@ pub enum LoadError {
     /// The engine does not accept it.
     #[error("it is not a component that this host can run: {0}")]
     Invalid(String),
+    /// It takes longer to compile than [`Limits::compile_time`].
+    #[error("compiling it takes more than {0:?}")]
+    TooSlow(Duration),
+    /// The compiler was stopped at one of its limits, or is out of order.
+    #[error("it could not be compiled: {0}")]
+    Compiler(String),
     /// It is not a driver.
     #[error("it does not export {}", .0.join(", "))]
     MissingExports(Vec<String>),
@@ -85,6 +92,7 @@ impl Component {
     pub(crate) fn new(
         engine: &Engine,
         linker: &Linker<State>,
+        compiler: Option<&Compiler>,
         label: &str,
         bytes: &[u8],
         limits: Limits,
@@ -97,6 +105,9 @@ impl Component {
             [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
             [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => return Err(LoadError::CoreModule),
             _ => return Err(LoadError::NotWasm),
+        }
+        if let Some(compiler) = compiler {
+            compiler.compile(bytes, &limits)?;
         }
         let compiled = component::Component::from_binary(engine, bytes)
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;

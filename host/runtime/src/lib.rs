@@ -20,6 +20,7 @@
 
 mod bindings;
 mod clock;
+mod compile;
 mod component;
 mod convert;
 mod imports;
@@ -31,6 +32,7 @@ mod report;
 mod runtime;
 mod wasi;
 
+pub use compile::compile;
 pub use component::{Component, LoadError};
 pub use limits::Limits;
 pub use runtime::{Runtime, SetupError};

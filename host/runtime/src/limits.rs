@@ -8,7 +8,7 @@ pub struct Limits {
     /// The largest component that is compiled at all, in bytes.
     pub component_bytes: usize,
     /// Wall-clock time of its compilation. Bounds a compiler that is a process
-    /// of its own, which is not yet,
+    /// of its own, [`Runtime::with_compiler`](crate::Runtime::with_compiler),
     /// and no other.
     pub compile_time: Duration,
     /// Address space of that process, in bytes.

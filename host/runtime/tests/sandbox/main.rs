@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod compile;
 mod guest;
 mod harm;
 mod inert;
