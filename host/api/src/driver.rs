@@ -4,7 +4,7 @@ use crate::{
     AddressGrant, AddressRequest, AddressSpaces, Capability, Digest, DriverName, Error, Failure,
     PoolGrant, PoolId, PoolRequest, PoolStatus,
 };
-use std::net::IpAddr;
+use std::{net::IpAddr, time::SystemTime};
 
 /// One instance of a driver: libnetwork's `Ipam`.
 ///
@@ -13,6 +13,14 @@ use std::net::IpAddr;
 /// dropped and never called again.
 #[expect(clippy::missing_errors_doc, reason = "every method refuses or breaks, as `Failure` says")]
 pub trait Driver: Send {
+    /// Says when the request began that the next calls are made for: all that
+    /// a driver may know of the time. Replay says when the entry was granted.
+    /// Before the first, it is 1970: what an instance does while it starts
+    /// does not depend on when that is.
+    fn begin(&mut self, at: SystemTime) {
+        let _ = at;
+    }
+
     /// The names of its address spaces; always the same.
     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure>;
 

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use ipam_admin::Moment;
 use ipnet::IpNet;
 use std::{
+    ffi::OsString,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
 };
@@ -113,6 +114,14 @@ pub(crate) enum Command {
     /// Find what is held and used by nobody, and free it
     #[command(subcommand)]
     Reconcile(ReconcileCommand),
+
+    /// Compile a component; `serve` runs this for itself
+    #[command(hide = true)]
+    Compile {
+        /// What `serve` says
+        #[arg(allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// What to do with a driver.

@@ -37,6 +37,7 @@ enum Fatal {
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
+        Command::Compile { arguments } => return ipam_runtime::compile(&arguments).into(),
         Command::Serve(flags) => config::Settings::new(flags.clone()).and_then(|settings| {
             logging::start(settings.log_format)?;
             serve::run(&flags, settings)

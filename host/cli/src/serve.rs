@@ -44,7 +44,9 @@ type Exclude = Arc<RwLock<Vec<IpNet>>>;
 pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
     let state_dir = StateDir::open(&settings.state_dir)?;
     let plugin_dir = make_plugin_dir(&settings.plugin_dir)?;
-    let runtime = Runtime::new(Some(&state_dir.cache()?)).map_err(failed)?;
+    // This very program compiles, even when its file was replaced meanwhile.
+    let compiler = ["/proc/self/exe", "compile"].map(Into::into).to_vec();
+    let runtime = Runtime::with_compiler(&state_dir.cache()?, compiler).map_err(failed)?;
     let (store, site_id) = open_ledger(&settings, &state_dir)?;
     let service = Service::new(store, ipam_service::Limits::default());
     let service = Arc::new(service.map_err(failed)?);

@@ -1,17 +1,18 @@
 //! What a new instance is shown.
 
-use crate::{Asked, Lease, Pool, State};
+use crate::{Asked, Lease, Pool, State, Time};
 use ipam_api::{AddressGrant, AddressRequest, Options, PoolChoice, PoolGrant, PoolRequest, names};
 use std::sync::Arc;
 
 /// One entry of the ledger, told to a new instance as the request that would
-/// grant it, with the answer that it must give. `data` is not compared.
+/// grant it, with the answer that it must give and the time at which the
+/// request for it began. `data` is not compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replay {
     /// A pool.
-    Pool(PoolRequest, PoolGrant),
+    Pool(PoolRequest, PoolGrant, Time),
     /// A lease.
-    Address(AddressRequest, AddressGrant),
+    Address(AddressRequest, AddressGrant, Time),
 }
 
 impl State {
@@ -38,7 +39,7 @@ impl Replay {
             options: marked(&pool.options, pool.asked),
             exclude: Vec::new(),
         };
-        Self::Pool(request, pool.grant())
+        Self::Pool(request, pool.grant(), pool.granted.at)
     }
 
     /// A lease as an explicit request.
@@ -49,7 +50,7 @@ impl Replay {
             address: Some(lease.ip()),
             options: marked(&lease.options, lease.asked),
         };
-        Self::Address(request, lease.grant())
+        Self::Address(request, lease.grant(), lease.granted.at)
     }
 }
 

@@ -469,11 +469,11 @@ fn replay_tells_pools_then_sub_pools_then_leases_in_order_of_grant() {
         .leased_out("auto", None, "10.1.0.1/16")
         .replay()
         .map(|entry| match entry {
-            Replay::Pool(request, granted) => {
+            Replay::Pool(request, granted, _) => {
                 assert_eq!(request.pool, PoolChoice::Exact(granted.pool));
                 format!("{} {}", granted.pool_id, request.options[names::REPLAY])
             }
-            Replay::Address(request, leased) => {
+            Replay::Address(request, leased, _) => {
                 assert_eq!(request.address, leased.address.map(|address| address.addr()));
                 format!("{} {}", leased.address.unwrap(), request.options[names::REPLAY])
             }

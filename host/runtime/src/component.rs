@@ -3,12 +3,14 @@
 use crate::{
     Limits,
     bindings::{ipam, lifecycle, status},
+    compile::Compiler,
     imports::State,
     instance::Instance,
+    log::Budget,
 };
 use ipam_api::{Callback, Digest, Driver, Factory, Failure, Start};
 use sha2::{Digest as _, Sha256};
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 use wasmtime::{
     Engine,
     component::{self, InstancePre, Linker},
@@ -20,8 +22,12 @@ pub struct Component {
     pub(crate) label: Arc<str>,
     pub(crate) digest: Digest,
     pub(crate) limits: Arc<Limits>,
-    /// [`Limits::call_time`] in ticks of the engine's clock.
+    /// [`Limits::start_time`] in ticks of the engine's clock.
+    pub(crate) start_ticks: u64,
+    /// [`Limits::call_time`], likewise.
     pub(crate) call_ticks: u64,
+    pub(crate) log_budget: Arc<Budget>,
+    pub(crate) has_real_random: bool,
     pub(crate) pre: InstancePre<State>,
     pub(crate) lifecycle: Arc<lifecycle::GuestIndices>,
     pub(crate) ipam: Arc<ipam::GuestIndices>,
@@ -56,6 +62,12 @@ pub enum LoadError {
     /// The engine does not accept it.
     #[error("it is not a component that this host can run: {0}")]
     Invalid(String),
+    /// It takes longer to compile than [`Limits::compile_time`].
+    #[error("compiling it takes more than {0:?}")]
+    TooSlow(Duration),
+    /// The compiler was stopped at one of its limits, or is out of order.
+    #[error("it could not be compiled: {0}")]
+    Compiler(String),
     /// It is not a driver.
     #[error("it does not export {}", .0.join(", "))]
     MissingExports(Vec<String>),
@@ -80,6 +92,7 @@ impl Component {
     pub(crate) fn new(
         engine: &Engine,
         linker: &Linker<State>,
+        compiler: Option<&Compiler>,
         label: &str,
         bytes: &[u8],
         limits: Limits,
@@ -93,6 +106,9 @@ impl Component {
             [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => return Err(LoadError::CoreModule),
             _ => return Err(LoadError::NotWasm),
         }
+        if let Some(compiler) = compiler {
+            compiler.compile(bytes, &limits)?;
+        }
         let compiled = component::Component::from_binary(engine, bytes)
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         inspect(engine, &compiled)?;
@@ -105,7 +121,10 @@ impl Component {
         Ok(Self {
             label: label.into(),
             digest: Digest(Sha256::digest(bytes).into()),
-            call_ticks: limits.call_ticks(),
+            start_ticks: Limits::ticks(limits.start_time),
+            call_ticks: Limits::ticks(limits.call_time),
+            log_budget: Arc::new(Budget::new(&limits)),
+            has_real_random: false,
             limits: Arc::new(limits),
             pre,
             lifecycle: Arc::new(lifecycle),

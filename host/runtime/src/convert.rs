@@ -7,7 +7,7 @@
 use crate::{
     Limits,
     bindings::{ipam as wit, status, types},
-    log::cut,
+    log::{cut, printable},
 };
 use ipam_api::{
     AddressGrant, AddressSpaces, Capability, Code, Error, Family, IpNet, Kind, Options, PoolChoice,
@@ -17,9 +17,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The rule that a guest's answer breaks.
 pub(crate) type Broken = String;
-
-/// The longest name of an address space, in bytes.
-const ADDRESS_SPACE_MAX_BYTES: usize = 256;
 
 pub(crate) fn address_to_guest(address: IpAddr) -> types::IpAddress {
     match address {
@@ -100,9 +97,12 @@ pub(crate) fn pool_request_to_guest(request: &PoolRequest) -> wit::PoolRequest {
     }
 }
 
-pub(crate) fn address_spaces(spaces: wit::AddressSpaces) -> Result<AddressSpaces, Broken> {
+pub(crate) fn address_spaces(
+    spaces: wit::AddressSpaces,
+    limits: &Limits,
+) -> Result<AddressSpaces, Broken> {
     for name in [&spaces.local, &spaces.global] {
-        if name.is_empty() || name.len() > ADDRESS_SPACE_MAX_BYTES {
+        if name.is_empty() || name.len() > limits.address_space_bytes {
             return Err(format!("an address space whose name has {} bytes", name.len()));
         }
     }
@@ -132,7 +132,8 @@ pub(crate) fn pool_status(status: status::SubnetStatus) -> PoolStatus {
     }
 }
 
-/// A refusal, in the driver's words; the words are cut, not judged.
+/// A refusal, in the driver's words; the words are cut, not judged. They end up
+/// on a terminal, so that control characters are escaped.
 pub(crate) fn error(error: types::Error, limits: &Limits) -> Error {
     use types::Error as Wit;
     let (code, text) = match error {
@@ -153,7 +154,7 @@ pub(crate) fn error(error: types::Error, limits: &Limits) -> Error {
         Wit::NoMoreSubnets(text) => (Code::NoMoreSubnets, text),
         Wit::Other(other) => (Code::Other(kind(other.kind)), other.message),
     };
-    Error::new(code, cut(&text, limits.error_bytes))
+    Error::new(code, printable(cut(&text, limits.error_bytes)))
 }
 
 pub(crate) fn error_to_guest(error: &Error) -> types::Error {
@@ -265,9 +266,10 @@ mod tests {
     fn address_spaces_have_names() {
         let spaces =
             |local: &str| wit::AddressSpaces { local: local.to_owned(), global: "g".into() };
-        assert!(address_spaces(spaces("l")).is_ok());
-        broken(address_spaces(spaces("")), "0 bytes");
-        broken(address_spaces(spaces(&"x".repeat(257))), "257 bytes");
+        let limits = Limits::default();
+        assert!(address_spaces(spaces("l"), &limits).is_ok());
+        broken(address_spaces(spaces(""), &limits), "0 bytes");
+        broken(address_spaces(spaces(&"x".repeat(257)), &limits), "257 bytes");
     }
 
     #[test]
@@ -309,5 +311,11 @@ mod tests {
         let limits = Limits { error_bytes: 3, ..Limits::default() };
         let refused = error(types::Error::InvalidPool("aéé".to_owned()), &limits);
         assert_eq!(refused.to_string(), "aé");
+    }
+
+    #[test]
+    fn words_do_nothing_to_a_terminal() {
+        let words = types::Error::InvalidPool("\u{1b}[2Jgone".to_owned());
+        assert_eq!(error(words, &Limits::default()).to_string(), "\\u{1b}[2Jgone");
     }
 }

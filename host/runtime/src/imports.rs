@@ -3,48 +3,56 @@
 use crate::{
     Limits,
     bindings::{callback, log, types},
+    clock::Clock,
     convert,
     log::Log,
+    quota::Quota,
     wasi,
 };
-use ipam_api::{Callback, Error, Kind};
-use std::sync::Arc;
+use ipam_api::{Callback, Code, Error, Kind};
 use tracing::Level;
-use wasmtime::{
-    StoreLimits, StoreLimitsBuilder,
-    component::{HasSelf, Linker, ResourceTable},
-};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::bindings::clocks::monotonic_clock};
 
 /// What the store of one instance holds.
 pub(crate) struct State {
     /// Only while `start` runs.
     pub(crate) callback: Option<Box<dyn Callback>>,
-    pub(crate) log: Log,
-    pub(crate) limits: StoreLimits,
+    pub(crate) clock: Clock,
+    pub(crate) quota: Quota,
+    log: Log,
+    name_bytes: usize,
     wasi: WasiCtx,
     table: ResourceTable,
 }
 
 impl State {
-    pub(crate) fn new(driver: Arc<str>, limits: &Limits) -> Self {
-        let log = Log::new(driver, limits);
-        let wasi = wasi::inert(&log);
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(limits.memory_bytes)
-            .table_elements(limits.table_elements)
-            .instances(limits.parts)
-            .tables(limits.parts)
-            .memories(limits.parts)
-            .build();
-        Self { callback: None, log, limits, wasi, table: ResourceTable::new() }
+    pub(crate) fn new(log: Log, limits: &Limits, has_real_random: bool) -> Self {
+        let clock = Clock::default();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        Self {
+            callback: None,
+            wasi: wasi::inert(&log, &clock, has_real_random),
+            quota: Quota::new(limits),
+            name_bytes: limits.name_bytes,
+            clock,
+            log,
+            table,
+        }
     }
 
     fn register(
         &mut self,
+        name: &str,
         register: impl FnOnce(&mut dyn Callback) -> Result<(), Error>,
     ) -> Result<(), types::Error> {
         let result = match &mut self.callback {
+            // Whoever refuses a name says it, so this one goes no further.
+            Some(_) if name.len() > self.name_bytes => {
+                let text = format!("a name has at most {} bytes", self.name_bytes);
+                Err(Error::new(Code::InvalidRequest, text))
+            }
             Some(callback) => register(&mut **callback),
             None => Err(Error::other(Kind::Forbidden, "drivers register while they start")),
         };
@@ -59,6 +67,10 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    // Ours, since WASI's own waits.
+    linker.allow_shadowing(true);
+    monotonic_clock::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    linker.allow_shadowing(false);
     Ok(linker)
 }
 
@@ -66,7 +78,7 @@ impl types::Host for State {}
 
 impl callback::Host for State {
     fn register_ipam_driver(&mut self, name: String) -> Result<(), types::Error> {
-        self.register(|callback| callback.register_ipam_driver(&name))
+        self.register(&name, |callback| callback.register_ipam_driver(&name))
     }
 
     fn register_ipam_driver_with_capabilities(
@@ -75,7 +87,9 @@ impl callback::Host for State {
         capability: types::Capability,
     ) -> Result<(), types::Error> {
         let capability = convert::capability(capability);
-        self.register(|callback| callback.register_ipam_driver_with_capabilities(&name, capability))
+        self.register(&name, |callback| {
+            callback.register_ipam_driver_with_capabilities(&name, capability)
+        })
     }
 }
 

@@ -5,12 +5,14 @@ use crate::{
     bindings::{ipam, status, types},
     convert::{self, Broken},
     imports::State,
+    log::Log,
+    report::Report,
 };
 use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Failure, PoolGrant, PoolId,
     PoolRequest, PoolStatus, Start,
 };
-use std::net::IpAddr;
+use std::{fmt::Debug, net::IpAddr, time::SystemTime};
 use wasmtime::Store;
 
 /// An instance that has started. Its store dies with it.
@@ -30,13 +32,19 @@ impl Instance {
         start: &Start,
         callback: Box<dyn Callback>,
     ) -> Result<Self, Failure> {
+        let limits = &component.limits;
         let driver = start.name.as_ref().map_or(&*component.label, |name| name.as_str());
-        let state = State::new(driver.into(), &component.limits);
+        let log = Log::new(driver.into(), limits, component.log_budget.clone());
+        let state = State::new(log, limits, component.has_real_random);
         let mut store = Store::new(component.pre.engine(), state);
-        store.limiter(|state| &mut state.limits);
-        store.set_hostcall_fuel(component.limits.copied_bytes);
-        store.set_epoch_deadline(component.call_ticks);
-        let failed = |error: wasmtime::Error| Failure::broken(format!("did not start: {error:#}"));
+        store.limiter(|state| &mut state.quota);
+        store.set_max_component_handles(limits.handles);
+        store.set_hostcall_fuel(limits.copied_bytes);
+        store.set_epoch_deadline(component.start_ticks);
+        // Not its configuration: that may hold secrets.
+        let report =
+            Report { call: "start", time: limits.start_time, request: &start.name, limits };
+        let failed = |error: wasmtime::Error| report.trap(&error);
 
         let instance = component.pre.instantiate(&mut store).map_err(failed)?;
         let lifecycle = component.lifecycle.load(&mut store, &instance).map_err(failed)?;
@@ -49,10 +57,8 @@ impl Instance {
             config: start.config.clone(),
         };
         store.data_mut().callback = Some(callback);
-        store.set_epoch_deadline(component.call_ticks);
         let started = lifecycle.call_start(&mut store, &request);
         store.data_mut().callback = None;
-        store.data().log.end_call();
         match started.map_err(failed)? {
             Ok(()) => Ok(Self { component: component.clone(), store, ipam, status, broken: false }),
             Err(refusal) => Err(convert::error(refusal, &component.limits).into()),
@@ -63,6 +69,7 @@ impl Instance {
     fn call<T, U>(
         &mut self,
         function: &'static str,
+        request: &dyn Debug,
         call: impl FnOnce(&ipam::Guest, &mut Store<State>) -> wasmtime::Result<Result<T, types::Error>>,
         convert: impl FnOnce(T, &crate::Limits) -> Result<U, Broken>,
     ) -> Result<U, Failure> {
@@ -71,17 +78,14 @@ impl Instance {
         }
         let limits = &self.component.limits;
         self.store.set_epoch_deadline(self.component.call_ticks);
-        let answer = call(&self.ipam, &mut self.store);
-        self.store.data().log.end_call();
-        let answer = match answer {
-            Ok(Ok(value)) => convert(value, limits).map_err(|rule| format!("answered {rule}")),
+        let report = Report { call: function, time: limits.call_time, request, limits };
+        let answer = match call(&self.ipam, &mut self.store) {
+            Ok(Ok(value)) => convert(value, limits).map_err(|rule| report.violation(&rule)),
             Ok(Err(refusal)) => return Err(convert::error(refusal, limits).into()),
-            Err(trap) => Err(format!("{trap:#}")),
+            Err(trap) => Err(report.trap(&trap)),
         };
-        answer.map_err(|reason| {
-            self.broken = true;
-            Failure::broken(format!("{function}: {reason}"))
-        })
+        self.broken |= answer.is_err();
+        answer
     }
 }
 
@@ -90,19 +94,25 @@ fn nothing<T>(value: T, _: &crate::Limits) -> Result<T, Broken> {
 }
 
 impl Driver for Instance {
+    fn begin(&mut self, at: SystemTime) {
+        self.store.data().clock.set(at);
+    }
+
     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure> {
         self.call(
             "get-default-address-spaces",
+            &(),
             |ipam, store| ipam.call_get_default_address_spaces(store),
-            |spaces, _| convert::address_spaces(spaces),
+            convert::address_spaces,
         )
     }
 
     fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure> {
-        let request = convert::pool_request_to_guest(request);
+        let told = convert::pool_request_to_guest(request);
         self.call(
             "request-pool",
-            |ipam, store| ipam.call_request_pool(store, &request),
+            request,
+            |ipam, store| ipam.call_request_pool(store, &told),
             convert::pool_grant,
         )
     }
@@ -110,6 +120,7 @@ impl Driver for Instance {
     fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure> {
         self.call(
             "release-pool",
+            pool_id,
             |ipam, store| ipam.call_release_pool(store, pool_id.as_str()),
             nothing,
         )
@@ -121,28 +132,31 @@ impl Driver for Instance {
         let id = request.pool_id.as_str();
         self.call(
             "request-address",
+            request,
             |ipam, store| ipam.call_request_address(store, id, address, &options),
             convert::address_grant,
         )
     }
 
     fn release_address(&mut self, pool_id: &PoolId, address: IpAddr) -> Result<(), Failure> {
-        let address = convert::address_to_guest(address);
+        let told = convert::address_to_guest(address);
         self.call(
             "release-address",
-            |ipam, store| ipam.call_release_address(store, pool_id.as_str(), address),
+            &(pool_id, address),
+            |ipam, store| ipam.call_release_address(store, pool_id.as_str(), told),
             nothing,
         )
     }
 
     fn is_built_in(&mut self) -> Result<bool, Failure> {
-        self.call("is-built-in", |ipam, store| ipam.call_is_built_in(store).map(Ok), nothing)
+        self.call("is-built-in", &(), |ipam, store| ipam.call_is_built_in(store).map(Ok), nothing)
     }
 
     fn pool_status(&mut self, pool_id: &PoolId) -> Option<Result<PoolStatus, Failure>> {
         let status = self.status.take()?;
         let answer = self.call(
             "pool-status",
+            pool_id,
             |_, store| status.call_pool_status(store, pool_id.as_str()),
             |answer, _| Ok(convert::pool_status(answer)),
         );

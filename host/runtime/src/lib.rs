@@ -19,15 +19,20 @@
 //! [`Failure::Broken`]: ipam_api::Failure::Broken
 
 mod bindings;
+mod clock;
+mod compile;
 mod component;
 mod convert;
 mod imports;
 mod instance;
 mod limits;
 mod log;
+mod quota;
+mod report;
 mod runtime;
 mod wasi;
 
+pub use compile::compile;
 pub use component::{Component, LoadError};
 pub use limits::Limits;
 pub use runtime::{Runtime, SetupError};

@@ -7,41 +7,65 @@ use std::time::Duration;
 pub struct Limits {
     /// The largest component that is compiled at all, in bytes.
     pub component_bytes: usize,
-    /// Wall-clock time of one call, instantiation and `start` included.
-    /// Measured in ticks of [`Limits::TICK`], so a call may run one longer.
+    /// Wall-clock time of its compilation. Bounds a compiler that is a process
+    /// of its own, [`Runtime::with_compiler`](crate::Runtime::with_compiler),
+    /// and no other.
+    pub compile_time: Duration,
+    /// Address space of that process, in bytes.
+    pub compile_memory_bytes: u64,
+    /// The largest result of a compilation that is loaded, in bytes, as far as
+    /// that process makes it.
+    pub compiled_bytes: u64,
+    /// Wall-clock time until an instance has started: instantiation and
+    /// `start`. Measured in ticks of [`Limits::TICK`], so it may take one more.
+    pub start_time: Duration,
+    /// Wall-clock time of each other call, those of replay included. Measured
+    /// in ticks, too. No host function waits for anything, so that time spent
+    /// in them cannot outlast it.
     pub call_time: Duration,
-    /// Linear memory of an instance, in bytes.
+    /// Linear memory of an instance, in bytes: the sum of all its memories.
     pub memory_bytes: usize,
-    /// Elements of each of its tables.
+    /// Elements of all its tables together.
     pub table_elements: usize,
     /// Core instances, tables and memories that a component may be made of,
     /// of each.
     pub parts: usize,
-    /// Bytes that one call may make the host copy: strings and lists of its
-    /// answer and of the host functions it calls.
+    /// Handles of resources, such as streams and timers, that are alive at a
+    /// time: each costs the host memory that is not the instance's own.
+    pub handles: usize,
+    /// Bytes that one answer, or one call of a host function, may make the
+    /// host copy: all its strings and lists together. Judged before they are.
     pub copied_bytes: usize,
+    /// Bytes of a name that it registers.
+    pub name_bytes: usize,
+    /// Bytes of the name of an address space.
+    pub address_space_bytes: usize,
     /// Entries in the `data` of an answer.
     pub data_entries: usize,
     /// Bytes of all keys and values of the `data` of an answer.
     pub data_bytes: usize,
     /// Bytes of the text of a refusal; what is longer is cut.
     pub error_bytes: usize,
-    /// Lines that one call may log; what is more is dropped and counted.
-    pub log_lines: usize,
+    /// Bytes of what the operator is told of a failure; what is longer is cut.
+    pub report_bytes: usize,
+    /// Lines that all instances of a component may log in a second; what is
+    /// more is dropped and counted.
+    pub log_lines: u32,
     /// Bytes of one line of the log; what is longer is cut.
     pub log_line_bytes: usize,
 }
 
 impl Limits {
-    /// How often the clock of [`Limits::call_time`] ticks.
+    /// How often the clock of [`Limits::call_time`] ticks. It never ticks
+    /// early; on a machine that has no time for it, it ticks late.
     pub const TICK: Duration = Duration::from_millis(10);
     /// The stack of WebAssembly code, in bytes: one for all, since it belongs
     /// to the engine.
     pub const STACK_BYTES: usize = 512 << 10;
 
-    /// The time of a call in ticks, at least one.
-    pub(crate) fn call_ticks(&self) -> u64 {
-        let ticks = self.call_time.as_nanos().div_ceil(Self::TICK.as_nanos());
+    /// A time in ticks, at least one.
+    pub(crate) fn ticks(time: Duration) -> u64 {
+        let ticks = time.as_nanos().div_ceil(Self::TICK.as_nanos());
         // A deadline of n ticks passes at the n-th tick, which may come early.
         u64::try_from(ticks).unwrap_or(u64::MAX / 2).clamp(1, u64::MAX / 2) + 1
     }
@@ -51,14 +75,22 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             component_bytes: 64 << 20,
+            compile_time: Duration::from_mins(1),
+            compile_memory_bytes: 4 << 30,
+            compiled_bytes: 256 << 20,
+            start_time: Duration::from_secs(10),
             call_time: Duration::from_secs(5),
             memory_bytes: 64 << 20,
             table_elements: 100_000,
             parts: 64,
-            copied_bytes: 4 << 20,
+            handles: 10_000,
+            copied_bytes: 1 << 20,
+            name_bytes: 64,
+            address_space_bytes: 256,
             data_entries: 64,
             data_bytes: 16 << 10,
             error_bytes: 1 << 10,
+            report_bytes: 8 << 10,
             log_lines: 64,
             log_line_bytes: 4 << 10,
         }

@@ -2,53 +2,102 @@
 //! standard streams: bounded, and on one line each.
 
 use crate::Limits;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 use tracing::Level;
 
-/// Where one instance's lines go. Clones share the budget of the call.
+/// How many lines a component may say in a second. All its instances share
+/// one, or a driver that fails again and again would be given a new one each
+/// time.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    lines: u32,
+    second: Mutex<Second>,
+}
+
+/// What was said since a second began.
+#[derive(Debug)]
+struct Second {
+    began: Instant,
+    said: u32,
+    dropped: u64,
+}
+
+/// What may be said of one more line.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The line, after so many were dropped.
+    Say {
+        dropped: u64,
+    },
+    /// That lines are dropped from here.
+    SayThatLinesAreDropped,
+    Drop,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let second = Second { began: Instant::now(), said: 0, dropped: 0 };
+        Self { lines: limits.log_lines, second: Mutex::new(second) }
+    }
+
+    fn spend(&self, now: Instant) -> Verdict {
+        let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dropped = 0;
+        if now.saturating_duration_since(second.began) >= Duration::from_secs(1) {
+            dropped = second.dropped;
+            *second = Second { began: now, said: 0, dropped: 0 };
+        }
+        if second.said < self.lines {
+            second.said += 1;
+            return Verdict::Say { dropped };
+        }
+        second.dropped += 1;
+        if second.dropped == 1 { Verdict::SayThatLinesAreDropped } else { Verdict::Drop }
+    }
+}
+
+/// Where one instance's lines go.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
     driver: Arc<str>,
     line_bytes: usize,
-    lines_per_call: usize,
-    /// Lines that this call wanted to say. One thread counts at a time.
-    wanted: Arc<AtomicUsize>,
+    budget: Arc<Budget>,
 }
 
 impl Log {
-    pub(crate) fn new(driver: Arc<str>, limits: &Limits) -> Self {
-        let (line_bytes, lines_per_call) = (limits.log_line_bytes, limits.log_lines);
-        Self { driver, line_bytes, lines_per_call, wanted: Arc::default() }
+    pub(crate) fn new(driver: Arc<str>, limits: &Limits, budget: Arc<Budget>) -> Self {
+        Self { driver, line_bytes: limits.log_line_bytes, budget }
+    }
+
+    /// The longest line, in bytes.
+    pub(crate) fn line_bytes(&self) -> usize {
+        self.line_bytes
     }
 
     /// Says one line, or counts it among the dropped. Control characters are
     /// escaped, so that a guest cannot forge a line or colour a terminal.
     pub(crate) fn say(&self, level: Level, message: &str) {
-        if self.wanted.fetch_add(1, Relaxed) >= self.lines_per_call {
-            return;
+        let driver = &*self.driver;
+        match self.budget.spend(Instant::now()) {
+            Verdict::Say { dropped: 0 } => {}
+            Verdict::Say { dropped } => {
+                tracing::warn!(target: "wipam::driver", driver, dropped, "lines were dropped");
+            }
+            Verdict::SayThatLinesAreDropped => {
+                tracing::warn!(target: "wipam::driver", driver, "it says too much: lines are dropped");
+                return;
+            }
+            Verdict::Drop => return,
         }
         let said = printable(cut(message, self.line_bytes));
-        let driver = &*self.driver;
         match level {
             Level::ERROR => tracing::error!(target: "wipam::driver", driver, "{said}"),
             Level::WARN => tracing::warn!(target: "wipam::driver", driver, "{said}"),
             Level::INFO => tracing::info!(target: "wipam::driver", driver, "{said}"),
             _ => tracing::debug!(target: "wipam::driver", driver, "{said}"),
-        }
-    }
-
-    /// Ends a call: says how much was dropped, and the next may say as much.
-    pub(crate) fn end_call(&self) {
-        let wanted = self.wanted.load(Relaxed);
-        if wanted > 0 {
-            self.wanted.store(0, Relaxed);
-        }
-        if wanted > self.lines_per_call {
-            let (driver, dropped) = (&*self.driver, wanted - self.lines_per_call);
-            tracing::warn!(target: "wipam::driver", driver, dropped, "lines were dropped");
         }
     }
 }
@@ -72,8 +121,9 @@ pub(crate) fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Log, Relaxed, cut, printable};
+    use super::{Budget, Verdict, cut, printable};
     use crate::Limits;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn lines_are_cut_at_a_character() {
@@ -88,13 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn a_call_has_a_budget_and_the_next_has_its_own() {
-        let log = Log::new("lab".into(), &Limits { log_lines: 2, ..Limits::default() });
-        for _ in 0..5 {
-            log.say(tracing::Level::INFO, "again");
-        }
-        assert_eq!(log.wanted.load(Relaxed), 5);
-        log.end_call();
-        assert_eq!(log.wanted.load(Relaxed), 0);
+    fn a_second_has_a_budget_and_the_next_has_its_own() {
+        let budget = Budget::new(&Limits { log_lines: 2, ..Limits::default() });
+        let began = Instant::now();
+        let after = |millis| budget.spend(began + Duration::from_millis(millis));
+        assert_eq!(after(0), Verdict::Say { dropped: 0 });
+        assert_eq!(after(1), Verdict::Say { dropped: 0 });
+        assert_eq!(after(2), Verdict::SayThatLinesAreDropped);
+        assert_eq!(after(500), Verdict::Drop);
+        assert_eq!(after(2000), Verdict::Say { dropped: 2 });
+        assert_eq!(after(2500), Verdict::Say { dropped: 0 });
+        assert_eq!(after(2900), Verdict::SayThatLinesAreDropped);
+        assert_eq!(after(3100), Verdict::Say { dropped: 1 });
     }
 }

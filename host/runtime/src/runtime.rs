@@ -1,7 +1,11 @@
 //! The engine, its clock and its cache.
 
-use crate::{Component, Limits, LoadError, imports};
-use std::{fs, io::Read as _, path::Path, thread};
+use crate::{
+    Component, Limits, LoadError,
+    compile::{Compiler, fingerprint},
+    imports,
+};
+use std::{ffi::OsString, fs, io::Read as _, path::Path, sync::Arc, thread};
 use wasmtime::{Cache, CacheConfig, Config, Engine, component::Linker};
 
 /// Compiles components. One for a whole program; cheap to clone.
@@ -9,6 +13,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, component::Linker};
 pub struct Runtime {
     engine: Engine,
     linker: Linker<imports::State>,
+    compiler: Option<Arc<Compiler>>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -23,30 +28,38 @@ impl std::fmt::Debug for Runtime {
 pub struct SetupError(String);
 
 impl Runtime {
-    /// Makes an engine. Compiled code is kept in `cache` if given: an absolute
-    /// path to a directory that nobody else may write to, since what lies
-    /// there is executed.
+    /// Makes an engine that compiles in this process, which nothing bounds in
+    /// time and memory: for components that are not meant to do harm. Compiled
+    /// code is kept in `cache` if given: an absolute path to a directory that
+    /// nobody else may write to, since what lies there is executed.
     ///
     /// # Errors
     /// When this machine cannot run the engine, the directory cannot be used,
     /// or no thread can be had.
     pub fn new(cache: Option<&Path>) -> Result<Self, SetupError> {
         let setup = |error: wasmtime::Error| SetupError(format!("{error:#}"));
-        let mut config = Config::new();
-        // Sync calls on plain threads: without component-model async an empty
-        // call costs a third, and epochs are what ends a call that does not.
-        config.concurrency_support(false);
-        config.epoch_interruption(true);
-        config.max_wasm_stack(Limits::STACK_BYTES);
-        if let Some(directory) = cache {
-            let mut settings = CacheConfig::new();
-            settings.with_directory(directory);
-            config.cache(Some(Cache::new(settings).map_err(setup)?));
-        }
-        let engine = Engine::new(&config).map_err(setup)?;
+        let (engine, _) = engine(cache).map_err(setup)?;
         let linker = imports::linker(&engine).map_err(setup)?;
         tick(&engine).map_err(|error| SetupError(error.to_string()))?;
-        Ok(Self { engine, linker })
+        Ok(Self { engine, linker, compiler: None })
+    }
+
+    /// Makes an engine for components of strangers: `command` compiles, a
+    /// program and its arguments that come to [`compile`](crate::compile()),
+    /// for each component in a process of its own within
+    /// [`Limits::compile_time`] and the limits beside it. The code comes back
+    /// through `cache`, as in [`Runtime::new`].
+    ///
+    /// How many such processes there are at a time is the caller's choice: one
+    /// for each call of [`Runtime::load`].
+    ///
+    /// # Errors
+    /// As [`Runtime::new`].
+    pub fn with_compiler(cache: &Path, command: Vec<OsString>) -> Result<Self, SetupError> {
+        let runtime = Self::new(Some(cache))?;
+        let fingerprint = fingerprint(&runtime.engine);
+        let compiler = Compiler { command, cache: cache.to_owned(), fingerprint };
+        Ok(Self { compiler: Some(Arc::new(compiler)), ..runtime })
     }
 
     /// Compiles a component, and looks at what it exports and imports.
@@ -57,7 +70,7 @@ impl Runtime {
     /// # Errors
     /// [`LoadError`] says what it is, lacks or wants too much.
     pub fn load(&self, label: &str, bytes: &[u8], limits: Limits) -> Result<Component, LoadError> {
-        Component::new(&self.engine, &self.linker, label, bytes, limits)
+        Component::new(&self.engine, &self.linker, self.compiler.as_deref(), label, bytes, limits)
     }
 
     /// [`Runtime::load`] from a file, labelled with its name.
@@ -74,6 +87,26 @@ impl Runtime {
             .map_err(LoadError::Unreadable)?;
         self.load(&label, &bytes, limits)
     }
+}
+
+/// The engine, the same in every process that shares a cache.
+pub(crate) fn engine(cache: Option<&Path>) -> wasmtime::Result<(Engine, Option<Cache>)> {
+    let mut config = Config::new();
+    // Sync calls on plain threads: without component-model async an empty
+    // call costs a third, and epochs are what ends a call that does not.
+    config.concurrency_support(false);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(Limits::STACK_BYTES);
+    let cache = match cache {
+        Some(directory) => {
+            let mut settings = CacheConfig::new();
+            settings.with_directory(directory);
+            Some(Cache::new(settings)?)
+        }
+        None => None,
+    };
+    config.cache(cache.clone());
+    Ok((Engine::new(&config)?, cache))
 }
 
 /// Starts the clock of all deadlines. It ends with the engine.

@@ -1,8 +1,11 @@
 //! WASI for guests whose language needs it: no files, no network, no
-//! environment, no input; both outputs go to the driver's log.
+//! environment, no input; both outputs go to the driver's log. Its clock is in
+//! `clock`, and its random numbers are the same for everybody, unless the
+//! operator granted real ones.
 
-use crate::log::Log;
+use crate::{clock::Clock, log::Log};
 use bytes::Bytes;
+use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::io::AsyncWrite;
 use tracing::Level;
 use wasmtime_wasi::{
@@ -14,15 +17,30 @@ use wasmtime_wasi::{
 /// What a stream takes at once; longer writes come in pieces.
 const WRITE_BYTES: usize = 4096;
 
+/// The most random bytes that a guest gets at once.
+const RANDOM_BYTES: u64 = 64 << 10;
+/// Where the random numbers begin. No secret hides behind them.
+const SEED: [u8; 32] = *b"wipam: the same for all drivers.";
+
 /// A context that can do nothing but write to the log.
-pub(crate) fn inert(log: &Log) -> WasiCtx {
+pub(crate) fn inert(log: &Log, clock: &Clock, has_real_random: bool) -> WasiCtx {
     let stream = |level| LogStream { log: log.clone(), level, line: Vec::new() };
-    WasiCtxBuilder::new()
+    let mut context = WasiCtxBuilder::new();
+    context
         .allow_tcp(false)
         .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .wall_clock(clock.clone())
+        .max_random_size(RANDOM_BYTES)
         .stdout(stream(Level::INFO))
-        .stderr(stream(Level::WARN))
-        .build()
+        .stderr(stream(Level::WARN));
+    if !has_real_random {
+        context
+            .secure_random(StdRng::from_seed(SEED))
+            .insecure_random(StdRng::from_seed(SEED))
+            .insecure_random_seed(0);
+    }
+    context.build()
 }
 
 /// An output whose lines become lines of the log.
@@ -66,7 +84,7 @@ impl Pollable for LogStream {
 impl OutputStream for LogStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         for &byte in &bytes {
-            if byte == b'\n' || self.line.len() >= WRITE_BYTES {
+            if byte == b'\n' || self.line.len() >= self.log.line_bytes() {
                 self.say();
             }
             if byte != b'\n' {

@@ -15,7 +15,7 @@ use crate::{
     worker::Worker,
 };
 use ipam_api::{AddressSpaces, DriverName};
-use ipam_ledger::{Event, Replay, State};
+use ipam_ledger::{Event, Record, Replay, State};
 use std::sync::{Arc, Mutex};
 
 /// Every event since a snapshot was taken.
@@ -27,7 +27,7 @@ pub(crate) struct Tail {
 
 #[derive(Default)]
 struct Inner {
-    events: Vec<Event>,
+    events: Vec<Record>,
     is_cut: bool,
 }
 
@@ -36,7 +36,7 @@ impl Tail {
         Self { inner: Mutex::default(), events_max }
     }
 
-    pub(crate) fn push(&self, event: Event) {
+    pub(crate) fn push(&self, event: Record) {
         let mut inner = lock(&self.inner);
         inner.is_cut |= inner.events.len() >= self.events_max;
         if !inner.is_cut {
@@ -49,7 +49,7 @@ impl Tail {
         lock(&self.inner).is_cut = true;
     }
 
-    fn take(&self) -> Result<Vec<Event>, Hitch> {
+    fn take(&self) -> Result<Vec<Record>, Hitch> {
         let mut inner = lock(&self.inner);
         if inner.is_cut {
             return Err(Hitch::Cut);
@@ -106,7 +106,7 @@ pub(crate) struct Candidate {
     source: Source,
     instance: Instance,
     tail: Arc<Tail>,
-    rest: Vec<Event>,
+    rest: Vec<Record>,
     replayed: usize,
     followed: usize,
 }
@@ -215,7 +215,8 @@ impl Worker {
 }
 
 /// Tells an instance what changed, as the driver before it was told.
-fn follow(instance: &mut Instance, event: &Event) -> Result<(), Unfit> {
+fn follow(instance: &mut Instance, Record { cause, event }: &Record) -> Result<(), Unfit> {
+    instance.at(cause.at);
     let refused = |entry: String| move |failure| Unfit::Refused { entry, failure };
     match event {
         Event::PoolGranted(pool) => tell(instance, &Replay::of_pool(pool)),

@@ -5,10 +5,10 @@ use crate::{
     mount::Handle,
     queue::{Look, Mail},
     rebuild::{Source, tell},
-    worker::Worker,
+    worker::{Worker, now},
 };
 use ipam_api::{AddressSpaces, Capability, Digest, DriverName, PoolId, PoolStatus};
-use ipam_ledger::State;
+use ipam_ledger::{State, Time};
 use std::sync::{Arc, mpsc};
 
 /// A driver in service.
@@ -125,7 +125,10 @@ impl Service {
     #[must_use]
     pub fn check(&self, name: &DriverName) -> Option<CheckReport> {
         let handle = self.handle(name)?;
-        let (state, source, statuses) = handle.queue.on_thread(|worker| {
+        // What both are asked may depend on the time.
+        let at = now();
+        let (state, source, statuses) = handle.queue.on_thread(move |worker| {
+            worker.at(at);
             let ids: Vec<PoolId> = worker.state.pools().map(|pool| pool.pool_id.clone()).collect();
             let statuses: Vec<(PoolId, Option<PoolStatus>)> = ids
                 .into_iter()
@@ -136,11 +139,16 @@ impl Service {
                 .collect();
             (worker.state.clone(), worker.source.clone(), statuses)
         })?;
-        Some(check(&state, &source, &statuses))
+        Some(check(&state, &source, &statuses, at))
     }
 }
 
-fn check(state: &State, source: &Source, statuses: &[(PoolId, Option<PoolStatus>)]) -> CheckReport {
+fn check(
+    state: &State,
+    source: &Source,
+    statuses: &[(PoolId, Option<PoolStatus>)],
+    at: Time,
+) -> CheckReport {
     let mut report = CheckReport::default();
     if !source.capability.requires_request_replay {
         report.notes.push("it keeps its state elsewhere: it cannot be shown the ledger".to_owned());
@@ -162,6 +170,7 @@ fn check(state: &State, source: &Source, statuses: &[(PoolId, Option<PoolStatus>
             }
         }
     }
+    fresh.at(at);
     let mut has_status = false;
     for (pool_id, serving) in statuses {
         let Some(serving) = serving else { continue };

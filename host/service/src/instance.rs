@@ -4,10 +4,12 @@ use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Factory, Failure, PoolGrant,
     PoolId, PoolRequest, PoolStatus, Start,
 };
+use ipam_ledger::Time;
 use std::{
     any::Any,
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// A started instance. A panic of native code is as good as a trap: whoever
@@ -16,6 +18,8 @@ use std::{
 pub(crate) struct Instance {
     /// Gone only while this is dropped.
     driver: Option<Box<dyn Driver>>,
+    /// When the request began that it is asked for.
+    at: SystemTime,
 }
 
 impl Instance {
@@ -24,7 +28,13 @@ impl Instance {
         start: &Start,
         callback: Box<dyn Callback>,
     ) -> Result<Self, Failure> {
-        guard(|| factory.make(start, callback)).map(|driver| Self { driver: Some(driver) })
+        guard(|| factory.make(start, callback))
+            .map(|driver| Self { driver: Some(driver), at: UNIX_EPOCH })
+    }
+
+    /// What it is asked from here on is for a request that began then.
+    pub(crate) fn at(&mut self, at: Time) {
+        self.at = UNIX_EPOCH + Duration::from_millis(at.0);
     }
 
     pub(crate) fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure> {
@@ -63,7 +73,10 @@ impl Instance {
         ask: impl FnOnce(&mut dyn Driver) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         match &mut self.driver {
-            Some(driver) => guard(|| ask(driver.as_mut())),
+            Some(driver) => guard(|| {
+                driver.begin(self.at);
+                ask(driver.as_mut())
+            }),
             None => Err(Failure::broken("the instance is gone")),
         }
     }

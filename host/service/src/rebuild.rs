@@ -73,7 +73,8 @@ impl Source {
 /// come back as they were granted; `data` may differ.
 pub(crate) fn tell(instance: &mut Instance, entry: &Replay) -> Result<(), Unfit> {
     match entry {
-        Replay::Pool(request, granted) => {
+        Replay::Pool(request, granted, at) => {
+            instance.at(*at);
             let words = |id: &PoolId, pool: IpNet| format!("pool {pool} with id {id:?}");
             let entry = || words(&granted.pool_id, granted.pool);
             let grant = match instance.request_pool(request) {
@@ -85,7 +86,8 @@ pub(crate) fn tell(instance: &mut Instance, entry: &Replay) -> Result<(), Unfit>
                 return Err(Unfit::Disagrees { entry: entry(), answered });
             }
         }
-        Replay::Address(request, leased) => {
+        Replay::Address(request, leased, at) => {
+            instance.at(*at);
             let words = |address: Option<IpNet>| match address {
                 Some(address) => format!("address {address} of pool {:?}", request.pool_id),
                 None => "no address".to_owned(),

@@ -60,6 +60,7 @@ impl Worker {
     /// Tells a new instance what it is owed, but for what the ledger grants:
     /// a proposal may have been refused because somebody else holds just that.
     pub(crate) fn deliver_owed(&mut self) {
+        self.at(now());
         while let Some((&number, release)) = self.state.owed().first_key_value() {
             let release @ (pool_id, address) = &release.clone();
             let is_granted = match address {

@@ -189,6 +189,7 @@ impl Worker {
                         self.keep(receipt, cause);
                     } else {
                         let events = self.state.undo(&receipt);
+                        self.at(cause.at);
                         self.release(events, cause);
                     }
                 }
@@ -212,6 +213,7 @@ impl Worker {
 
     fn answer(&mut self, request: Request, asker: Asker) -> Result<Served, Failure> {
         let cause = asker.cause;
+        self.at(cause.at);
         match request {
             Request::Pool(request) => return self.request_pool(&request, asker),
             Request::Address(request) => return self.request_address(&request, asker),
@@ -250,9 +252,17 @@ impl Worker {
     /// Has a change that was applied already made durable with the next batch.
     pub(crate) fn stage(&mut self, cause: Cause, event: Event) {
         if let Some(tail) = &self.tail {
-            tail.push(event.clone());
+            tail.push(Record { cause, event: event.clone() });
         }
         self.staged.push(Record { cause, event });
+    }
+
+    /// What the instance is asked from here on is for a request that began
+    /// then.
+    pub(crate) fn at(&mut self, at: Time) {
+        if let Some(instance) = &mut self.instance {
+            instance.at(at);
+        }
     }
 
     /// Asks the instance. If that breaks it, it is gone.

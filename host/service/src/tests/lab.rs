@@ -16,7 +16,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// What a driver does instead of its next answer to a request of that kind
@@ -44,6 +44,8 @@ pub(super) struct Control {
     pub(super) start_fails: Mutex<Option<Failure>>,
     /// What happened: one line for each start and each call.
     pub(super) calls: Mutex<Vec<String>>,
+    /// Each call with the time that it was told.
+    pub(super) times: Mutex<Vec<(String, SystemTime)>>,
     /// The next replayed pool says that it is shown, and waits for the end of
     /// the other.
     pub(super) replay_held: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
@@ -93,7 +95,7 @@ impl Factory for PlainFactory {
                 drop(callback.register_ipam_driver_with_capabilities(name, *capability));
             }
         }
-        Ok(Box::new(Plain { control: self.0.clone(), pools: BTreeMap::new() }))
+        Ok(Box::new(Plain { control: self.0.clone(), pools: BTreeMap::new(), at: UNIX_EPOCH }))
     }
 }
 
@@ -102,9 +104,15 @@ impl Factory for PlainFactory {
 struct Plain {
     control: Arc<Control>,
     pools: BTreeMap<PoolId, (IpNet, BTreeSet<IpAddr>)>,
+    at: SystemTime,
 }
 
 impl Plain {
+    fn note(&self, call: String) {
+        lock(&self.control.times).push((call.clone(), self.at));
+        self.control.note(call);
+    }
+
     /// Does what it is told instead, or nothing.
     fn twisted<T>(&self, options: &Options, pick: impl Fn(Twist) -> Result<T, Twist>) -> Option<T> {
         if options.contains_key(names::REPLAY) {
@@ -133,13 +141,17 @@ impl Plain {
 }
 
 impl Driver for Plain {
+    fn begin(&mut self, at: SystemTime) {
+        self.at = at;
+    }
+
     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure> {
         Ok(AddressSpaces { local: "local".into(), global: "global".into() })
     }
 
     fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure> {
         let replay = request.options.get(names::REPLAY).map_or("", |_| " again");
-        self.control.note(format!("pool {}{replay}", words(request)));
+        self.note(format!("pool {}{replay}", words(request)));
         let held = lock(&self.control.replay_held).take_if(|_| !replay.is_empty());
         if let Some((here, gate)) = held {
             here.send(()).unwrap();
@@ -177,7 +189,7 @@ impl Driver for Plain {
     }
 
     fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure> {
-        self.control.note(format!("release {pool_id}"));
+        self.note(format!("release {pool_id}"));
         if let Some(failure) = lock(&self.control.release_fails).pop_front() {
             return Err(failure);
         }
@@ -187,7 +199,7 @@ impl Driver for Plain {
     fn request_address(&mut self, request: &AddressRequest) -> Result<AddressGrant, Failure> {
         let replay = request.options.get(names::REPLAY).map_or("", |_| " again");
         let asked = request.address.map_or("any".to_owned(), |address| address.to_string());
-        self.control.note(format!("address {asked} of {}{replay}", request.pool_id));
+        self.note(format!("address {asked} of {}{replay}", request.pool_id));
         let pick = |twist| if let Twist::Address(answer) = twist { Ok(answer) } else { Err(twist) };
         if let Some(answer) = self.twisted(&request.options, pick) {
             return answer;
@@ -209,7 +221,7 @@ impl Driver for Plain {
     }
 
     fn release_address(&mut self, pool_id: &PoolId, address: IpAddr) -> Result<(), Failure> {
-        self.control.note(format!("release {address} of {pool_id}"));
+        self.note(format!("release {address} of {pool_id}"));
         if let Some(failure) = lock(&self.control.release_fails).pop_front() {
             return Err(failure);
         }

@@ -9,5 +9,6 @@ mod property;
 mod registry;
 mod repeats;
 mod stores;
+mod times;
 mod undo;
 mod upgrade;

@@ -1,0 +1,9 @@
+//! Drivers that mean harm, one for each limit, and what becomes of them.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod compile;
+mod guest;
+mod harm;
+mod inert;
+mod lab;
