@@ -13,7 +13,7 @@ use crate::{
 use ipam_api::names;
 use ipam_docker::Server;
 use ipam_ledger::{DurableStore, MemoryStore, Store};
-use ipam_runtime::Runtime;
+use ipam_runtime::{Grants, Runtime};
 use ipam_service::{LoadOptions, Origin, Service};
 use std::{
     fs,
@@ -145,9 +145,11 @@ fn load(
             };
             (format!("builtin:{name}"), runtime.load(name, bytes, limits), Origin::BuiltIn)
         }
-        Source::File(path) => {
-            (path.display().to_string(), runtime.load_file(&path, limits), Origin::Component)
-        }
+        Source::File(path) => (
+            path.display().to_string(),
+            runtime.load_file(&path, limits, &Grants::default()),
+            Origin::Component,
+        ),
     };
     let fatal = |why: &dyn std::fmt::Display| Fatal::Start(format!("driver {what}: {why}"));
     let component = component.map_err(|error| fatal(&error))?;

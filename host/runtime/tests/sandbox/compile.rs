@@ -1,7 +1,10 @@
 //! What a component may cost before it is loaded. The compiler is this very
 //! program.
 
-use crate::lab::{AnyName, any_start};
+use crate::{
+    guest::guest,
+    lab::{AnyName, any_start},
+};
 use ipam_api::Factory as _;
 use ipam_runtime::{Limits, LoadError, Runtime, compile};
 use std::{
@@ -84,12 +87,18 @@ fn code_is_bounded() {
     assert!(is_bounded, "{words}");
 }
 
+/// Its names can be read, but one of its functions is nonsense.
 #[test]
 fn what_is_no_component_is_called_so() {
+    let marked = [("is-built-in", "(i32.and (i32.const 123456789) (i32.const 0))")];
+    let mut component = guest("", &marked);
+    let mark = [0x41, 0x95, 0x9a, 0xef, 0x3a];
+    let at = component.windows(mark.len()).position(|bytes| bytes == mark).unwrap();
+    component[at] = 0xff;
     let cache = tempfile::tempdir().unwrap();
-    let nonsense = [b"\0asm\x0d\0\x01\0".as_slice(), b"and so on"].concat();
-    let refused = load(cache.path(), command(), &nonsense, Limits::default()).unwrap_err();
-    assert!(matches!(refused, LoadError::Invalid(_)), "{refused}");
+    let refused = load(cache.path(), command(), &component, Limits::default()).unwrap_err();
+    let LoadError::Invalid(words) = refused else { panic!("{refused}") };
+    assert!(words.contains("illegal opcode"), "{words}");
 }
 
 /// Nothing is compiled here because nobody else does it.
