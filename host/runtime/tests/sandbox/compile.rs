@@ -12,7 +12,7 @@ use std::{
     ffi::OsString,
     path::Path,
     process,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The test below, as a command; what is appended looks like more names of
@@ -132,4 +132,29 @@ fn what_a_killed_compiler_left_is_cleared_away() {
     file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
     load(cache.path(), command(), ipam_builtin::NULL, Limits::default()).unwrap();
     assert!(!part.exists());
+}
+
+/// Nested loops over as many locals make millions of values to keep apart: 57
+/// KB that were not compiled after a minute and a half.
+#[test]
+fn what_is_small_and_hard_to_compile_is_given_up() {
+    const MANY: usize = 3000;
+    let steps = (0..MANY).map(|n| format!("local.get {n} i32.const 1 i32.add local.set {n} "));
+    let ends = (0..MANY).map(|depth| format!("local.get 0 br_if {depth} "));
+    let bomb = format!(
+        "(func $bomb (local {}) {} {} {} {})",
+        "i32 ".repeat(MANY),
+        "loop ".repeat(MANY),
+        steps.collect::<String>(),
+        ends.collect::<String>(),
+        "end ".repeat(MANY),
+    );
+    let component = guest("", &[("", &bomb)]);
+    assert!(component.len() < 64 << 10, "{}", component.len());
+    let cache = tempfile::tempdir().unwrap();
+    let limits = Limits { compile_time: Duration::from_secs(1), ..Limits::default() };
+    let began = Instant::now();
+    let refused = load(cache.path(), command(), &component, limits).unwrap_err();
+    assert!(matches!(refused, LoadError::TooSlow(_) | LoadError::Compiler(_)), "{refused}");
+    assert!(began.elapsed() < Duration::from_secs(20));
 }
