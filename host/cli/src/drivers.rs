@@ -6,7 +6,7 @@ use crate::{
 };
 use ipam_admin::{Host, Upgrade};
 use ipam_api::{Digest, DriverName, Factory, names};
-use ipam_runtime::Runtime;
+use ipam_runtime::{Grants, Runtime};
 use ipam_service::{LoadOptions, Origin, Service};
 use std::{
     collections::BTreeMap,
@@ -128,7 +128,9 @@ impl Drivers {
                 config.entry("site-id").or_insert_with(|| self.site_id.clone().into());
                 (self.runtime.load(name, ipam_builtin::DEFAULT, limits), Origin::BuiltIn)
             }
-            Source::File(path) => (self.runtime.load_file(path, limits), Origin::Component),
+            Source::File(path) => {
+                (self.runtime.load_file(path, limits, &Grants::default()), Origin::Component)
+            }
         };
         let component = component.map_err(|error| error.to_string())?;
         is_pinned(settings.digest, component.digest())?;
@@ -147,7 +149,8 @@ impl Host for Drivers {
         if self.service.mount(driver).is_none() {
             return Err(format!("no driver {driver} is in service"));
         }
-        let component = self.runtime.load_file(file, ipam_runtime::Limits::default());
+        let component =
+            self.runtime.load_file(file, ipam_runtime::Limits::default(), &Grants::default());
         let factory: Arc<dyn Factory> = Arc::new(component.map_err(|error| error.to_string())?);
         let pinned = loaded.iter().find(|one| one.names.contains(driver));
         is_pinned(pinned.and_then(|one| one.settings.digest), factory.digest())?;

@@ -1,15 +1,15 @@
 //! A compiled component: what it takes to make instances.
 
 use crate::{
-    Limits,
+    Grants, Limits,
     bindings::{ipam, lifecycle, status},
     compile::Compiler,
     imports::State,
+    inspect::inspect,
     instance::Instance,
     log::Budget,
 };
 use ipam_api::{Callback, Digest, Driver, Factory, Failure, Start};
-use sha2::{Digest as _, Sha256};
 use std::{io, sync::Arc, time::Duration};
 use wasmtime::{
     Engine,
@@ -74,19 +74,13 @@ pub enum LoadError {
     /// It wants something that drivers do not get.
     #[error("it imports what was not granted: {}", .0.join(", "))]
     UngrantedImports(Vec<String>),
+    /// It wants something that it was granted and this host does not have.
+    #[error("it imports what this host cannot provide yet: {}", .0.join(", "))]
+    Unprovided(Vec<String>),
     /// It speaks another version of the contract.
     #[error("it does not fit ipam:driver@0.1.0: {0}")]
     Mismatch(String),
 }
-
-/// What every driver exports.
-const EXPORTS: [&str; 2] = ["ipam:driver/lifecycle@0.1.0", "ipam:driver/ipam@0.1.0"];
-/// What any driver may import of ours.
-const IMPORTS: [&str; 3] =
-    ["ipam:driver/types@0.1.0", "ipam:driver/callback@0.1.0", "ipam:driver/log@0.1.0"];
-/// What an inert WASI provides.
-const WASI: [&str; 6] =
-    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
 
 impl Component {
     pub(crate) fn new(
@@ -96,22 +90,19 @@ impl Component {
         label: &str,
         bytes: &[u8],
         limits: Limits,
+        grants: &Grants,
     ) -> Result<Self, LoadError> {
         if bytes.len() > limits.component_bytes {
             return Err(LoadError::TooLarge(limits.component_bytes));
         }
-        // The layer after the version tells a component from a module.
-        match bytes {
-            [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
-            [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => return Err(LoadError::CoreModule),
-            _ => return Err(LoadError::NotWasm),
-        }
+        // Nothing is compiled that is not wanted anyway.
+        let inspection = inspect(bytes)?;
+        inspection.judge(grants)?;
         if let Some(compiler) = compiler {
             compiler.compile(bytes, &limits)?;
         }
         let compiled = component::Component::from_binary(engine, bytes)
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        inspect(engine, &compiled)?;
 
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
         let pre = linker.instantiate_pre(&compiled).map_err(mismatch)?;
@@ -120,11 +111,11 @@ impl Component {
         let status = status::GuestIndices::new(&pre).ok();
         Ok(Self {
             label: label.into(),
-            digest: Digest(Sha256::digest(bytes).into()),
+            digest: inspection.digest,
             start_ticks: Limits::ticks(limits.start_time),
             call_ticks: Limits::ticks(limits.call_time),
             log_budget: Arc::new(Budget::new(&limits)),
-            has_real_random: false,
+            has_real_random: grants.random_real,
             limits: Arc::new(limits),
             pre,
             lifecycle: Arc::new(lifecycle),
@@ -138,37 +129,6 @@ impl Component {
     pub fn has_status(&self) -> bool {
         self.status.is_some()
     }
-}
-
-/// Names everything that is missing or too much at once: whoever reads it
-/// should not have to come back for the next one.
-fn inspect(engine: &Engine, component: &component::Component) -> Result<(), LoadError> {
-    let ty = component.component_type();
-    let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
-    let missing: Vec<String> = EXPORTS
-        .into_iter()
-        .filter(|wanted| !exports.iter().any(|name| compatible(name, wanted)))
-        .map(str::to_owned)
-        .collect();
-    if !missing.is_empty() {
-        return Err(LoadError::MissingExports(missing));
-    }
-    let ungranted: Vec<String> = ty
-        .imports(engine)
-        .map(|(name, _)| name.to_owned())
-        .filter(|name| {
-            !IMPORTS.iter().any(|granted| compatible(name, granted))
-                && !WASI.iter().any(|granted| name.starts_with(granted) && name.contains("@0.2."))
-        })
-        .collect();
-    if ungranted.is_empty() { Ok(()) } else { Err(LoadError::UngrantedImports(ungranted)) }
-}
-
-/// Whether both are the same interface in versions that differ in the patch
-/// only, as semver has it for 0.x.
-fn compatible(name: &str, wanted: &str) -> bool {
-    let minor = |full: &'_ str| full.rsplit_once('.').map(|(minor, _)| minor.to_owned());
-    minor(name) == minor(wanted)
 }
 
 impl Factory for Component {

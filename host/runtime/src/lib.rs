@@ -23,7 +23,9 @@ mod clock;
 mod compile;
 mod component;
 mod convert;
+mod grants;
 mod imports;
+mod inspect;
 mod instance;
 mod limits;
 mod log;
@@ -34,5 +36,7 @@ mod wasi;
 
 pub use compile::compile;
 pub use component::{Component, LoadError};
+pub use grants::{Grants, InvalidUrlPrefix, StoreLimits, UrlPrefix};
+pub use inspect::{GrantKind, Inspection, Need, inspect};
 pub use limits::Limits;
 pub use runtime::{Runtime, SetupError};

@@ -1,7 +1,7 @@
 //! The engine, its clock and its cache.
 
 use crate::{
-    Component, Limits, LoadError,
+    Component, Grants, Limits, LoadError,
     compile::{Compiler, fingerprint},
     imports,
 };
@@ -70,14 +70,34 @@ impl Runtime {
     /// # Errors
     /// [`LoadError`] says what it is, lacks or wants too much.
     pub fn load(&self, label: &str, bytes: &[u8], limits: Limits) -> Result<Component, LoadError> {
-        Component::new(&self.engine, &self.linker, self.compiler.as_deref(), label, bytes, limits)
+        self.load_granted(label, bytes, limits, &Grants::default())
     }
 
-    /// [`Runtime::load`] from a file, labelled with its name.
+    /// [`Runtime::load`] for a driver that gets more than every driver does.
+    ///
+    /// # Errors
+    /// As [`Runtime::load`].
+    pub fn load_granted(
+        &self,
+        label: &str,
+        bytes: &[u8],
+        limits: Limits,
+        grants: &Grants,
+    ) -> Result<Component, LoadError> {
+        let Self { engine, linker, compiler } = self;
+        Component::new(engine, linker, compiler.as_deref(), label, bytes, limits, grants)
+    }
+
+    /// [`Runtime::load_granted`] from a file, labelled with its name.
     ///
     /// # Errors
     /// [`LoadError::Unreadable`] too.
-    pub fn load_file(&self, path: &Path, limits: Limits) -> Result<Component, LoadError> {
+    pub fn load_file(
+        &self,
+        path: &Path,
+        limits: Limits,
+        grants: &Grants,
+    ) -> Result<Component, LoadError> {
         let label = path.file_stem().unwrap_or_default().to_string_lossy();
         // One byte more than allowed is enough to know that it is too much.
         let most = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX).saturating_add(1);
@@ -85,7 +105,7 @@ impl Runtime {
         fs::File::open(path)
             .and_then(|file| file.take(most).read_to_end(&mut bytes))
             .map_err(LoadError::Unreadable)?;
-        self.load(&label, &bytes, limits)
+        self.load_granted(&label, &bytes, limits, grants)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use ipam_api::{AddressRequest, Family, PoolChoice, PoolRequest};
 use ipam_api::{Callback, Capability, Code, Driver, Error, Factory, Failure, Kind, PoolId, Start};
-use ipam_runtime::{Component, Limits, LoadError, Runtime};
+use ipam_runtime::{Component, Grants, Limits, LoadError, Runtime};
 use std::sync::{Arc, Mutex, OnceLock};
 
 fn runtime() -> &'static Runtime {
@@ -84,10 +84,12 @@ fn too_large_is_not_even_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("null.wasm");
     std::fs::write(&path, ipam_builtin::NULL).unwrap();
-    let refused = runtime().load_file(&path, limits).unwrap_err();
+    let refused = runtime().load_file(&path, limits, &Grants::default()).unwrap_err();
     assert!(matches!(refused, LoadError::TooLarge(100)), "{refused}");
-    assert!(runtime().load_file(&path, Limits::default()).is_ok());
-    let missing = runtime().load_file(&path.with_extension("x"), Limits::default()).unwrap_err();
+    assert!(runtime().load_file(&path, Limits::default(), &Grants::default()).is_ok());
+    let missing = runtime()
+        .load_file(&path.with_extension("x"), Limits::default(), &Grants::default())
+        .unwrap_err();
     assert!(matches!(missing, LoadError::Unreadable(_)), "{missing}");
 }
 

@@ -1,7 +1,10 @@
 //! What a component may cost before it is loaded. The compiler is this very
 //! program.
 
-use crate::lab::{AnyName, any_start};
+use crate::{
+    guest::guest,
+    lab::{AnyName, any_start},
+};
 use ipam_api::Factory as _;
 use ipam_runtime::{Limits, LoadError, Runtime, compile};
 use std::{
@@ -9,7 +12,7 @@ use std::{
     ffi::OsString,
     path::Path,
     process,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The test below, as a command; what is appended looks like more names of
@@ -84,12 +87,18 @@ fn code_is_bounded() {
     assert!(is_bounded, "{words}");
 }
 
+/// Its names can be read, but one of its functions is nonsense.
 #[test]
 fn what_is_no_component_is_called_so() {
+    let marked = [("is-built-in", "(i32.and (i32.const 123456789) (i32.const 0))")];
+    let mut component = guest("", &marked);
+    let mark = [0x41, 0x95, 0x9a, 0xef, 0x3a];
+    let at = component.windows(mark.len()).position(|bytes| bytes == mark).unwrap();
+    component[at] = 0xff;
     let cache = tempfile::tempdir().unwrap();
-    let nonsense = [b"\0asm\x0d\0\x01\0".as_slice(), b"and so on"].concat();
-    let refused = load(cache.path(), command(), &nonsense, Limits::default()).unwrap_err();
-    assert!(matches!(refused, LoadError::Invalid(_)), "{refused}");
+    let refused = load(cache.path(), command(), &component, Limits::default()).unwrap_err();
+    let LoadError::Invalid(words) = refused else { panic!("{refused}") };
+    assert!(words.contains("illegal opcode"), "{words}");
 }
 
 /// Nothing is compiled here because nobody else does it.
@@ -123,4 +132,29 @@ fn what_a_killed_compiler_left_is_cleared_away() {
     file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
     load(cache.path(), command(), ipam_builtin::NULL, Limits::default()).unwrap();
     assert!(!part.exists());
+}
+
+/// Nested loops over as many locals make millions of values to keep apart: 57
+/// KB that were not compiled after a minute and a half.
+#[test]
+fn what_is_small_and_hard_to_compile_is_given_up() {
+    const MANY: usize = 3000;
+    let steps = (0..MANY).map(|n| format!("local.get {n} i32.const 1 i32.add local.set {n} "));
+    let ends = (0..MANY).map(|depth| format!("local.get 0 br_if {depth} "));
+    let bomb = format!(
+        "(func $bomb (local {}) {} {} {} {})",
+        "i32 ".repeat(MANY),
+        "loop ".repeat(MANY),
+        steps.collect::<String>(),
+        ends.collect::<String>(),
+        "end ".repeat(MANY),
+    );
+    let component = guest("", &[("", &bomb)]);
+    assert!(component.len() < 64 << 10, "{}", component.len());
+    let cache = tempfile::tempdir().unwrap();
+    let limits = Limits { compile_time: Duration::from_secs(1), ..Limits::default() };
+    let began = Instant::now();
+    let refused = load(cache.path(), command(), &component, limits).unwrap_err();
+    assert!(matches!(refused, LoadError::TooSlow(_) | LoadError::Compiler(_)), "{refused}");
+    assert!(began.elapsed() < Duration::from_secs(20));
 }

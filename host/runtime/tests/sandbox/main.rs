@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod compile;
+mod grants;
 mod guest;
 mod harm;
 mod inert;

@@ -1,0 +1,167 @@
+//! What an operator grants one driver beyond what every driver gets.
+
+use crate::inspect::GrantKind;
+use std::{fmt, str::FromStr};
+
+/// What an operator grants one driver beyond what every driver gets: nothing,
+/// unless it is written down.
+///
+/// Of these, [`Grants::random_real`] is provided today. A component that
+/// imports what the others are for is refused with or without them, and told
+/// apart: [`LoadError::UngrantedImports`](crate::LoadError::UngrantedImports)
+/// without, [`LoadError::Unprovided`](crate::LoadError::Unprovided) with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// What it may ask by HTTP.
+    pub http: Vec<UrlPrefix>,
+    /// Durable state of its own.
+    pub store: Option<StoreLimits>,
+    /// The legacy plugins that it may call, by name.
+    pub plugins: Vec<String>,
+    /// Random numbers that nobody foresees, instead of those that are the same
+    /// for everybody. The same requests then need not get the same answers.
+    pub random_real: bool,
+}
+
+impl Grants {
+    pub(crate) fn has(&self, kind: GrantKind) -> bool {
+        match kind {
+            GrantKind::Http => !self.http.is_empty(),
+            GrantKind::Store => self.store.is_some(),
+            GrantKind::Plugins => !self.plugins.is_empty(),
+        }
+    }
+}
+
+/// How much a driver may store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Bytes of all keys and values.
+    pub bytes_max: usize,
+    /// Keys.
+    pub keys_max: usize,
+}
+
+/// The beginning of URLs that are granted: scheme, host, port and the first
+/// segments of the path.
+///
+/// ```
+/// use ipam_runtime::UrlPrefix;
+///
+/// let granted: UrlPrefix = "https://netbox.example:8443/api".parse()?;
+/// assert_eq!(granted.to_string(), "https://netbox.example:8443/api/");
+/// assert!("https://me@netbox.example/".parse::<UrlPrefix>().is_err());
+/// # Ok::<(), ipam_runtime::InvalidUrlPrefix>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlPrefix {
+    is_https: bool,
+    /// In lower case.
+    host: String,
+    port: u16,
+    /// Begins and ends with a slash.
+    path: String,
+}
+
+/// Not the beginning of a URL that could be granted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not http:// or https://, a host, perhaps a port, and a path")]
+pub struct InvalidUrlPrefix(String);
+
+impl FromStr for UrlPrefix {
+    type Err = InvalidUrlPrefix;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).ok_or_else(|| InvalidUrlPrefix(text.to_owned()))
+    }
+}
+
+/// What could be read in two ways is no prefix: user names, escapes, dots.
+fn parse(text: &str) -> Option<UrlPrefix> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_https = match scheme {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok()?)),
+        _ => (authority, None),
+    };
+    let is_plain = |text: &str, more: &[char]| {
+        text.chars().all(|letter| letter.is_ascii_alphanumeric() || more.contains(&letter))
+    };
+    let is_host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
+        Some(address) => address?.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && is_plain(host, &['.', '-']),
+    };
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let is_segment = |segment: &str| {
+        !matches!(segment, "" | "." | "..") && is_plain(segment, &['.', '-', '_', '~'])
+    };
+    let is_path = path.is_empty() || path.split('/').all(is_segment);
+    (is_host && is_path).then(|| UrlPrefix {
+        is_https,
+        host: host.to_ascii_lowercase(),
+        port: port.unwrap_or(if is_https { 443 } else { 80 }),
+        path: if path.is_empty() { "/".to_owned() } else { format!("/{path}/") },
+    })
+}
+
+impl fmt::Display for UrlPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, usual) = if self.is_https { ("https", 443) } else { ("http", 80) };
+        write!(f, "{scheme}://{}", self.host)?;
+        if self.port != usual {
+            write!(f, ":{}", self.port)?;
+        }
+        f.write_str(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UrlPrefix;
+
+    #[track_caller]
+    fn check(text: &str, want: Option<&str>) {
+        let got = text.parse::<UrlPrefix>().ok().map(|prefix| prefix.to_string());
+        assert_eq!(got.as_deref(), want, "{text}");
+    }
+
+    #[test]
+    fn what_can_be_granted() {
+        check("https://netbox.example/", Some("https://netbox.example/"));
+        check("https://NetBox.example:443", Some("https://netbox.example/"));
+        check("http://[::1]:8080/api/v2", Some("http://[::1]:8080/api/v2/"));
+        check("http://10.0.0.1:443/", Some("http://10.0.0.1:443/"));
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_cannot() {
+        for text in [
+            "",
+            "netbox.example",
+            "ftp://a/",
+            "https://",
+            "https:///api",
+            "https://a:b@c/",
+            "https://a@c/",
+            "https://a:99999/",
+            "https://a:/",
+            "https://a/../b",
+            "https://a//b",
+            "https://a/%2e%2e/",
+            "https://a/?q",
+            "https://a/#f",
+            "https://a\\b/",
+            "https://*/",
+            "https://[::1/",
+            "https://[::1]x/",
+            "https://a b/",
+        ] {
+            check(text, None);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a file says of itself, read before anything is compiled or run.
+//!
+//! Names alone are read here, and none is believed: a component whose types do
+//! not fit its names is refused by the compiler or by the linker.
+
+use crate::{Grants, LoadError, log::printable};
+use ipam_api::Digest;
+use sha2::{Digest as _, Sha256};
+use wasmparser::{Parser, Payload};
+
+/// What a component is made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// Of its file.
+    pub digest: Digest,
+    /// What it exports, in order.
+    pub exports: Vec<String>,
+    /// What it imports, in order.
+    pub imports: Vec<String>,
+    /// The version of the contract that it was built for, as it names it.
+    /// Nothing if it is no driver.
+    pub contract: Option<String>,
+    /// What every driver exports and it does not.
+    pub missing: Vec<String>,
+    /// What it imports and gets only where it is granted; or never, if there
+    /// is no such grant.
+    pub needs: Vec<Need>,
+    /// Whether it asks for random numbers, which are the same for everybody
+    /// without [`Grants::random_real`].
+    pub uses_random: bool,
+}
+
+/// An import that needs a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// What it imports.
+    pub import: String,
+    /// What would grant it; nothing would if there is none.
+    pub grant: Option<GrantKind>,
+}
+
+/// The kinds of [`Grants`] that let a component import something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantKind {
+    /// [`Grants::http`].
+    Http,
+    /// [`Grants::store`].
+    Store,
+    /// [`Grants::plugins`].
+    Plugins,
+}
+
+/// What every driver exports.
+const EXPORTS: [&str; 2] = ["ipam:driver/lifecycle@0.1.0", "ipam:driver/ipam@0.1.0"];
+/// What any driver may import of ours.
+const IMPORTS: [&str; 3] =
+    ["ipam:driver/types@0.1.0", "ipam:driver/callback@0.1.0", "ipam:driver/log@0.1.0"];
+/// What an inert WASI provides.
+const WASI: [&str; 6] =
+    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+
+/// Reads what a component exports and imports, without compiling it. It may
+/// still be refused when it is loaded.
+///
+/// # Errors
+/// [`LoadError::NotWasm`], [`LoadError::CoreModule`] and [`LoadError::Invalid`]
+/// for what is no component.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
+    // The layer after the version tells a component from a module.
+    match bytes {
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => return Err(LoadError::CoreModule),
+        _ => return Err(LoadError::NotWasm),
+    }
+    let (exports, imports) =
+        names(bytes).map_err(|error| LoadError::Invalid(printable(&error.to_string())))?;
+    let exported = |wanted: &str| exports.iter().find(|name| compatible(name, wanted));
+    let contract = exported(EXPORTS[1]).and_then(|name| name.rsplit_once('@'));
+    let needs = imports
+        .iter()
+        .filter(|name| !is_for_all(name))
+        .map(|name| Need { import: name.clone(), grant: GrantKind::of(name) });
+    Ok(Inspection {
+        digest: Digest(Sha256::digest(bytes).into()),
+        contract: contract.map(|(_, version)| version.to_owned()),
+        missing: EXPORTS
+            .into_iter()
+            .filter(|wanted| exported(wanted).is_none())
+            .map(str::to_owned)
+            .collect(),
+        needs: needs.collect(),
+        uses_random: imports.iter().any(|name| name.starts_with("wasi:random/")),
+        exports,
+        imports,
+    })
+}
+
+/// The names of the outermost component: exports and imports.
+fn names(bytes: &[u8]) -> wasmparser::Result<(Vec<String>, Vec<String>)> {
+    let (mut exports, mut imports) = (Vec::new(), Vec::new());
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "most of a component is not a name")]
+        match payload? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    exports.push(printable(export?.name.name));
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    imports.push(printable(import?.name.name));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((exports, imports))
+}
+
+/// Whether every driver gets it.
+fn is_for_all(import: &str) -> bool {
+    IMPORTS.iter().any(|ours| compatible(import, ours))
+        || WASI.iter().any(|inert| import.starts_with(inert) && import.contains("@0.2."))
+}
+
+impl GrantKind {
+    fn of(import: &str) -> Option<Self> {
+        if compatible(import, "ipam:driver/store@0.1.0") {
+            return Some(Self::Store);
+        }
+        if compatible(import, "ipam:driver/plugins@0.1.0") {
+            return Some(Self::Plugins);
+        }
+        let is_http = import.starts_with("wasi:http/") && import.contains("@0.2.");
+        is_http.then_some(Self::Http)
+    }
+}
+
+impl Inspection {
+    /// Judges it: everything that is missing or too much at once, since
+    /// whoever reads it should not have to come back for the next one.
+    pub(crate) fn judge(&self, grants: &Grants) -> Result<(), LoadError> {
+        if !self.missing.is_empty() {
+            return Err(LoadError::MissingExports(self.missing.clone()));
+        }
+        let is_granted = |need: &&Need| need.grant.is_some_and(|kind| grants.has(kind));
+        let (granted, ungranted): (Vec<&Need>, Vec<&Need>) =
+            self.needs.iter().partition(is_granted);
+        let listed =
+            |needs: Vec<&Need>| needs.into_iter().map(|need| need.import.clone()).collect();
+        if !ungranted.is_empty() {
+            return Err(LoadError::UngrantedImports(listed(ungranted)));
+        }
+        // No host function stands behind these grants yet.
+        if granted.is_empty() { Ok(()) } else { Err(LoadError::Unprovided(listed(granted))) }
+    }
+}
+
+/// Whether both are the same interface in versions that differ in the patch
+/// only, as semver has it for 0.x.
+fn compatible(name: &str, wanted: &str) -> bool {
+    let minor = |full: &'_ str| full.rsplit_once('.').map(|(minor, _)| minor.to_owned());
+    minor(name) == minor(wanted)
+}
