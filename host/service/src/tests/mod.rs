@@ -11,3 +11,4 @@ mod repeats;
 mod stores;
 mod undo;
 mod upgrade;
+mod upgrade_load;
