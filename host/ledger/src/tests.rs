@@ -6,7 +6,9 @@ use ipam_api::{
     PoolId, PoolRequest, Receipt, Server, names,
 };
 
+mod readers;
 mod swarm;
+mod undo;
 
 const CAUSE: Cause = Cause { at: Time(1), by: By::Asked(Server::Library) };
 const NOBODY: Caller<'static> =
