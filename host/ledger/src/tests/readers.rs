@@ -1,6 +1,6 @@
 //! What can be read of a state, beside what it decides.
 
-use super::{filled, id};
+use super::{NOBODY, automatic, filled, id, pool_grant};
 use crate::{Event, Lease, State, Version};
 use ipam_api::{Capability, Digest};
 use std::sync::Arc;
@@ -24,6 +24,18 @@ fn leases_are_found_by_address_and_counted_by_id() {
     assert_eq!(under("sub", "10.0.0.1").as_deref(), Some("bare"), "they share a prefix");
     assert_eq!(under("bare", "10.0.0.2"), None);
     assert_eq!(under("nowhere", "10.0.0.1"), None);
+}
+
+#[test]
+fn a_prefix_is_free_once_its_pools_are_released() {
+    let mut state = filled();
+    for pool in ["bare", "sub"] {
+        let again =
+            state.check_pool(&automatic("local"), &pool_grant("new", "10.0.0.0/16"), &NOBODY);
+        assert!(again.is_err(), "{pool} is live");
+        state.apply_all(&state.release_pool(&id(pool), &NOBODY).unwrap());
+    }
+    state.check_pool(&automatic("local"), &pool_grant("new", "10.0.0.0/16"), &NOBODY).unwrap();
 }
 
 #[test]
