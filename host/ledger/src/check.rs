@@ -2,7 +2,9 @@
 //! before it believes the answer.
 
 use crate::{
-    Asked, Caller, Event, Lease, Pool, Session, State, Violation, space::Leased, state::Held,
+    Asked, Caller, Event, Lease, Pool, Session, State, Violation,
+    space::Leased,
+    state::{Claim, Held},
 };
 use ipam_api::{
     AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, Options, PoolChoice, PoolGrant,
@@ -302,8 +304,13 @@ fn is_claimable(now: Session, created_in: Option<Session>, claimed_in: Option<Se
 /// whose containers outlive them.
 fn is_left_behind(leased: &Leased, held: &Held) -> bool {
     held.claim.is_some_and(|claim| {
-        leased.lease.generation < claim.generation && leased.claimed_in < Some(claim.session)
+        is_older(&leased.lease, claim) && leased.claimed_in < Some(claim.session)
     })
+}
+
+/// No generation is granted twice, so a lease never has that of a claim.
+fn is_older(lease: &Lease, claim: Claim) -> bool {
+    lease.generation < claim.generation
 }
 
 /// A caller that could say "this is a replay" could make a driver answer what

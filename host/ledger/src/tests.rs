@@ -6,8 +6,10 @@ use ipam_api::{
     PoolId, PoolRequest, Receipt, Server, names,
 };
 
+mod readers;
 mod swarm;
 mod take_back;
+mod undo;
 
 const CAUSE: Cause = Cause { at: Time(1), by: By::Asked(Server::Library) };
 const NOBODY: Caller<'static> =

@@ -211,3 +211,13 @@ fn nobody_but_a_swarms_node_repeats_in_the_local_space() {
     engine.begins_a_session();
     assert_eq!(engine.takes_pool("local").map_err(|error| error.code()), refused);
 }
+
+#[test]
+fn what_a_node_was_granted_since_it_came_back_is_not_left_behind() {
+    let mut engine = Engine::with_a_network();
+    engine.node_takes(&[GATEWAY]).unwrap();
+    engine.begins_a_session();
+    engine.node_takes(&["10.0.0.7"]).unwrap();
+    let taken = engine.takes("local", Some("10.0.0.7"), "10.0.0.7");
+    assert_eq!(taken, Err(Code::IpAlreadyAllocated.into()));
+}

@@ -248,13 +248,16 @@ pub(super) struct FlakyStore {
     pub(super) medium: Arc<Mutex<MemoryStore>>,
     pub(super) is_volatile: bool,
     pub(super) fails: Arc<AtomicBool>,
+    /// Every event that was ever committed, in order.
+    pub(super) committed: Arc<Mutex<Vec<Event>>>,
     /// Each commit says how many changes it has, and waits for the other end.
     pub(super) gate: Option<(mpsc::Sender<usize>, mpsc::Receiver<()>)>,
 }
 
 impl FlakyStore {
     pub(super) fn new(is_volatile: bool) -> Self {
-        Self { medium: Arc::default(), is_volatile, fails: Arc::default(), gate: None }
+        let committed = Arc::default();
+        Self { medium: Arc::default(), is_volatile, fails: Arc::default(), committed, gate: None }
     }
 }
 
@@ -286,6 +289,8 @@ impl Store for FlakyStore {
         if self.fails.load(Ordering::SeqCst) {
             return Err(StoreError::new("the disk is full"));
         }
+        let events = changes.iter().flat_map(|changes| &changes.records).map(|it| it.event.clone());
+        lock(&self.committed).extend(events);
         lock(&self.medium).commit(changes)
     }
 

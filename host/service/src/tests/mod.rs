@@ -12,3 +12,4 @@ mod stores;
 mod times;
 mod undo;
 mod upgrade;
+mod upgrade_load;

@@ -8,10 +8,7 @@ use crate::{Origin, UpgradeError, Upgraded, lock};
 use ipam_api::{Capability, DriverName, Factory, Kind, Receipt, Request};
 use ipam_ledger::{MemoryStore, Store as _};
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::Ordering},
     thread,
 };
 
@@ -26,13 +23,13 @@ fn owed(medium: &Mutex<MemoryStore>) -> usize {
 }
 
 /// A new version that registers so.
-fn version(registers: &str, capability: Capability) -> (Arc<Control>, Arc<dyn Factory>) {
+pub(super) fn version(registers: &str, capability: Capability) -> (Arc<Control>, Arc<dyn Factory>) {
     let control = Arc::new(Control::default());
     lock(&control.registers).push((registers.into(), capability));
     (control.clone(), Arc::new(PlainFactory(control)))
 }
 
-fn upgrade(
+pub(super) fn upgrade(
     lab: &Lab,
     factory: &Arc<dyn Factory>,
     insist: bool,
@@ -108,36 +105,6 @@ fn a_driver_that_is_out_of_service_is_put_back_by_a_better_version() {
     upgrade(&lab, &factory, false).unwrap();
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
     assert_eq!(lab.service.inspect()[0].trouble, None);
-}
-
-/// The ledger after many upgrades under load is what a fresh driver agrees
-/// with, nothing fails, and nothing is granted twice.
-#[test]
-fn no_request_fails_while_versions_change() {
-    for is_volatile in [true, false] {
-        let store = Box::new(FlakyStore::new(is_volatile));
-        let lab = Lab::with(store, REPLAYED, limits());
-        lab.ask(pool(POOL)).unwrap();
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    while !is_over.load(Ordering::Relaxed) {
-                        let address = lab.try_ask(lease(POOL)).unwrap();
-                        let address = address.split('/').next().unwrap();
-                        lab.try_ask(release(POOL, address)).unwrap();
-                    }
-                });
-            }
-            for _ in 0..20 {
-                let (_, factory) = version("lab", REPLAYED);
-                upgrade(&lab, &factory, false).unwrap();
-            }
-            is_over.store(true, Ordering::Relaxed);
-        });
-        assert_eq!(lab.service.check(&name()).unwrap().differences, [""; 0]);
-        assert_eq!(lab.service.look(&name(), |state| state.leases().count()), Some(0));
-    }
 }
 
 #[test]
