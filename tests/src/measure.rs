@@ -21,14 +21,14 @@ pub fn median(samples: impl IntoIterator<Item = f64>) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// The time in microseconds that this share of some times does not exceed.
+/// The time in microseconds that so many percent of some times do not exceed.
 ///
 /// # Panics
-/// When there are none.
+/// When there are none, or percent are 100.
 #[must_use]
-pub fn quantile_us(samples: &mut [Duration], share: f64) -> f64 {
+pub fn quantile_us(samples: &mut [Duration], percent: usize) -> f64 {
     samples.sort_unstable();
-    samples[(samples.len() as f64 * share) as usize].as_secs_f64() * 1e6
+    samples[samples.len() * percent / 100].as_secs_f64() * 1e6
 }
 
 /// Processor time of a process so far: `utime` and `stime` of proc(5), in

@@ -11,7 +11,7 @@
 //! - [`Store`] is the seam behind which events become durable;
 //! - [`DurableStore`] is one on a disk, and the only part that does I/O.
 //!
-//! This crate knows no clock, no thread, no driver and no protocol.
+//! This crate knows no time of day, no thread, no driver and no protocol.
 
 mod check;
 mod durable;

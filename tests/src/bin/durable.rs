@@ -108,9 +108,9 @@ fn one_connection(durable: &Daemon, in_memory: &Daemon, appender: &mut Appender)
         in_memories.extend(calls(in_memory)?);
     }
     // The quickest tenth is what it takes while nobody else has the processor.
-    for (name, share) in [("median", 0.5), ("quickest tenth", 0.1)] {
-        let [append, durable, in_memory] =
-            [&mut appends, &mut durables, &mut in_memories].map(|times| quantile_us(times, share));
+    for (name, percent) in [("median", 50), ("quickest tenth", 10)] {
+        let [append, durable, in_memory] = [&mut appends, &mut durables, &mut in_memories]
+            .map(|times| quantile_us(times, percent));
         println!(
             "1 connection, {name}: {:.2} fdatasyncs a durable RequestAddress (aim: at most 1.5); \
              {durable:.0} of {append:.0} µs; in memory {in_memory:.0} µs",
@@ -138,7 +138,7 @@ fn many_connections(
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let synced =
-            CONNECTIONS as f64 / quantile_us(&mut times(SINGLES, || appender.append())?, 0.5) * 1e6;
+            CONNECTIONS as f64 / quantile_us(&mut times(SINGLES, || appender.append())?, 50) * 1e6;
         rounds.push((synced, rate(durable)?, rate(in_memory)?));
     }
     let of = |pick: fn(&(f64, f64, f64)) -> f64| median(rounds.iter().map(pick));

@@ -1,8 +1,10 @@
 //! Compares `wipam serve` with a plain Go plugin over a socket, in one run:
 //! `cargo run --release -p ipam-tests --bin load`.
 //!
-//! Both get the same calls from h2load, in turns, so that a noisy machine
-//! disturbs both alike. Needs `go` and `h2load` (Debian: golang-go,
+//! All get the same calls from h2load, in turns, so that a noisy machine
+//! disturbs them alike. The plugin keeps what it granted in memory: like with
+//! like is `wipam serve --ephemeral`; the daemon that makes everything durable
+//! is shown beside it. Needs `go` and `h2load` (Debian: golang-go,
 //! nghttp2-client), and a release build of `wipam` beside this program.
 
 #![expect(clippy::print_stdout, reason = "figures are its output")]
@@ -11,7 +13,7 @@ use ipam_tests::{
     daemon::Daemon,
     engine::run,
     http::Client,
-    measure::{cpu_seconds, median},
+    measure::{bench_directory, cpu_seconds, median},
 };
 use std::{
     fs,
@@ -24,7 +26,7 @@ use std::{
 const ROUNDS: usize = 9;
 /// Calls of one round, for one connection and for sixteen.
 const LOADS: [(usize, usize); 2] = [(1, 20_000), (16, 60_000)];
-/// What both hand addresses out of: enough for every call of every round.
+/// What all hand addresses out of: enough for every call of every round.
 const POOL: &str = r#"{"AddressSpace":"LocalDefault","Pool":"10.0.0.0/8","V6":false}"#;
 const LEASE: &str = r#"{"PoolID":"LocalDefault/10.0.0.0/8","Address":"","Options":null}"#;
 
@@ -62,13 +64,21 @@ fn main() -> ExitCode {
 }
 
 fn compare() -> Result<(), String> {
-    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let directory = bench_directory().map_err(|error| error.to_string())?;
     let (_go, go) = start_go(directory.path())?;
-    let daemon = Daemon::start(directory.path(), &[]);
-    let wipam = Side { socket: daemon.socket("wipam"), pid: daemon.id() };
+    let start = |name: &str, arguments: &[&str]| {
+        let directory = directory.path().join(name);
+        fs::create_dir(&directory).map_err(|error| error.to_string())?;
+        let daemon = Daemon::start(&directory, arguments);
+        let side = Side { socket: daemon.socket("wipam"), pid: daemon.id() };
+        Ok::<_, String>((daemon, side))
+    };
+    let (_memory, memory) = start("memory", &["--ephemeral"])?;
+    let (_durable, durable) = start("durable", &[])?;
+    let sides = [("go", go), ("in memory", memory), ("durable", durable)];
     let body = directory.path().join("lease.json");
     fs::write(&body, LEASE).map_err(|error| error.to_string())?;
-    for side in [&go, &wipam] {
+    for (_, side) in &sides {
         let mut client = Client::connect(&side.socket).map_err(|error| error.to_string())?;
         let answer = client.post("/IpamDriver.RequestPool", POOL);
         let answer = answer.map_err(|error| error.to_string())?;
@@ -76,25 +86,30 @@ fn compare() -> Result<(), String> {
             return Err(format!("{}: {answer:?}", side.socket.display()));
         }
     }
-    println!("connections  who     calls/s   CPU µs/call   (median of {ROUNDS} rounds in turns)");
+    println!(
+        "connections  who         calls/s  to go   CPU µs/call  to go   \
+         (median of {ROUNDS} rounds in turns)"
+    );
     for (connections, calls) in LOADS {
-        let mut rounds = [Vec::new(), Vec::new()];
+        let mut rounds = [Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
-            for (side, rounds) in [&go, &wipam].into_iter().zip(&mut rounds) {
+            for ((_, side), rounds) in sides.iter().zip(&mut rounds) {
                 rounds.push(load(side, &body, connections, calls)?);
             }
         }
-        let [go, wipam] = rounds.map(|rounds| Round {
+        let rounds = rounds.map(|rounds| Round {
             calls_per_second: median(rounds.iter().map(|round| round.calls_per_second)),
             cpu_per_call: median(rounds.iter().map(|round| round.cpu_per_call)),
         });
-        for (who, round) in [("go", go), ("wipam", wipam)] {
+        for ((who, _), round) in sides.iter().zip(rounds) {
             let Round { calls_per_second, cpu_per_call } = round;
-            println!("{connections:>11}  {who:<6} {calls_per_second:>8.0} {cpu_per_call:>13.1}");
+            let speed = calls_per_second / rounds[0].calls_per_second;
+            let cpu = cpu_per_call / rounds[0].cpu_per_call;
+            println!(
+                "{connections:>11}  {who:<9} {calls_per_second:>9.0} {speed:>6.2} \
+                 {cpu_per_call:>13.1} {cpu:>6.2}"
+            );
         }
-        let speed = wipam.calls_per_second / go.calls_per_second;
-        let cpu = wipam.cpu_per_call / go.cpu_per_call;
-        println!("{connections:>11}  ratio  {speed:>8.2} {cpu:>13.2}");
     }
     Ok(())
 }

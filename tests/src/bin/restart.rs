@@ -11,8 +11,7 @@
 
 use ipam_api::{DriverName, IpNet, Ipv4Net, Options, PoolId, Server};
 use ipam_ledger::{
-    Asked, By, Cause, Changes, DurableStore, Event, Lease, Record, Retention, Store, StoreError,
-    Time,
+    Asked, By, Cause, Changes, DurableStore, Event, Lease, Record, Retention, Store, Time,
 };
 use ipam_tests::{
     callers::{Callers, Work, request_pool},
@@ -22,6 +21,7 @@ use ipam_tests::{
 use std::{
     env, error,
     net::Ipv4Addr,
+    ops::ControlFlow,
     path::Path,
     process::ExitCode,
     sync::Arc,
@@ -59,9 +59,13 @@ fn restart() -> Result<(), Failure> {
     daemon.terminate()?;
     let begin = Instant::now();
     let state = directory.path().join("state");
-    fill(&state, &pool_id, leases)?;
+    let (kept, all) = fill(&state, &pool_id, leases)?;
     let mib = std::fs::metadata(state.join("ledger.redb"))?.len() >> 20;
-    println!("{leases} leases in a ledger of {mib} MiB, filled in {:.0?}", begin.elapsed());
+    println!(
+        "{leases} leases and the last {kept} of {all} events in a ledger of {mib} MiB, \
+         filled in {:.0?}",
+        begin.elapsed()
+    );
 
     let mut daemon = Daemon::start(directory.path(), &[]);
     let mut totals = Vec::new();
@@ -88,8 +92,9 @@ fn restart() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes addresses and gives them back, then takes those that stay.
-fn fill(state: &Path, pool_id: &str, leases: u32) -> Result<(), Failure> {
+/// Takes addresses and gives them back, then takes those that stay. Returns how
+/// many events the history keeps, and how many there were.
+fn fill(state: &Path, pool_id: &str, leases: u32) -> Result<(usize, u32), Failure> {
     let (mut store, _) = DurableStore::open(state, Retention::default())?;
     let driver: DriverName = "default".parse()?;
     let pool_id = PoolId::try_from(pool_id)?;
@@ -126,7 +131,13 @@ fn fill(state: &Path, pool_id: &str, leases: u32) -> Result<(), Failure> {
         let batch: Result<Vec<_>, _> = (begin..leases.min(begin + BATCH)).map(&mut lease).collect();
         commit(&batch?, Event::AddressLeased)?;
     }
-    Ok(store.close().map_err(|error: StoreError| error)?)
+    let mut kept = 0;
+    store.view()?.history(&mut |_| {
+        kept += 1;
+        ControlFlow::Continue(())
+    })?;
+    store.close()?;
+    Ok((kept, 2 * CHURN + leases))
 }
 
 /// SIGKILL, while callers wait for answers.
