@@ -7,4 +7,5 @@ pub mod http;
 pub mod naive;
 pub mod operator;
 pub mod plugin;
+pub mod programs;
 pub mod stack;
