@@ -114,7 +114,10 @@ impl Bent for Program {
                 let pool = PoolChoice::Automatic(family);
                 self.honest.request_pool(&PoolRequest { pool, ..request })
             }
-            7 => Ok(PoolGrant::new(self.net().to_string(), self.net().trunc())),
+            7 => {
+                let pool = PoolChoice::Sized(Family::Ipv4, 22);
+                self.honest.request_pool(&PoolRequest { pool, ..request })
+            }
             _ => self.honest.request_pool(&request),
         }
     }

@@ -1,4 +1,4 @@
-//! Registers two names, and two others when it is started for one of them.
+//! Registers two names, and another when it is started for one of them.
 
 use ipam_driver::{Capability, Registration, wasm::bindings::ipam::driver::callback};
 use ipam_programs::{Bent, Honest};
@@ -27,7 +27,6 @@ impl Bent for Program {
 
     fn named(_: &str, config: &str) -> Self {
         // What it is told is no reason to stop.
-        let _ = callback::register_ipam_driver("default");
         let _ = callback::register_ipam_driver("somebody-else");
         Self::new(config)
     }

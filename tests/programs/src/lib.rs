@@ -33,7 +33,9 @@ impl Honest {
     /// Grants a pool.
     pub fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Error> {
         let overlap = |a: &IpNet, b: &IpNet| a.contains(b) || b.contains(a);
-        let taken = |pool: &IpNet| self.pools.values().any(|(other, ..)| overlap(pool, other));
+        // A length of 0 is "no pool", and in nobody's way.
+        let live = || self.pools.values().filter(|(live, ..)| live.prefix_len() > 0);
+        let taken = |pool: &IpNet| live().any(|(other, ..)| overlap(pool, other));
         let excluded = |pool: &IpNet| request.exclude.iter().any(|other| overlap(pool, other));
         let (base, length) = match request.pool {
             PoolChoice::Exact(pool) => return self.grant(pool, request.sub_pool),
