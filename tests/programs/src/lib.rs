@@ -28,7 +28,11 @@ pub struct Honest {
     pub pools: BTreeMap<String, (IpNet, Option<IpNet>, BTreeSet<IpAddr>)>,
 }
 
-#[expect(clippy::missing_errors_doc, reason = "as the trait `Driver` says")]
+#[expect(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    reason = "errors as the trait `Driver` says, and no panics"
+)]
 impl Honest {
     /// Grants a pool.
     pub fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Error> {
