@@ -84,6 +84,18 @@ fn a_call_that_does_not_end_is_ended() {
 }
 
 #[test]
+fn who_looks_at_a_driver_that_fails_meanwhile_sees_that_it_did() {
+    let zoo = Zoo::with("loops", "");
+    let pool = zoo.pool("loops");
+    std::thread::scope(|scope| {
+        let asks = scope.spawn(|| broke(&address(&zoo, "loops", &pool)));
+        std::thread::sleep(LIMIT / 10);
+        assert_eq!(zoo.driver("loops")["restarts"], 1);
+        asks.join().unwrap();
+    });
+}
+
+#[test]
 fn a_stack_has_an_end() {
     breaks("recurses", "RequestAddress", FAULTS, "request-address");
 }
