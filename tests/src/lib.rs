@@ -11,4 +11,5 @@ pub mod mount;
 pub mod naive;
 pub mod operator;
 pub mod plugin;
+pub mod programs;
 pub mod stack;

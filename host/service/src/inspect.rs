@@ -68,12 +68,13 @@ impl Service {
             all.values().map(|driver| (driver.origin, driver.handle.clone())).collect()
         });
         let info = |(origin, handle): (Origin, Arc<Handle>)| {
-            let (trouble, restarts) = handle.health.report();
             let (digest, pools, leases, owed) = handle.queue.on_thread(|worker| {
                 let state = &worker.state;
                 let digest = worker.source.factory.digest();
                 (digest, state.pools().count(), state.lease_total(), state.owed().len())
             })?;
+            // Afterwards: what it waited for may have been the failure.
+            let (trouble, restarts) = handle.health.report();
             Some(DriverInfo {
                 name: handle.name.clone(),
                 origin,

@@ -1,0 +1,27 @@
+//! Logs without end, through the import.
+
+use ipam_driver::{AddressGrant, AddressRequest, Error};
+use ipam_programs::{Bent, Honest};
+
+#[derive(Debug, Default)]
+struct Program(Honest);
+
+ipam_programs::export!(Program);
+
+impl Bent for Program {
+    const NAME: &'static str = "logs";
+
+    fn new(_: &str) -> Self {
+        Self::default()
+    }
+
+    fn honest(&mut self) -> &mut Honest {
+        &mut self.0
+    }
+
+    fn request_address(&mut self, _: AddressRequest) -> Result<AddressGrant, Error> {
+        loop {
+            ipam_driver::log::error("again and ".repeat(1000));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Programs that must not get into service at all: the daemon says why, keeps
+//! serving, and has no driver more than before.
+
+use crate::zoo::{BOUND, Zoo};
+use std::time::Instant;
+
+/// Loads the program; the operator's log has these words.
+#[track_caller]
+fn refused(program: &str, words: &str) {
+    let zoo = Zoo::new();
+    let file = ipam_tests::programs::file(program);
+    let begin = Instant::now();
+    let refusal = zoo.beside(program, || zoo.load(&file, "")).unwrap_err();
+    assert!(begin.elapsed() < BOUND, "{program}: {:?}", begin.elapsed());
+    assert!(refusal.contains(words), "{program}: {refusal}");
+    let drivers = zoo.drivers();
+    assert_eq!(drivers.len(), 1, "{drivers:?}");
+    assert_eq!(drivers[0]["condition"], "serving");
+    assert_eq!(drivers[0]["origin"], "built-in");
+}
+
+#[test]
+fn a_start_that_does_not_end_is_ended() {
+    refused("loops_in_start", "did not start");
+}
+
+#[test]
+fn whoever_registers_nothing_is_no_driver() {
+    refused("nameless", "registered no name");
+}
+
+#[test]
+fn ten_thousand_names_are_too_many() {
+    refused("names", "a component may register 64 names");
+}
+
+#[test]
+fn the_name_of_a_built_in_driver_is_taken() {
+    refused("built_in_name", "already registered by a built-in driver");
+}
+
+#[test]
+fn a_name_is_no_path() {
+    refused("path", "a driver's name is");
+}
+
+#[test]
+fn who_starts_again_registers_what_it_registered() {
+    let words = "it registered somebody-else and renames with replay, not renames with replay";
+    refused("renames", words);
+}

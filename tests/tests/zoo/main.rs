@@ -1,0 +1,36 @@
+//! Can a driver hurt us? One hostile program each, in a real daemon that serves
+//! an honest driver, too: it is stopped within its limit, its caller is told
+//! nothing but that it failed, the operator is told why, and whoever asks the
+//! honest driver meanwhile does not notice.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+
+mod byzantine;
+mod calls;
+mod loading;
+mod no_drivers;
+mod tenants;
+mod zoo;
+
+/// A limit that no host enforces yet: the row is there and says so in one
+/// line, and is not run.
+fn waits_for(program: &str, what: &str) {
+    println!("waiting: {program}: for {what}");
+}
+
+/// Every program is a row somewhere.
+#[test]
+fn no_program_is_left_out() {
+    let rows = [
+        include_str!("byzantine.rs"),
+        include_str!("calls.rs"),
+        include_str!("loading.rs"),
+        include_str!("tenants.rs"),
+    ]
+    .concat();
+    let programs = ipam_tests::programs::all();
+    assert!(programs.len() > 20, "{programs:?}");
+    for program in programs {
+        assert!(rows.contains(&format!("\"{program}\"")), "{program} is in no test");
+    }
+}

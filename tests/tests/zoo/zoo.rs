@@ -1,0 +1,173 @@
+//! A daemon with an honest driver, and room for a hostile one.
+
+use ipam_tests::{
+    daemon::Daemon,
+    http::Client,
+    operator::{Ran, wipam},
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long one call of a driver may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(5);
+/// By when a call that does not end must have been ended: the machine may be
+/// busy, but a limit that is not enforced takes for ever.
+pub(crate) const BOUND: Duration = Duration::from_secs(15);
+
+/// What the honest driver grants.
+const POOL: &str = "LocalDefault/10.0.0.0/16";
+/// The honest driver's callers take their time, or they would be the load.
+const PACE: Duration = Duration::from_millis(2);
+/// So many requests are measured at least, and at most as many undisturbed.
+const REQUESTS: (usize, usize) = (50, 300);
+
+pub(crate) fn post(client: &mut Client, call: &str, body: &Value) -> (u16, Value) {
+    let response = client.post(&format!("/IpamDriver.{call}"), &body.to_string()).unwrap();
+    (response.status, response.body)
+}
+
+pub(crate) struct Zoo {
+    directory: tempfile::TempDir,
+    pub(crate) daemon: Daemon,
+}
+
+impl Zoo {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = configure(directory.path(), "");
+        let daemon = Daemon::start(directory.path(), &["--config", config.to_str().unwrap()]);
+        wait(|| daemon.log().contains("ready;"));
+        let body = json!({"AddressSpace": "LocalDefault", "Pool": "10.0.0.0/16"});
+        assert_eq!(post(&mut daemon.client(), "RequestPool", &body).0, 200);
+        Self { directory, daemon }
+    }
+
+    /// With a program that loads.
+    pub(crate) fn with(program: &str, table: &str) -> Self {
+        let zoo = Self::new();
+        zoo.load(&ipam_tests::programs::file(program), table).unwrap();
+        zoo
+    }
+
+    /// Has the running daemon load a file as one more driver, with a table of
+    /// its own. Why not, if it does not.
+    pub(crate) fn load(&self, file: &Path, table: &str) -> Result<(), String> {
+        const READ: &str = "the configuration was read again";
+        let before = self.daemon.log();
+        let driver = format!("[[driver]]\nfile = {:?}\n{table}\n", file.to_str().unwrap());
+        configure(self.directory.path(), &driver);
+        Command::new("kill").args(["-HUP", &self.daemon.id().to_string()]).status().unwrap();
+        wait(|| self.daemon.log()[before.len()..].contains(READ));
+        let log = self.daemon.log();
+        let refused = log[before.len()..].lines().find(|it| it.contains("it stays as it was"));
+        refused.map_or(Ok(()), |line| Err(line.to_owned()))
+    }
+
+    pub(crate) fn client(&self, driver: &str) -> Client {
+        Client::connect(&self.daemon.socket(driver)).unwrap()
+    }
+
+    /// A pool of the hostile driver.
+    pub(crate) fn pool(&self, driver: &str) -> String {
+        let body = json!({"AddressSpace": "zoo", "Pool": "10.66.0.0/24"});
+        let (status, body) = post(&mut self.client(driver), "RequestPool", &body);
+        assert_eq!(status, 200, "{body}");
+        body["PoolID"].as_str().unwrap().to_owned()
+    }
+
+    /// What `wipam drivers` says of each driver.
+    pub(crate) fn drivers(&self) -> Vec<Value> {
+        let Ran { code, items, said } = wipam(&self.daemon, &["drivers"]);
+        assert_eq!(code, 0, "{said}");
+        items
+    }
+
+    /// What `wipam drivers` says of one.
+    pub(crate) fn driver(&self, name: &str) -> Value {
+        let drivers = self.drivers();
+        let found = drivers.iter().find(|driver| driver["name"] == name);
+        found.unwrap_or_else(|| panic!("{name} is not in {drivers:?}")).clone()
+    }
+
+    /// Does something hostile while the honest driver is asked all the time:
+    /// each of its answers is right, and comes before the hostile one's limit.
+    /// How long they took is printed beside the same requests undisturbed.
+    pub(crate) fn beside<T>(&self, what: &str, hostile: impl FnOnce() -> T) -> T {
+        let is_over = AtomicBool::new(false);
+        let (done, beside) = thread::scope(|scope| {
+            let honest =
+                scope.spawn(|| self.honest(|asked| asked < REQUESTS.0 || !is_over.load(Relaxed)));
+            let _over = Over(&is_over);
+            let done = hostile();
+            drop(_over);
+            (done, honest.join().unwrap())
+        });
+        let undisturbed = self.honest(|asked| asked < beside.len().min(REQUESTS.1));
+        let slowest = beside.iter().max().unwrap();
+        assert!(*slowest < LIMIT, "{what}: an honest request took {slowest:?}");
+        let (one, other) = (median(&beside), median(&undisturbed));
+        println!(
+            "{what}: {} honest requests took {one:?} beside it, {other:?} undisturbed: \
+             ratio {:.2}; slowest {slowest:?}",
+            beside.len(),
+            one.as_secs_f64() / other.as_secs_f64(),
+        );
+        done
+    }
+
+    /// Takes an address of the honest driver and gives it back, as long as it
+    /// goes on; how long each request took.
+    fn honest(&self, goes_on: impl Fn(usize) -> bool) -> Vec<Duration> {
+        let mut client = self.daemon.client();
+        let mut took = Vec::new();
+        while goes_on(took.len()) {
+            let begin = Instant::now();
+            let (status, body) = post(&mut client, "RequestAddress", &json!({"PoolID": POOL}));
+            assert_eq!(status, 200, "{body}");
+            let address = body["Address"].as_str().unwrap();
+            assert_eq!(address, "10.0.0.1/16", "the lowest is free");
+            let released = json!({"PoolID": POOL, "Address": "10.0.0.1"});
+            let (status, body) = post(&mut client, "ReleaseAddress", &released);
+            assert_eq!((status, body), (200, json!({})));
+            took.push(begin.elapsed() / 2);
+            thread::sleep(PACE);
+        }
+        took
+    }
+}
+
+/// Ends the load even when what it runs beside panics.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+fn configure(directory: &Path, driver: &str) -> PathBuf {
+    let file = directory.join("wipam.toml");
+    fs::write(&file, format!("[[driver]]\nfile = \"builtin:default\"\n{driver}")).unwrap();
+    file
+}
+
+fn median(took: &[Duration]) -> Duration {
+    let mut sorted = took.to_vec();
+    sorted.sort();
+    sorted[sorted.len() / 2]
+}
+
+pub(crate) fn wait(mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it did not come");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
