@@ -160,7 +160,8 @@ impl Caller<'_> {
         let body = json!({"PoolID": id, "Address": text});
         let Some(body) = self.ask("RequestAddress", body) else { return };
         let Some(address) = body["Address"].as_str().filter(|text| !text.is_empty()) else {
-            return assert_eq!(asked, None, "asked for {text}: {body}");
+            // Of "no pool" there is none, even by name, as the null driver has it.
+            return assert!(asked.is_none() || pool.prefix_len() == 0, "{text}: {body}");
         };
         let address: IpNet = address.parse().unwrap();
         assert!(pool.prefix_len() > 0, "{body} of no pool");
