@@ -26,7 +26,7 @@ use std::{
     process::ExitCode,
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 const POOL: &str = "10.0.0.0/8";
@@ -38,6 +38,9 @@ const KILLS: usize = 5;
 const CONNECTIONS: usize = 64;
 /// How long there is load before a kill.
 const LOAD: Duration = Duration::from_secs(1);
+/// When the first lease is said to have been granted; one follows each
+/// millisecond.
+const FILLED_AGO: Duration = Duration::from_secs(24 * 60 * 60);
 
 type Failure = Box<dyn error::Error>;
 
@@ -99,7 +102,10 @@ fn fill(state: &Path, pool_id: &str, leases: u32) -> Result<(usize, u32), Failur
     let driver: DriverName = "default".parse()?;
     let pool_id = PoolId::try_from(pool_id)?;
     let mut generation = store.load(&driver)?.generation();
-    let mut cause = Cause { at: Time(1_700_000_000_000), by: By::Asked(Server::Docker) };
+    // Not long ago: the history forgets what is much older than its newest event.
+    let began = SystemTime::now().duration_since(UNIX_EPOCH)?.saturating_sub(FILLED_AGO);
+    let at = Time(u64::try_from(began.as_millis())?);
+    let mut cause = Cause { at, by: By::Asked(Server::Docker) };
     let mut lease = |number: u32| -> Result<Arc<Lease>, Failure> {
         generation += 1;
         cause.at.0 += 1;
@@ -137,6 +143,9 @@ fn fill(state: &Path, pool_id: &str, leases: u32) -> Result<(usize, u32), Failur
         ControlFlow::Continue(())
     })?;
     store.close()?;
+    if kept < leases as usize {
+        return Err(format!("the history keeps only {kept} events").into());
+    }
     Ok((kept, 2 * CHURN + leases))
 }
 
