@@ -12,12 +12,6 @@ mod no_drivers;
 mod tenants;
 mod zoo;
 
-/// A limit that no host enforces yet: the row is there and says so in one
-/// line, and is not run.
-fn waits_for(program: &str, what: &str) {
-    println!("waiting: {program}: for {what}");
-}
-
 /// Every program is a row somewhere.
 #[test]
 fn no_program_is_left_out() {
