@@ -7,7 +7,7 @@ use crate::{
 };
 use ipam_api::{Answer, Code, DriverName, Failure, Kind, PoolId, Receipt, Request, Server as By};
 use ipam_ledger::{Lease, Pool, State, View};
-use ipam_service::{Origin, Service, ask};
+use ipam_service::{Origin, Outcome, Service, ask};
 use serde::Serialize;
 use std::{collections::BTreeSet, error::Error, io, net::IpAddr, path::Path, sync::Arc};
 
@@ -87,7 +87,13 @@ impl Answers {
 
     fn drivers(&self, out: &mut impl Out) -> Result<(), Stop> {
         let mut rows: Vec<wire::Driver> = Vec::new();
+        let readings = self.service.readings();
         for info in self.service.inspect() {
+            let reading = readings.iter().find(|reading| reading.driver == info.name);
+            let answers = |wanted: fn(&Outcome) -> bool| -> u64 {
+                let all = reading.iter().flat_map(|reading| &reading.answers);
+                all.filter(|(_, outcome, _)| wanted(outcome)).map(|(.., count)| count).sum()
+            };
             let condition =
                 if info.trouble.is_some() { Condition::Failing } else { Condition::Serving };
             rows.push(wire::Driver {
@@ -109,6 +115,12 @@ impl Answers {
                 addresses: info.leases,
                 owed: info.owed,
                 restarts: info.restarts,
+                answers: answers(|_| true),
+                internal_errors: answers(|outcome| *outcome == Err(Kind::Internal)),
+                failures: reading.map_or(0, |it| it.faults),
+                violations: reading.map_or(0, |it| it.violations),
+                memory_bytes: reading.map_or(0, |it| it.memory_bytes),
+                memory_bytes_most: reading.map_or(0, |it| it.memory_bytes_most),
                 name: info.name.to_string(),
             });
         }
@@ -132,6 +144,12 @@ impl Answers {
                 addresses: state.lease_total(),
                 owed: state.owed().len(),
                 restarts: 0,
+                answers: 0,
+                internal_errors: 0,
+                failures: 0,
+                violations: 0,
+                memory_bytes: 0,
+                memory_bytes_most: 0,
             });
         }
         rows.sort_by(|one, other| one.name.cmp(&other.name));

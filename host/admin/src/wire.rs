@@ -153,6 +153,18 @@ pub struct Driver {
     pub owed: usize,
     /// How often an instance was built after the first.
     pub restarts: u64,
+    /// Answers of any kind since it was loaded.
+    pub answers: u64,
+    /// Answers that were internal errors.
+    pub internal_errors: u64,
+    /// Instances that were dropped because they failed.
+    pub failures: u64,
+    /// Answers that broke the contract, among them.
+    pub violations: u64,
+    /// Memory of the instance after its last call; 0 if that is not known.
+    pub memory_bytes: u64,
+    /// The most that an instance had.
+    pub memory_bytes_most: u64,
 }
 
 /// A pool that is held.

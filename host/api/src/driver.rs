@@ -41,6 +41,11 @@ pub trait Driver: Send {
         Ok(false)
     }
 
+    /// How much memory of its own it has taken, in bytes, if that is known.
+    fn memory_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// How full a pool is, if the driver can tell.
     fn pool_status(&mut self, pool_id: &PoolId) -> Option<Result<PoolStatus, Failure>> {
         let _ = pool_id;

@@ -107,7 +107,7 @@ pub(crate) enum Command {
         daemon: DaemonFlags,
     },
 
-    /// Change a driver
+    /// Look at a driver's file, or change a driver in service
     #[command(subcommand)]
     Driver(DriverCommand),
 
@@ -127,6 +127,16 @@ pub(crate) enum Command {
 /// What to do with a driver.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DriverCommand {
+    /// Show what a file exports, imports and would need; nothing is run
+    #[command(after_help = "Exit codes: 0 shown, 1 it is no component, 2 wrong command line.")]
+    Inspect {
+        /// The component
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+
     /// Put another version of a driver in service; no request fails for it
     #[command(after_help = AFTER_UPGRADE)]
     Upgrade {

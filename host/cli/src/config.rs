@@ -3,14 +3,18 @@
 //! Out: [`Settings`], complete and checked; nobody behind asks for a default
 //! again.
 
-use crate::{Fatal, args::ServeFlags};
-use ipam_api::{Digest, DriverName, InvalidDigest, names};
+use crate::{
+    Fatal,
+    args::ServeFlags,
+    driver_config::{DriverSettings, DriverTable},
+};
+use ipam_api::{DriverName, names};
 use ipam_ledger::Retention;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
-    fmt, fs,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -33,37 +37,6 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
-}
-
-/// Where a driver comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Embedded in this program, under this name.
-    BuiltIn(&'static str),
-    /// A component file.
-    File(PathBuf),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BuiltIn(name) => write!(f, "builtin:{name}"),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
-/// One driver to serve.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct DriverSettings {
-    /// Where it comes from.
-    pub(crate) source: Source,
-    /// What to call it instead of its own name.
-    pub(crate) rename: Option<DriverName>,
-    /// The only file that may be loaded.
-    pub(crate) digest: Option<Digest>,
-    /// Its own table.
-    pub(crate) config: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What `serve` was asked for, complete.
@@ -124,16 +97,6 @@ impl HistoryTable {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct DriverTable {
-    file: String,
-    name: Option<String>,
-    digest: Option<String>,
-    #[serde(default)]
-    config: serde_json::Map<String, serde_json::Value>,
-}
-
 impl Settings {
     /// Reads the file that the flags name, if any, and lets the flags win.
     pub(crate) fn new(flags: ServeFlags) -> Result<Self, Fatal> {
@@ -161,10 +124,7 @@ impl Settings {
         let drivers = if !flags.drivers.is_empty() {
             flags.drivers.iter().map(|text| driver_of_flag(text)).collect::<Result<_, _>>()?
         } else if !file.driver.is_empty() {
-            file.driver
-                .into_iter()
-                .map(|table| driver_of_table(table, base))
-                .collect::<Result<_, _>>()?
+            file.driver.into_iter().map(|table| table.settings(base)).collect::<Result<_, _>>()?
         } else {
             vec![
                 DriverSettings::built_in(names::DEFAULT_IPAM),
@@ -214,23 +174,6 @@ impl Settings {
     }
 }
 
-impl DriverSettings {
-    /// Whether this is another state of that entry: of one name if it has one,
-    /// else of one file.
-    pub(crate) fn is_of(&self, other: &Self) -> bool {
-        self.rename == other.rename && (self.rename.is_some() || self.source == other.source)
-    }
-
-    fn built_in(name: &'static str) -> Self {
-        Self {
-            source: Source::BuiltIn(name),
-            rename: None,
-            digest: None,
-            config: serde_json::Map::new(),
-        }
-    }
-}
-
 fn read(path: &Path) -> Result<String, String> {
     let bytes = fs::metadata(path).map_err(|error| error.to_string())?.len();
     if bytes > CONFIG_MAX_BYTES {
@@ -246,36 +189,7 @@ fn driver_of_flag(text: &str) -> Result<DriverSettings, Fatal> {
         Some((name, file)) if !name.contains('/') => (Some(name), file),
         _ => (None, text),
     };
-    driver(file, name, serde_json::Map::new(), Path::new(""))
-}
-
-fn driver_of_table(table: DriverTable, base: &Path) -> Result<DriverSettings, Fatal> {
-    let DriverTable { file, name, digest, config } = table;
-    let usage = |error: InvalidDigest| Fatal::Usage(format!("driver {file}: {error}"));
-    let digest = digest.map(|text| text.parse()).transpose().map_err(usage)?;
-    Ok(DriverSettings { digest, ..driver(&file, name.as_deref(), config, base)? })
-}
-
-fn driver(
-    file: &str,
-    name: Option<&str>,
-    config: serde_json::Map<String, serde_json::Value>,
-    base: &Path,
-) -> Result<DriverSettings, Fatal> {
-    let source = match file.strip_prefix("builtin:") {
-        Some(names::DEFAULT_IPAM) => Source::BuiltIn(names::DEFAULT_IPAM),
-        Some(names::NULL_IPAM) => Source::BuiltIn(names::NULL_IPAM),
-        Some(other) => {
-            return Err(Fatal::Usage(format!(
-                "no driver builtin:{other}; there are builtin:default and builtin:null"
-            )));
-        }
-        None if file.is_empty() => {
-            return Err(Fatal::Usage("a driver needs a file".to_owned()));
-        }
-        None => Source::File(base.join(file)),
-    };
-    Ok(DriverSettings { source, rename: name.map(parse_name).transpose()?, digest: None, config })
+    DriverSettings::new(file, name, Path::new(""))
 }
 
 fn docker_names(
@@ -303,14 +217,15 @@ fn docker_names(
         .collect()
 }
 
-fn parse_name(text: &str) -> Result<DriverName, Fatal> {
+pub(crate) fn parse_name(text: &str) -> Result<DriverName, Fatal> {
     text.parse().map_err(|error| Fatal::Usage(format!("{text:?}: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DriverSettings, File, LogFormat, Retention, Settings, Source};
+    use super::{DriverSettings, File, LogFormat, Retention, Settings};
     use crate::args::ServeFlags;
+    use crate::driver_config::Source;
     use std::path::Path;
 
     fn settings(flags: ServeFlags, file: &str) -> Result<Settings, String> {

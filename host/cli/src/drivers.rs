@@ -2,11 +2,11 @@
 
 use crate::{
     Fatal,
-    config::{DriverSettings, Source},
+    driver_config::{DriverSettings, Source},
 };
 use ipam_admin::{Host, Upgrade};
 use ipam_api::{Digest, DriverName, Factory, names};
-use ipam_runtime::{Grants, Runtime};
+use ipam_runtime::{Component, Runtime, inspect, read_file};
 use ipam_service::{LoadOptions, Origin, Service};
 use std::{
     collections::BTreeMap,
@@ -93,7 +93,11 @@ impl Drivers {
     fn renew(&self, known: &mut Loaded, settings: DriverSettings) -> Result<(), String> {
         let Ready { factory, origin, config } = self.ready(&settings)?;
         let digest = factory.digest();
-        if digest != known.digest || settings.config != known.settings.config {
+        let is_new = |one: &DriverSettings| {
+            (&settings.config, &settings.limits, &settings.grants)
+                != (&one.config, &one.limits, &one.grants)
+        };
+        if digest != known.digest || is_new(&known.settings) {
             let done = self.service.upgrade(&known.names[0], &factory, origin, Some(config), false);
             for upgraded in done.map_err(|error| error.to_string())? {
                 tracing::info!(
@@ -118,24 +122,46 @@ impl Drivers {
 
     fn ready(&self, settings: &DriverSettings) -> Result<Ready, String> {
         let mut config = settings.config.clone();
-        let limits = ipam_runtime::Limits::default();
-        let (component, origin) = match &settings.source {
+        let label = settings.rename.as_ref().map(DriverName::as_str);
+        let read;
+        let (label, bytes, origin) = match &settings.source {
             Source::BuiltIn(names::NULL_IPAM) => {
-                (self.runtime.load(names::NULL_IPAM, ipam_builtin::NULL, limits), Origin::BuiltIn)
+                (names::NULL_IPAM.into(), ipam_builtin::NULL, Origin::BuiltIn)
             }
             Source::BuiltIn(name) => {
                 // What makes the site's IPv6 addresses its own (RFC 4193).
                 config.entry("site-id").or_insert_with(|| self.site_id.clone().into());
-                (self.runtime.load(name, ipam_builtin::DEFAULT, limits), Origin::BuiltIn)
+                ((*name).into(), ipam_builtin::DEFAULT, Origin::BuiltIn)
             }
             Source::File(path) => {
-                (self.runtime.load_file(path, limits, &Grants::default()), Origin::Component)
+                read = read_file(path, &settings.limits).map_err(|error| error.to_string())?;
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                (label.map_or(stem, Into::into), &read[..], Origin::Component)
             }
         };
-        let component = component.map_err(|error| error.to_string())?;
-        is_pinned(settings.digest, component.digest())?;
+        let component = self.component(&label, bytes, settings)?;
         let config = serde_json::Value::Object(config).to_string();
         Ok(Ready { factory: Arc::new(component), origin, config })
+    }
+
+    /// Compiles what is pinned, or anything if nothing is.
+    fn component(
+        &self,
+        label: &str,
+        bytes: &[u8],
+        settings: &DriverSettings,
+    ) -> Result<Component, String> {
+        if let Some(pinned) = settings.digest {
+            let found = inspect(bytes).map_err(|error| error.to_string())?.digest;
+            if found != pinned {
+                return Err(format!(
+                    "its file is {found}, and the configuration has pinned {pinned}"
+                ));
+            }
+        }
+        let DriverSettings { limits, grants, .. } = settings;
+        let component = self.runtime.load_granted(label, bytes, limits.clone(), grants);
+        component.map_err(|error| error.to_string())
     }
 }
 
@@ -149,36 +175,24 @@ impl Host for Drivers {
         if self.service.mount(driver).is_none() {
             return Err(format!("no driver {driver} is in service"));
         }
-        let component =
-            self.runtime.load_file(file, ipam_runtime::Limits::default(), &Grants::default());
-        let factory: Arc<dyn Factory> = Arc::new(component.map_err(|error| error.to_string())?);
-        let pinned = loaded.iter().find(|one| one.names.contains(driver));
-        is_pinned(pinned.and_then(|one| one.settings.digest), factory.digest())?;
+        // The operator has decided about the driver, not about a file.
+        let known = loaded.iter_mut().find(|one| one.names.contains(driver));
+        let known = known.ok_or_else(|| format!("driver {driver} is not of the configuration"))?;
+        let bytes = read_file(file, &known.settings.limits).map_err(|error| error.to_string())?;
+        let component = self.component(driver.as_str(), &bytes, &known.settings)?;
+        let factory: Arc<dyn Factory> = Arc::new(component);
         let done = self.service.upgrade(driver, &factory, Origin::Component, None, force);
         let upgraded = done.map_err(|error| error.to_string())?;
         let mut notes = Vec::new();
-        if let Some(known) = loaded.iter_mut().find(|one| one.names.contains(driver)) {
-            known.digest = factory.digest();
-            if !matches!(&known.settings.source, Source::File(path) if is_same(path, file)) {
-                let source = &known.settings.source;
-                notes.push(format!("the configuration has {source}, which the next start loads"));
-            }
+        known.digest = factory.digest();
+        if !matches!(&known.settings.source, Source::File(path) if is_same(path, file)) {
+            let source = &known.settings.source;
+            notes.push(format!("the configuration has {source}, which the next start loads"));
         }
         for upgraded in &upgraded {
             tracing::info!(driver = %upgraded.name, file = %file.display(), "another version is in service");
         }
         Ok(Upgrade { upgraded, notes })
-    }
-}
-
-/// Refuses another file than the one that the operator pinned.
-fn is_pinned(pinned: Option<Digest>, found: Option<Digest>) -> Result<(), String> {
-    match (pinned, found) {
-        (Some(pinned), Some(found)) if pinned != found => {
-            Err(format!("its file is {found}, and the configuration has pinned {pinned}"))
-        }
-        (Some(pinned), None) => Err(format!("{pinned} is pinned, and it has no digest")),
-        (Some(_) | None, Some(_)) | (None, None) => Ok(()),
     }
 }
 

@@ -7,8 +7,10 @@
 
 mod args;
 mod config;
+mod driver_config;
 mod drivers;
 mod host_networks;
+mod inspect;
 mod logging;
 mod operate;
 mod output;
@@ -16,7 +18,7 @@ mod reconcile;
 mod serve;
 mod state_dir;
 
-use args::{Args, Command, ReconcileCommand};
+use args::{Args, Command, DriverCommand, ReconcileCommand};
 use clap::Parser as _;
 use std::process::ExitCode;
 
@@ -53,7 +55,11 @@ fn main() -> ExitCode {
         Command::History { address, at, driver, daemon } => {
             operate::history(&daemon, address, at, driver)
         }
-        Command::Driver(command) => operate::driver(command),
+        Command::Driver(DriverCommand::Inspect { file, json }) => inspect::run(&file, json),
+        Command::Driver(DriverCommand::Upgrade { name, file, force, daemon }) => {
+            operate::upgrade(&daemon, name, &file, force)
+        }
+        Command::Driver(DriverCommand::Reset { name, daemon }) => operate::reset(&daemon, &name),
         Command::Reconcile(ReconcileCommand::Docker(flags)) => reconcile::docker(flags),
     };
     match result {

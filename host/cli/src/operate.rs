@@ -2,7 +2,7 @@
 
 use crate::{
     Fatal,
-    args::{DaemonFlags, DriverCommand, ReleaseFlags},
+    args::{DaemonFlags, ReleaseFlags},
     output::Output,
 };
 use ipam_admin::{
@@ -85,7 +85,9 @@ pub(crate) fn drivers(daemon: &DaemonFlags) -> Result<(), Fatal> {
         "POOLS",
         "ADDRESSES",
         "OWED",
-        "RESTARTS",
+        "ANSWERS",
+        "FAILURES",
+        "MEMORY",
         "DIGEST",
         "REASON",
     ];
@@ -106,7 +108,9 @@ pub(crate) fn drivers(daemon: &DaemonFlags) -> Result<(), Fatal> {
             driver.pools.to_string(),
             driver.addresses.to_string(),
             driver.owed.to_string(),
-            driver.restarts.to_string(),
+            driver.answers.to_string(),
+            driver.failures.to_string(),
+            format!("{} KiB", driver.memory_bytes >> 10),
             short(driver.digest.as_deref()),
             driver.reason.clone().unwrap_or_default(),
         ]
@@ -265,32 +269,33 @@ fn print(daemon: &DaemonFlags, item: &impl Serialize, words: &str) -> Result<(),
     result(printed.and_then(|()| output.end()).map_err(Stop::Output))
 }
 
-pub(crate) fn driver(command: DriverCommand) -> Result<(), Fatal> {
-    match command {
-        DriverCommand::Upgrade { name, file, force, daemon } => {
-            let ask = Ask::Upgrade { driver: name, file: absolute(&file)?, force };
-            let columns = ["DRIVER", "FROM", "TO", "ENTRIES SHOWN", "EVENTS SINCE"];
-            list(&daemon, &ask, &columns, |upgraded: &Upgraded| {
-                vec![
-                    upgraded.driver.clone(),
-                    short(upgraded.from.as_deref()),
-                    short(upgraded.to.as_deref()),
-                    upgraded.replayed.to_string(),
-                    upgraded.followed.to_string(),
-                ]
-            })
-        }
-        DriverCommand::Reset { name, daemon } => {
-            let ask = Ask::Reset { driver: name.clone() };
-            let answer = connect(&daemon)?.all::<()>(&ask);
-            answer.map_err(|error| Fatal::Failed(error.to_string()))?;
-            #[derive(Serialize)]
-            struct Serves<'a> {
-                driver: &'a str,
-            }
-            print(&daemon, &Serves { driver: &name }, &format!("{name} serves"))
-        }
+pub(crate) fn upgrade(
+    daemon: &DaemonFlags,
+    driver: String,
+    file: &Path,
+    force: bool,
+) -> Result<(), Fatal> {
+    let ask = Ask::Upgrade { driver, file: absolute(file)?, force };
+    let columns = ["DRIVER", "FROM", "TO", "ENTRIES SHOWN", "EVENTS SINCE"];
+    list(daemon, &ask, &columns, |upgraded: &Upgraded| {
+        vec![
+            upgraded.driver.clone(),
+            short(upgraded.from.as_deref()),
+            short(upgraded.to.as_deref()),
+            upgraded.replayed.to_string(),
+            upgraded.followed.to_string(),
+        ]
+    })
+}
+
+pub(crate) fn reset(daemon: &DaemonFlags, driver: &str) -> Result<(), Fatal> {
+    #[derive(Serialize)]
+    struct Serves<'a> {
+        driver: &'a str,
     }
+    let answer = connect(daemon)?.all::<()>(&Ask::Reset { driver: driver.to_owned() });
+    answer.map_err(|error| Fatal::Failed(error.to_string()))?;
+    print(daemon, &Serves { driver }, &format!("{driver} serves"))
 }
 
 /// What is about to be released, as it was seen.

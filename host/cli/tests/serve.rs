@@ -208,3 +208,26 @@ fn directories_that_cannot_be_are_named() {
     refuses(serve(file.clone(), place.path("p")), 1, &["file"]);
     refuses(serve(place.path("s"), file), 1, &["file"]);
 }
+
+#[test]
+fn a_file_is_looked_at_without_running_it() {
+    let place = Place::new();
+    let inspect = |bytes: &[u8], more: &[&str]| {
+        let file = place.write("x.wasm", bytes);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wipam"));
+        command.args(["driver", "inspect", &file]).args(more).output().unwrap()
+    };
+    let shown = inspect(ipam_builtin::DEFAULT, &[]);
+    assert_eq!(shown.status.code(), Some(0));
+    let text = String::from_utf8(shown.stdout).unwrap();
+    for line in ["contract  0.1.0", "exports   ipam:driver/ipam@0.1.0", "digest    sha256:"] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(!text.contains("needs") && !text.contains("lacks"), "{text}");
+    let shown = inspect(b"\0asm\x0d\0\x01\0", &["--json"]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains(r#""contract":null"#) && text.contains(r#""missing":["ipam"#), "{text}");
+    let shown = inspect(b"hello", &[]);
+    assert_eq!(shown.status.code(), Some(1));
+    assert!(String::from_utf8(shown.stderr).unwrap().contains("it is not WebAssembly"));
+}

@@ -99,6 +99,13 @@ impl Collector for Readings {
             ConstCounter::new(it.restarts)
         })?;
         let gauge = MetricType::Gauge;
+        let bytes = |count: u64| ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+        self.each(&mut to, "memory_bytes", "Memory of the instance", gauge, |it| {
+            bytes(it.memory_bytes)
+        })?;
+        self.each(&mut to, "memory_bytes_most", "The most that an instance had", gauge, |it| {
+            bytes(it.memory_bytes_most)
+        })?;
         self.each(&mut to, "serving", "1 if the driver serves", gauge, |it| {
             ConstGauge::new(i64::from(it.trouble.is_none()))
         })?;

@@ -152,6 +152,11 @@ impl Driver for Instance {
         self.call("is-built-in", &(), |ipam, store| ipam.call_is_built_in(store).map(Ok), nothing)
     }
 
+    fn memory_bytes(&self) -> Option<u64> {
+        let taken = self.store.data().quota.memory_bytes_taken(&self.component.limits);
+        u64::try_from(taken).ok()
+    }
+
     fn pool_status(&mut self, pool_id: &PoolId) -> Option<Result<PoolStatus, Failure>> {
         let status = self.status.take()?;
         let answer = self.call(

@@ -39,4 +39,4 @@ pub use component::{Component, LoadError};
 pub use grants::{Grants, InvalidUrlPrefix, StoreLimits, UrlPrefix};
 pub use inspect::{GrantKind, Inspection, Need, inspect};
 pub use limits::Limits;
-pub use runtime::{Runtime, SetupError};
+pub use runtime::{Runtime, SetupError, read_file};

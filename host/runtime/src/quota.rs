@@ -23,6 +23,11 @@ impl Quota {
             parts: limits.parts,
         }
     }
+
+    /// What all memories have taken of `limits`, which it was made with.
+    pub(crate) fn memory_bytes_taken(&self, limits: &Limits) -> usize {
+        limits.memory_bytes.saturating_sub(self.memory_bytes_left)
+    }
 }
 
 /// Takes the growth from what is left, if it may happen at all.

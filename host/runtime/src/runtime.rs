@@ -99,14 +99,25 @@ impl Runtime {
         grants: &Grants,
     ) -> Result<Component, LoadError> {
         let label = path.file_stem().unwrap_or_default().to_string_lossy();
-        // One byte more than allowed is enough to know that it is too much.
-        let most = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX).saturating_add(1);
-        let mut bytes = Vec::new();
-        fs::File::open(path)
-            .and_then(|file| file.take(most).read_to_end(&mut bytes))
-            .map_err(LoadError::Unreadable)?;
+        let bytes = read_file(path, &limits)?;
         self.load_granted(&label, &bytes, limits, grants)
     }
+}
+
+/// Reads a component's file, for whoever wants to [`inspect`](crate::inspect())
+/// it before it is loaded.
+///
+/// # Errors
+/// [`LoadError::Unreadable`] and [`LoadError::TooLarge`].
+pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, LoadError> {
+    // One byte more than allowed is enough to know that it is too much.
+    let most = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut bytes))
+        .map_err(LoadError::Unreadable)?;
+    let is_too_large = bytes.len() > limits.component_bytes;
+    if is_too_large { Err(LoadError::TooLarge(limits.component_bytes)) } else { Ok(bytes) }
 }
 
 /// The engine, the same in every process that shares a cache.

@@ -64,6 +64,10 @@ impl Instance {
         self.call(|driver| driver.release_address(pool_id, address))
     }
 
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        self.driver.as_ref().and_then(|driver| driver.memory_bytes())
+    }
+
     pub(crate) fn pool_status(&mut self, pool_id: &PoolId) -> Result<Option<PoolStatus>, Failure> {
         self.call(|driver| driver.pool_status(pool_id).transpose())
     }

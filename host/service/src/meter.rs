@@ -87,6 +87,8 @@ pub(crate) struct Meter {
     latency_micros: AtomicU64,
     guest_calls: AtomicU64,
     guest_nanos: AtomicU64,
+    memory_bytes: AtomicU64,
+    memory_bytes_most: AtomicU64,
     faults: AtomicU64,
     violations: AtomicU64,
 }
@@ -104,10 +106,14 @@ impl Meter {
         add(&self.latency_micros, micros);
     }
 
-    /// A call into the driver.
-    pub(crate) fn called(&self, took: Duration) {
+    /// A call into the driver, and the memory that it has taken by now.
+    pub(crate) fn called(&self, took: Duration, memory_bytes: Option<u64>) {
         add(&self.guest_calls, 1);
         add(&self.guest_nanos, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        if let Some(bytes) = memory_bytes {
+            self.memory_bytes.store(bytes, Ordering::Relaxed);
+            self.memory_bytes_most.fetch_max(bytes, Ordering::Relaxed);
+        }
     }
 
     /// An instance was dropped.
@@ -136,6 +142,8 @@ impl Meter {
             },
             guest_calls: get(&self.guest_calls),
             guest_time: Duration::from_nanos(get(&self.guest_nanos)),
+            memory_bytes: get(&self.memory_bytes),
+            memory_bytes_most: get(&self.memory_bytes_most),
             faults: get(&self.faults),
             violations: get(&self.violations),
             restarts,
@@ -165,6 +173,10 @@ pub struct Reading {
     pub guest_calls: u64,
     /// Time spent in them.
     pub guest_time: Duration,
+    /// Memory of the instance that served last; 0 if that is not known.
+    pub memory_bytes: u64,
+    /// The most that any of its instances had after a call.
+    pub memory_bytes_most: u64,
     /// Instances that were dropped because they failed.
     pub faults: u64,
     /// Answers of its that broke the contract.

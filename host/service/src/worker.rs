@@ -275,7 +275,7 @@ impl Worker {
         };
         let began = Instant::now();
         let answer = ask(instance);
-        self.health.meter.called(began.elapsed());
+        self.health.meter.called(began.elapsed(), instance.memory_bytes());
         if let Err(Failure::Broken { reason }) = &answer {
             self.drop_instance(reason);
         }

@@ -1,0 +1,251 @@
+//! One driver's table in the configuration: where it comes from, what it may
+//! use, and what it is granted.
+
+use crate::{Fatal, config::parse_name};
+use ipam_api::{Digest, DriverName, names};
+use ipam_runtime::{Grants, Limits, StoreLimits};
+use serde::Deserialize;
+use std::{
+    fmt,
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Where a driver comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Embedded in this program, under this name.
+    BuiltIn(&'static str),
+    /// A component file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(name) => write!(f, "builtin:{name}"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// One driver to serve.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DriverSettings {
+    /// Where it comes from.
+    pub(crate) source: Source,
+    /// What to call it instead of its own name.
+    pub(crate) rename: Option<DriverName>,
+    /// The only file that may be loaded.
+    pub(crate) digest: Option<Digest>,
+    /// What it may use.
+    pub(crate) limits: Limits,
+    /// What it gets beyond what every driver gets.
+    pub(crate) grants: Grants,
+    /// Its own table.
+    pub(crate) config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The table, key for key.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct DriverTable {
+    file: String,
+    name: Option<String>,
+    digest: Option<String>,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    http: Vec<String>,
+    store: Option<StoreTable>,
+    #[serde(default)]
+    plugins: Vec<String>,
+    #[serde(default)]
+    random: Random,
+    #[serde(default)]
+    config: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct StoreTable {
+    max_bytes: NonZeroUsize,
+    max_keys: NonZeroUsize,
+}
+
+/// Which random numbers a driver gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Random {
+    /// The same for everybody.
+    #[default]
+    Fixed,
+    /// Those that nobody foresees.
+    Real,
+}
+
+/// Reads each limit that the operator has set; the others keep their default.
+/// None can be zero, and none can be absent.
+macro_rules! limits {
+    ($($key:ident: $kind:ty => $field:ident = $value:expr;)*) => {
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        struct LimitsTable {
+            $($key: Option<$kind>,)*
+        }
+
+        impl LimitsTable {
+            fn limits(&self) -> Limits {
+                let mut limits = Limits::default();
+                $(if let Some(value) = self.$key {
+                    limits.$field = ($value)(value.get());
+                })*
+                limits
+            }
+        }
+    };
+}
+
+limits! {
+    component_bytes: NonZeroUsize => component_bytes = |it| it;
+    compile_ms: NonZeroU64 => compile_time = Duration::from_millis;
+    compile_memory_bytes: NonZeroU64 => compile_memory_bytes = |it| it;
+    compiled_bytes: NonZeroU64 => compiled_bytes = |it| it;
+    start_ms: NonZeroU64 => start_time = Duration::from_millis;
+    call_ms: NonZeroU64 => call_time = Duration::from_millis;
+    memory_bytes: NonZeroUsize => memory_bytes = |it| it;
+    table_elements: NonZeroUsize => table_elements = |it| it;
+    parts: NonZeroUsize => parts = |it| it;
+    handles: NonZeroUsize => handles = |it| it;
+    copied_bytes: NonZeroUsize => copied_bytes = |it| it;
+    name_bytes: NonZeroUsize => name_bytes = |it| it;
+    address_space_bytes: NonZeroUsize => address_space_bytes = |it| it;
+    data_entries: NonZeroUsize => data_entries = |it| it;
+    data_bytes: NonZeroUsize => data_bytes = |it| it;
+    error_bytes: NonZeroUsize => error_bytes = |it| it;
+    report_bytes: NonZeroUsize => report_bytes = |it| it;
+    log_lines: NonZeroU32 => log_lines = |it| it;
+    log_line_bytes: NonZeroUsize => log_line_bytes = |it| it;
+}
+
+impl DriverTable {
+    /// `base` is what a relative file is relative to.
+    pub(crate) fn settings(self, base: &Path) -> Result<DriverSettings, Fatal> {
+        let usage = |why: &dyn fmt::Display| Fatal::Usage(format!("driver {}: {why}", self.file));
+        let digest = self.digest.as_ref().map(|text| text.parse());
+        let http = self.http.iter().map(|text| text.parse());
+        let grants = Grants {
+            http: http.collect::<Result<_, _>>().map_err(|error| usage(&error))?,
+            store: self.store.as_ref().map(|store| StoreLimits {
+                bytes_max: store.max_bytes.get(),
+                keys_max: store.max_keys.get(),
+            }),
+            plugins: self.plugins.clone(),
+            random_real: self.random == Random::Real,
+        };
+        Ok(DriverSettings {
+            digest: digest.transpose().map_err(|error| usage(&error))?,
+            limits: self.limits.limits(),
+            grants,
+            config: self.config,
+            ..DriverSettings::new(&self.file, self.name.as_deref(), base)?
+        })
+    }
+}
+
+impl DriverSettings {
+    /// A driver with the limits of every driver, and without grants.
+    pub(crate) fn new(file: &str, name: Option<&str>, base: &Path) -> Result<Self, Fatal> {
+        let source = match file.strip_prefix("builtin:") {
+            Some(names::DEFAULT_IPAM) => Source::BuiltIn(names::DEFAULT_IPAM),
+            Some(names::NULL_IPAM) => Source::BuiltIn(names::NULL_IPAM),
+            Some(other) => {
+                return Err(Fatal::Usage(format!(
+                    "no driver builtin:{other}; there are builtin:default and builtin:null"
+                )));
+            }
+            None if file.is_empty() => {
+                return Err(Fatal::Usage("a driver needs a file".to_owned()));
+            }
+            None => Source::File(base.join(file)),
+        };
+        Ok(Self { rename: name.map(parse_name).transpose()?, ..Self::of(source) })
+    }
+
+    pub(crate) fn built_in(name: &'static str) -> Self {
+        Self::of(Source::BuiltIn(name))
+    }
+
+    fn of(source: Source) -> Self {
+        Self {
+            source,
+            rename: None,
+            digest: None,
+            limits: Limits::default(),
+            grants: Grants::default(),
+            config: serde_json::Map::new(),
+        }
+    }
+
+    /// Whether this is another state of that entry: of one name if it has one,
+    /// else of one file.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        self.rename == other.rename && (self.rename.is_some() || self.source == other.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DriverSettings, DriverTable};
+    use std::{path::Path, time::Duration};
+
+    fn settings(text: &str) -> Result<DriverSettings, String> {
+        let table: DriverTable =
+            toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        table.settings(Path::new("/etc/wipam")).map_err(|fatal| fatal.to_string())
+    }
+
+    #[test]
+    fn a_driver_may_have_less_or_more_than_others() {
+        let lab = settings(
+            r#"
+            file = "lab.wasm"
+            digest = "sha256:abababababababababababababababababababababababababababababababab"
+            http = ["https://netbox.example/api"]
+            store = { max-bytes = 1000, max-keys = 10 }
+            plugins = ["infoblox"]
+            random = "real"
+            [limits]
+            call-ms = 250
+            memory-bytes = 1048576
+            log-lines = 5
+            "#,
+        )
+        .unwrap();
+        assert_eq!(lab.limits.call_time, Duration::from_millis(250));
+        assert_eq!((lab.limits.memory_bytes, lab.limits.log_lines), (1 << 20, 5));
+        assert_eq!(lab.limits.parts, ipam_runtime::Limits::default().parts);
+        assert_eq!(lab.grants.http[0].to_string(), "https://netbox.example/api/");
+        assert_eq!(lab.grants.store.map(|store| store.keys_max), Some(10));
+        assert_eq!(lab.grants.plugins, ["infoblox"]);
+        assert!(lab.grants.random_real);
+        assert!(lab.digest.is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for (text, words) in [
+            ("file = 'a'\n[limits]\nmemory-bytes = 0", "nonzero"),
+            ("file = 'a'\n[limits]\nmemory = 1", "unknown field"),
+            ("file = 'a'\nstore = { max-bytes = 1 }", "max-keys"),
+            ("file = 'a'\nhttp = ['netbox']", "is not http:// or https://"),
+            ("file = 'a'\nrandom = 'none'", "unknown variant"),
+            ("file = 'a'\ndigest = 'abc'", "a digest is sha256:"),
+            ("file = ''", "a driver needs a file"),
+        ] {
+            let refused = settings(text).unwrap_err();
+            assert!(refused.contains(words), "{text}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `wipam driver inspect`: what a file says of itself. Nothing is compiled, and
+//! no daemon is asked.
+
+use crate::{Fatal, output::Output};
+use ipam_runtime::{GrantKind, Inspection, Limits, Need, inspect, read_file};
+use serde::Serialize;
+use std::{
+    io::{self, ErrorKind},
+    path::Path,
+};
+
+/// As it is printed for programs.
+#[derive(Debug, Serialize)]
+struct Shown {
+    digest: String,
+    bytes: usize,
+    contract: Option<String>,
+    exports: Vec<String>,
+    imports: Vec<String>,
+    missing: Vec<String>,
+    needs: Vec<Needed>,
+    uses_random: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Needed {
+    import: String,
+    /// The key that would grant it; nothing if nothing would.
+    grant: Option<&'static str>,
+}
+
+pub(crate) fn run(file: &Path, json: bool) -> Result<(), Fatal> {
+    let failed = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{}: {why}", file.display()));
+    let bytes = read_file(file, &Limits::default()).map_err(|error| failed(&error))?;
+    let Inspection { digest, exports, imports, contract, missing, needs, uses_random } =
+        inspect(&bytes).map_err(|error| failed(&error))?;
+    let needed = |Need { import, grant }| Needed {
+        import,
+        grant: grant.map(|kind| match kind {
+            GrantKind::Http => "http",
+            GrantKind::Store => "store",
+            GrantKind::Plugins => "plugins",
+        }),
+    };
+    let shown = Shown {
+        digest: digest.to_string(),
+        bytes: bytes.len(),
+        contract,
+        exports,
+        imports,
+        missing,
+        needs: needs.into_iter().map(needed).collect(),
+        uses_random,
+    };
+    match print(&shown, json) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Fatal::Failed(format!("cannot print: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn print(shown: &Shown, json: bool) -> io::Result<()> {
+    let mut output = Output::new(io::stdout().lock(), json, &[]);
+    if json {
+        output.row(shown, |_| Vec::new())?;
+        return output.end();
+    }
+    let mut line = |name: &str, value: &str| output.line(&format!("{name:<9} {value}"));
+    line("digest", &shown.digest)?;
+    line("size", &format!("{} bytes", shown.bytes))?;
+    line("contract", shown.contract.as_deref().unwrap_or("none: it is no driver"))?;
+    for (name, all) in
+        [("exports", &shown.exports), ("imports", &shown.imports), ("lacks", &shown.missing)]
+    {
+        all.iter().try_for_each(|value| line(name, value))?;
+    }
+    for Needed { import, grant } in &shown.needs {
+        match grant {
+            Some(key) => line("needs", &format!("{key}, for {import}"))?,
+            None => line("needs", &format!("{import}, which nothing grants"))?,
+        }
+    }
+    if shown.uses_random {
+        line("random", "the same each time, or random = \"real\"")?;
+    }
+    output.end()
+}
