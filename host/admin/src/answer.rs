@@ -94,8 +94,12 @@ impl Answers {
                 let all = reading.iter().flat_map(|reading| &reading.answers);
                 all.filter(|(_, outcome, _)| wanted(outcome)).map(|(.., count)| count).sum()
             };
-            let condition =
-                if info.trouble.is_some() { Condition::Failing } else { Condition::Serving };
+            let condition = match (&info.trouble, &info.held) {
+                (Some(_), _) => Condition::Failing,
+                (None, None) => Condition::Busy,
+                (None, Some(_)) => Condition::Serving,
+            };
+            let held = info.held.as_ref();
             rows.push(wire::Driver {
                 condition,
                 failing_since: info.trouble.as_ref().and_then(|it| Moment::known(it.since)),
@@ -106,14 +110,16 @@ impl Answers {
                 reason: info.trouble.map(|trouble| trouble.reason),
                 origin: Some(origin(info.origin).to_owned()),
                 docker_name: self.host.docker_name(&info.name),
-                digest: info.digest.map(|digest| digest.to_string()),
+                digest: held.and_then(|it| it.digest).map(|digest| digest.to_string()),
                 local_space: Some(info.spaces.local),
                 global_space: Some(info.spaces.global),
                 requires_mac_address: Some(info.capability.requires_mac_address),
                 requires_request_replay: Some(info.capability.requires_request_replay),
-                pools: info.pools,
-                addresses: info.leases,
-                owed: info.owed,
+                pools: held.map(|it| it.pools),
+                addresses: held.map(|it| it.leases),
+                owed: held.map(|it| it.owed),
+                last_failure_at: info.last_failure.as_ref().and_then(|it| Moment::known(it.0)),
+                last_failure: info.last_failure.map(|(_, reason)| reason),
                 restarts: info.restarts,
                 answers: answers(|_| true),
                 internal_errors: answers(|outcome| *outcome == Err(Kind::Internal)),
@@ -140,9 +146,11 @@ impl Answers {
                 global_space: None,
                 requires_mac_address: None,
                 requires_request_replay: None,
-                pools: state.pools().count(),
-                addresses: state.lease_total(),
-                owed: state.owed().len(),
+                pools: Some(state.pools().count()),
+                addresses: Some(state.lease_total()),
+                owed: Some(state.owed().len()),
+                last_failure_at: None,
+                last_failure: None,
                 restarts: 0,
                 answers: 0,
                 internal_errors: 0,

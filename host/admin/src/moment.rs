@@ -101,8 +101,8 @@ mod tests {
 
     #[test]
     fn what_is_ago_is_before_now() {
-        let [now, hour, days]: [Moment; 3] =
-            ["now", "1h ago", "2 days ago"].map(|text| text.parse().unwrap());
+        let [days, hour, now]: [Moment; 3] =
+            ["2 days ago", "1h ago", "now"].map(|text| text.parse().unwrap());
         assert!(now.0.0 - hour.0.0 >= 3_600_000 && now.0.0 - hour.0.0 < 3_700_000);
         assert!(now.0.0 - days.0.0 >= 2 * 86_400_000);
     }

@@ -112,6 +112,9 @@ pub enum Line<T> {
 pub enum Condition {
     /// It serves.
     Serving,
+    /// It serves, and has been in one call, or with what waits, for too long to
+    /// be asked.
+    Busy,
     /// It does not serve now.
     Failing,
     /// The ledger has a part of it, and it is not loaded.
@@ -145,12 +148,16 @@ pub struct Driver {
     pub requires_mac_address: Option<bool>,
     /// Whether a new instance is told what is granted.
     pub requires_request_replay: Option<bool>,
-    /// Pools that are held.
-    pub pools: usize,
-    /// Addresses that are held.
-    pub addresses: usize,
-    /// Releases that it was not told of yet.
-    pub owed: usize,
+    /// Pools that are held; nothing if it is busy.
+    pub pools: Option<usize>,
+    /// Addresses that are held; nothing if it is busy.
+    pub addresses: Option<usize>,
+    /// Releases that it was not told of yet; nothing if it is busy.
+    pub owed: Option<usize>,
+    /// When it failed last, whether it serves again or not.
+    pub last_failure_at: Option<Moment>,
+    /// How it failed last.
+    pub last_failure: Option<String>,
     /// How often an instance was built after the first.
     pub restarts: u64,
     /// Answers of any kind since it was loaded.

@@ -94,6 +94,7 @@ pub(crate) fn drivers(daemon: &DaemonFlags) -> Result<(), Fatal> {
     list(daemon, &Ask::Drivers, &columns, |driver: &Driver| {
         let state = match driver.condition {
             Condition::Serving => "serving".to_owned(),
+            Condition::Busy => "busy".to_owned(),
             Condition::Failing => match driver.paused_until {
                 Some(until) => format!("paused until {until}"),
                 None => since("failing", driver.failing_since),
@@ -105,14 +106,15 @@ pub(crate) fn drivers(daemon: &DaemonFlags) -> Result<(), Fatal> {
             state,
             or_dash(driver.origin.clone()),
             or_dash(driver.docker_name.clone()),
-            driver.pools.to_string(),
-            driver.addresses.to_string(),
-            driver.owed.to_string(),
+            or_dash(driver.pools),
+            or_dash(driver.addresses),
+            or_dash(driver.owed),
             driver.answers.to_string(),
             driver.failures.to_string(),
             format!("{} KiB", driver.memory_bytes >> 10),
             short(driver.digest.as_deref()),
-            driver.reason.clone().unwrap_or_default(),
+            // A backtrace is several lines; all of it is in the log and in JSON.
+            driver.last_failure.as_deref().map(|it| cut(it, 80)).unwrap_or_default(),
         ]
     })
 }
@@ -375,6 +377,15 @@ fn or_dash(value: Option<impl ToString>) -> String {
 
 fn since(word: &str, moment: Option<Moment>) -> String {
     moment.map_or_else(|| word.to_owned(), |moment| format!("{word} since {moment}"))
+}
+
+/// The beginning of a text.
+fn cut(text: &str, most: usize) -> String {
+    let mut cut: String = text.chars().take(most).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
 }
 
 /// Enough of a digest to tell two apart.

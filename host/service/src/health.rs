@@ -14,6 +14,7 @@ pub(crate) struct Health {
 #[derive(Default)]
 struct Inner {
     trouble: Option<Trouble>,
+    last_failure: Option<(Time, String)>,
     restarts: u64,
 }
 
@@ -31,6 +32,7 @@ pub struct Trouble {
 impl Health {
     pub(crate) fn failed(&self, reason: &str) {
         let mut inner = lock(&self.inner);
+        inner.last_failure = Some((now(), reason.to_owned()));
         let since = inner.trouble.take().map_or_else(now, |trouble| trouble.since);
         inner.trouble = Some(Trouble { since, reason: reason.to_owned(), paused_until: None });
     }
@@ -54,5 +56,10 @@ impl Health {
     pub(crate) fn report(&self) -> (Option<Trouble>, u64) {
         let inner = lock(&self.inner);
         (inner.trouble.clone(), inner.restarts)
+    }
+
+    /// When it failed last, and how, whether it serves again or not.
+    pub(crate) fn last_failure(&self) -> Option<(Time, String)> {
+        lock(&self.inner).last_failure.clone()
     }
 }

@@ -9,7 +9,10 @@ use crate::{
 };
 use ipam_api::{AddressSpaces, Capability, Digest, DriverName, PoolId, PoolStatus};
 use ipam_ledger::{State, Time};
-use std::sync::{Arc, mpsc};
+use std::{
+    sync::{Arc, mpsc},
+    time::Instant,
+};
 
 /// A driver in service.
 #[derive(Debug, Clone)]
@@ -22,15 +25,25 @@ pub struct DriverInfo {
     pub capability: Capability,
     /// Its address spaces.
     pub spaces: AddressSpaces,
-    /// Which version serves, if it comes from a file.
-    pub digest: Option<Digest>,
     /// Why it does not serve now.
     pub trouble: Option<Trouble>,
     /// How often an instance was built after the first.
     pub restarts: u64,
-    /// Pools that are held.
+    /// When it failed last, and how, whether it serves again or not.
+    pub last_failure: Option<(Time, String)>,
+    /// What its thread knows. Nothing if it is busy: in one call, or with what
+    /// waits, for more than [`Limits::inspect_patience`](crate::Limits).
+    pub held: Option<Held>,
+}
+
+/// What is held of a driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Which version serves, if it comes from a file.
+    pub digest: Option<Digest>,
+    /// Pools.
     pub pools: usize,
-    /// Leases that are held.
+    /// Leases.
     pub leases: usize,
     /// Releases that it was not told of yet.
     pub owed: usize,
@@ -61,34 +74,41 @@ impl CheckReport {
 
 impl Service {
     /// Every driver in service, in order of name. Waits for each driver's
-    /// thread to come between two requests.
+    /// thread to come between two requests, but for all together no longer
+    /// than [`Limits::inspect_patience`](crate::Limits).
     #[must_use]
     pub fn inspect(&self) -> Vec<DriverInfo> {
         let drivers: Vec<_> = self.registered(|all| {
             all.values().map(|driver| (driver.origin, driver.handle.clone())).collect()
         });
-        let info = |(origin, handle): (Origin, Arc<Handle>)| {
-            let (digest, pools, leases, owed) = handle.queue.on_thread(|worker| {
-                let state = &worker.state;
-                let digest = worker.source.factory.digest();
-                (digest, state.pools().count(), state.lease_total(), state.owed().len())
-            })?;
+        let look = |(origin, handle): (Origin, Arc<Handle>)| {
+            let held = handle.queue.soon(|worker| Held {
+                digest: worker.source.factory.digest(),
+                pools: worker.state.pools().count(),
+                leases: worker.state.lease_total(),
+                owed: worker.state.owed().len(),
+            });
+            (origin, handle, held)
+        };
+        // All are asked before any is waited for.
+        let asked: Vec<_> = drivers.into_iter().map(look).collect();
+        let deadline = Instant::now() + self.limits().inspect_patience;
+        let info = |(origin, handle, held): (Origin, Arc<Handle>, mpsc::Receiver<Held>)| {
+            let held = held.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
             // Afterwards: what it waited for may have been the failure.
             let (trouble, restarts) = handle.health.report();
-            Some(DriverInfo {
+            DriverInfo {
                 name: handle.name.clone(),
                 origin,
                 capability: *lock(&handle.capability),
                 spaces: handle.spaces.clone(),
-                digest,
                 trouble,
                 restarts,
-                pools,
-                leases,
-                owed,
-            })
+                last_failure: handle.health.last_failure(),
+                held,
+            }
         };
-        drivers.into_iter().filter_map(info).collect()
+        asked.into_iter().map(info).collect()
     }
 
     /// Tries a driver that is left alone once more, now, as if it had never

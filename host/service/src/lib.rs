@@ -109,7 +109,7 @@ mod worker;
 mod tests;
 
 pub use health::Trouble;
-pub use inspect::{CheckReport, DriverInfo};
+pub use inspect::{CheckReport, DriverInfo, Held};
 pub use limits::Limits;
 pub use load::{LoadError, LoadOptions, Origin};
 pub use meter::{Call, Latency, Outcome, Reading};

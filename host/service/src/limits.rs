@@ -33,6 +33,9 @@ pub struct Limits {
     pub breaker_min: Duration,
     /// The longest that a driver is left alone.
     pub breaker_max: Duration,
+    /// How long an operator who asks how drivers are waits for those that are
+    /// busy.
+    pub inspect_patience: Duration,
     /// How long nothing must come before the store is put in order.
     pub store_idle: Duration,
     /// The pause after the first failure to bring a driver or the store back;
@@ -57,6 +60,7 @@ impl Default for Limits {
             faults_window: Duration::from_secs(60),
             breaker_min: Duration::from_secs(1),
             breaker_max: Duration::from_secs(60),
+            inspect_patience: Duration::from_secs(1),
             store_idle: Duration::from_secs(1),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),

@@ -112,11 +112,19 @@ impl Queue {
         &self,
         work: impl FnOnce(&mut Worker) -> T + Send + 'static,
     ) -> Option<T> {
+        self.soon(work).recv().ok()
+    }
+
+    /// [`Queue::on_thread`] for whoever does not want to wait for ever.
+    pub(crate) fn soon<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker) -> T + Send + 'static,
+    ) -> mpsc::Receiver<T> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        // Whoever waits is there until it hears.
+        // Perhaps nobody waits any more.
         let work = move |worker: &mut Worker| drop(sender.send(work(worker)));
         self.put(Mail::Do(Box::new(work)));
-        receiver.recv().ok()
+        receiver
     }
 
     /// Wakes the thread for something that is no mail.

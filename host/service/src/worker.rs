@@ -19,6 +19,7 @@ use crate::{
     health::Health,
     instance::Instance,
     lock,
+    meter::Call,
     mount::unavailable,
     outage::Outage,
     queue::{Asker, Job, Mail, Queue},
@@ -213,6 +214,10 @@ impl Worker {
 
     fn answer(&mut self, request: Request, asker: Asker) -> Result<Served, Failure> {
         let cause = asker.cause;
+        // What the driver logs meanwhile, and why it fails, is said inside.
+        let call = Call::of(&request).as_str();
+        let span = tracing::info_span!("request", driver = %self.name, call, by = %cause.by);
+        let _inside = span.enter();
         self.at(cause.at);
         match request {
             Request::Pool(request) => return self.request_pool(&request, asker),

@@ -81,15 +81,18 @@ fn a_call_that_does_not_end_is_ended() {
 }
 
 #[test]
-fn who_looks_at_a_driver_that_fails_meanwhile_sees_that_it_did() {
+fn who_looks_at_a_driver_does_not_wait_for_it_and_sees_afterwards_that_it_failed() {
     let zoo = Zoo::with("loops", "");
     let pool = zoo.pool("loops");
     std::thread::scope(|scope| {
         let asks = scope.spawn(|| broke(&address(&zoo, "loops", &pool)));
-        std::thread::sleep(LIMIT / 10);
-        assert_eq!(zoo.driver("loops")["restarts"], 1);
+        wait(|| zoo.driver("loops")["condition"] == "busy");
         asks.join().unwrap();
     });
+    wait(|| zoo.driver("loops")["restarts"] == 1);
+    let driver = zoo.driver("loops");
+    assert_eq!(driver["condition"], "serving");
+    assert!(driver["last_failure"].as_str().unwrap().contains("interrupt"), "{driver}");
 }
 
 #[test]

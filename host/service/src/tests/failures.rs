@@ -203,6 +203,24 @@ fn a_driver_that_fails_again_and_again_is_left_alone_and_releases_go_through() {
 }
 
 #[test]
+fn an_operator_does_not_wait_for_a_driver_that_is_busy() {
+    let limits = Limits { inspect_patience: Duration::from_millis(20), ..limits() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
+    lab.control.twist(Twist::Pool(Err(trap())));
+    assert_eq!(lab.try_ask(pool(POOL)), Err(Kind::Internal));
+    let queue = &lab.service.handle(&"lab".parse().unwrap()).unwrap().queue;
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let busy = queue.soon(move |_| drop(wait.recv()));
+    let info = lab.service.inspect().remove(0);
+    assert_eq!((info.held, info.trouble), (None, None));
+    drop(go_on);
+    busy.recv().unwrap();
+    let info = lab.service.inspect().remove(0);
+    assert_eq!(info.held.map(|held| held.pools), Some(0));
+    assert!(info.last_failure.is_some(), "it serves again, and has failed");
+}
+
+#[test]
 fn a_release_stands_whatever_the_driver_says() {
     for failure in [refusal(), trap()] {
         let lab = lab_with_pool();
