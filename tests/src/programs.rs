@@ -43,7 +43,7 @@ pub fn file(program: &str) -> PathBuf {
 /// A program's component.
 ///
 /// # Panics
-/// As [`file`] does, or when it cannot be read.
+/// As [`file()`] does, or when it cannot be read.
 #[must_use]
 pub fn component(program: &str) -> Vec<u8> {
     fs::read(file(program)).expect("it was built")

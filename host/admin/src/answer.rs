@@ -280,7 +280,7 @@ impl Answers {
             Err(failure) => return Err(Stop::Told(failure.to_string())),
         };
         if released {
-            tracing::info!(%driver, %pool_id, ?address, %by, "released");
+            tracing::info!(%driver, pool_id = ?pool_id.as_str(), ?address, %by, "released");
         }
         out.item(&wire::Released { released })
     }

@@ -49,7 +49,7 @@ impl Undelivered {
 impl Drop for Undelivered {
     fn drop(&mut self) {
         if let Some(receipt) = self.receipt.take() {
-            tracing::info!(driver = %self.mount.name(), pool = %receipt.pool_id,
+            tracing::info!(driver = %self.mount.name(), pool = ?receipt.pool_id.as_str(),
                 address = ?receipt.address, "answer not delivered: undone");
             self.mount.undo(receipt);
         }

@@ -125,7 +125,7 @@ impl Mount for Mounted {
     fn undo(&self, receipt: Receipt) {
         if !self.handle.queue.undo(receipt.clone()) {
             tracing::error!(
-                driver = %self.handle.name, pool_id = %receipt.pool_id, address = ?receipt.address,
+                driver = %self.handle.name, pool_id = ?receipt.pool_id.as_str(), address = ?receipt.address,
                 "an answer was not delivered and its driver is gone: its grant stays",
             );
         }

@@ -52,7 +52,7 @@ impl Worker {
 
     pub(crate) fn will_not_hear(&self, (pool_id, address): &Release) {
         tracing::error!(
-            driver = %self.name, %pool_id, ?address,
+            driver = %self.name, pool_id = ?pool_id.as_str(), ?address,
             "the driver will not hear of a release: too many wait",
         );
     }
@@ -72,7 +72,7 @@ impl Worker {
                 Ok(()) => true,
                 Err(Failure::Refused(refusal)) if refusal.kind() != Kind::Unavailable => {
                     tracing::warn!(
-                        driver = %self.name, %pool_id, ?address, %refusal,
+                        driver = %self.name, pool_id = ?pool_id.as_str(), ?address, %refusal,
                         "the driver refused a release that it was owed",
                     );
                     true
@@ -144,7 +144,7 @@ impl Worker {
     pub(crate) fn keep(&mut self, receipt: Receipt, cause: Cause) {
         if self.kept.len() >= self.limits.releases_kept_max {
             tracing::error!(
-                driver = %self.name, pool_id = %receipt.pool_id, address = ?receipt.address,
+                driver = %self.name, pool_id = ?receipt.pool_id.as_str(), address = ?receipt.address,
                 "a release is lost: too many are kept",
             );
             return;
