@@ -233,6 +233,7 @@ fn follow(instance: &mut Instance, Record { cause, event }: &Record) -> Result<(
         | Event::AddressClaimed { .. }
         | Event::Owed { .. }
         | Event::Told { .. }
-        | Event::VersionChanged(_) => Ok(()),
+        | Event::VersionChanged(_)
+        | Event::Stored(_) => Ok(()),
     }
 }

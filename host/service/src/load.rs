@@ -136,7 +136,7 @@ pub(crate) fn discover(
     names_max: usize,
 ) -> Result<Discovered, Failure> {
     let (recorder, registered) = Recorder::new(refused, names_max);
-    let start = Start { name: None, config: config.to_owned() };
+    let start = Start { name: None, config: config.to_owned(), stored: Arc::default() };
     let instance = Instance::make(factory, &start, recorder)?;
     let mut registered = lock(&registered);
     let (names, refusal) = (std::mem::take(&mut registered.names), registered.refusal.take());
@@ -174,7 +174,8 @@ pub(crate) fn prepare(
     let mut ready = |(registers, capability): (DriverName, Capability)| {
         let name = options.rename.clone().unwrap_or_else(|| registers.clone());
         let start_name = several.then(|| registers.clone());
-        let start = Start { name: start_name, config: options.config.clone() };
+        let config = options.config.clone();
+        let start = Start { name: start_name, config, stored: Arc::default() };
         let source = Source { factory: factory.clone(), start, registers, capability };
         let begin = Instant::now();
         let state = read(&name)?;

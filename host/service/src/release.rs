@@ -165,7 +165,8 @@ fn told(event: &Event) -> Option<Release> {
         | Event::AddressClaimed { .. }
         | Event::Owed { .. }
         | Event::Told { .. }
-        | Event::VersionChanged(_) => None,
+        | Event::VersionChanged(_)
+        | Event::Stored(_) => None,
     }
 }
 

@@ -95,7 +95,8 @@ impl Service {
         let mut candidates = Vec::new();
         for (seat, (registers, capability)) in seats.iter().zip(capabilities) {
             let start_name = (seats.len() > 1).then(|| registers.clone());
-            let start = Start { name: start_name, config: config.clone() };
+            let config = config.clone();
+            let start = Start { name: start_name, config, stored: Arc::default() };
             let source = Source { factory: factory.clone(), start, registers, capability };
             let queue = &seat.handle.queue;
             let batch_max = self.limits().batch_max;
