@@ -10,6 +10,7 @@ use ipam_api::{
 };
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 
 /// How many differences are kept in words.
 const DIFFERENCES_KEPT: usize = 10;
@@ -96,7 +97,7 @@ impl Player {
             .ok_or("a predefined pool is base/length:size")?;
         let config = json!({ "default-address-pools": pools }).to_string();
         factory
-            .make(&Start { name: None, config }, Box::new(AnyName))
+            .make(&Start { name: None, config, stored: Arc::default() }, Box::new(AnyName))
             .map(Self)
             .map_err(|failure| failure.to_string())
     }

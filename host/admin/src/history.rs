@@ -83,7 +83,8 @@ pub(crate) fn tell(
                 | Event::AddressClaimed { .. }
                 | Event::Owed { .. }
                 | Event::Told { .. }
-                | Event::VersionChanged(_) => {}
+                | Event::VersionChanged(_)
+                | Event::Stored(_) => {}
             }
         }
         ControlFlow::Continue(())

@@ -4,7 +4,13 @@ use crate::{
     AddressGrant, AddressRequest, AddressSpaces, Capability, Digest, DriverName, Error, Failure,
     PoolGrant, PoolId, PoolRequest, PoolStatus,
 };
-use std::{net::IpAddr, time::SystemTime};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::SystemTime};
+
+/// What a driver has stored: values by key.
+pub type Stored = BTreeMap<String, Vec<u8>>;
+
+/// What was written to it: new values, and nothing for each key that is gone.
+pub type Writes = BTreeMap<String, Option<Vec<u8>>>;
 
 /// One instance of a driver: libnetwork's `Ipam`.
 ///
@@ -51,6 +57,15 @@ pub trait Driver: Send {
         let _ = pool_id;
         None
     }
+
+    /// Hands over what the last call wrote to the driver's store, for whoever
+    /// makes it durable with what came of that call. From here on the instance
+    /// reads it as stored; what is not taken before the next call is forgotten.
+    /// Refusals, failures, and calls other than requests and releases, write
+    /// nothing.
+    fn take_writes(&mut self) -> Writes {
+        Writes::new()
+    }
 }
 
 /// What a new instance is told.
@@ -60,6 +75,8 @@ pub struct Start {
     pub name: Option<DriverName>,
     /// The operator's table for this driver, one JSON object.
     pub config: String,
+    /// What it has stored. Empty for the start that is to learn its names.
+    pub stored: Arc<Stored>,
 }
 
 /// How a driver makes itself known while it starts: libnetwork's `Callback`.

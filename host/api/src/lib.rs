@@ -18,7 +18,7 @@ pub mod names;
 mod origin;
 mod request;
 
-pub use driver::{Callback, Driver, Factory, Start};
+pub use driver::{Callback, Driver, Factory, Start, Stored, Writes};
 pub use error::{Code, Error, Failure, Kind};
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use mount::{Mount, Receipt, Reply, Served, Subscriber};

@@ -1,7 +1,7 @@
 //! One change of the ledger.
 
 use crate::{Cause, Lease, Pool, Session, Version};
-use ipam_api::{PoolId, Receipt};
+use ipam_api::{PoolId, Receipt, Writes};
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, sync::Arc};
 
@@ -71,6 +71,8 @@ pub enum Event {
     },
     /// Another version of the driver serves from now on.
     VersionChanged(Version),
+    /// The driver wrote to its store: staged with what came of the same call.
+    Stored(Arc<Writes>),
 }
 
 /// An event, when it came about and on whose account.
@@ -94,7 +96,8 @@ impl Event {
             | Self::AddressClaimed { .. }
             | Self::Owed { .. }
             | Self::Told { .. }
-            | Self::VersionChanged(_) => false,
+            | Self::VersionChanged(_)
+            | Self::Stored(_) => false,
         }
     }
 
@@ -114,7 +117,8 @@ impl Event {
             Self::AddressClaimed { .. }
             | Self::Owed { .. }
             | Self::Told { .. }
-            | Self::VersionChanged(_) => return None,
+            | Self::VersionChanged(_)
+            | Self::Stored(_) => return None,
         };
         Some(Receipt { pool_id: pool_id.clone(), address, generation })
     }

@@ -4,15 +4,16 @@
 use crate::Session;
 use ipam_api::{
     AddressGrant, AddressRequest, Code, Family, IpNet, Kind, PoolChoice, PoolGrant, PoolId,
-    PoolRequest, Receipt, names,
+    PoolRequest, Receipt, Writes, names,
 };
 use std::net::IpAddr;
 
 /// The space in which repeats may be claims.
 pub(crate) const GLOBAL: &str = "global";
 
-/// Pools with their holds, and leases with their generations, sorted.
-pub(crate) type Contents = (Vec<(PoolId, u64)>, Vec<(IpNet, u64)>);
+/// Pools with their holds, leases with their generations, and what the driver
+/// has stored; sorted.
+pub(crate) type Contents = (Vec<(PoolId, u64)>, Vec<(IpNet, u64)>, Vec<(String, Vec<u8>)>);
 
 /// What became of a request.
 #[derive(Debug, PartialEq)]
@@ -57,6 +58,7 @@ struct ModelLease {
 pub(crate) struct Model {
     pools: Vec<ModelPool>,
     leases: Vec<ModelLease>,
+    stored: Vec<(String, Vec<u8>)>,
     generation: u64,
 }
 
@@ -278,13 +280,22 @@ impl Model {
         }
     }
 
+    pub(crate) fn write(&mut self, writes: &Writes) {
+        for (key, value) in writes {
+            self.stored.retain(|(stored, _)| stored != key);
+            self.stored.extend(value.clone().map(|value| (key.clone(), value)));
+        }
+    }
+
     pub(crate) fn contents(&self) -> Contents {
         let mut pools: Vec<_> =
             self.pools.iter().map(|pool| (pool.id.clone(), 1 + pool.others.len() as u64)).collect();
         let mut leases: Vec<_> =
             self.leases.iter().map(|lease| (lease.address, lease.generation)).collect();
+        let mut stored = self.stored.clone();
         pools.sort();
         leases.sort();
-        (pools, leases)
+        stored.sort();
+        (pools, leases, stored)
     }
 }

@@ -6,10 +6,10 @@ use crate::{
 };
 use ipam_api::{
     AddressGrant, AddressRequest, Error, Family, IpNet, Options, PoolChoice, PoolGrant, PoolId,
-    PoolRequest, Receipt, names,
+    PoolRequest, Receipt, Writes, names,
 };
 use proptest::prelude::*;
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -33,6 +33,7 @@ enum Step {
     },
     /// Of the receipt with that number, counted from the last one.
     Undo(usize),
+    Write(Arc<Writes>),
 }
 
 fn contents(state: &State) -> Contents {
@@ -42,7 +43,8 @@ fn contents(state: &State) -> Contents {
         state.leases().map(|lease| (lease.address, lease.generation)).collect();
     pools.sort();
     leases.sort();
-    (pools, leases)
+    let stored = state.stored().iter().map(|(key, value)| (key.clone(), value.clone()));
+    (pools, leases, stored.collect())
 }
 
 /// What a service does with the state, and the events that came of it.
@@ -90,6 +92,7 @@ fn take(state: &mut State, step: &Step, receipts: &[Receipt]) -> (Option<Outcome
             let receipt = receipts.iter().rev().nth(*back);
             (None, receipt.map(|receipt| state.undo(receipt)).unwrap_or_default())
         }
+        Step::Write(writes) => (None, vec![Event::Stored(writes.clone())]),
     }
 }
 
@@ -106,6 +109,10 @@ fn take_plainly(model: &mut Model, step: &Step, receipts: &[Receipt]) -> Option<
         Step::ReleaseAddress { pool_id, address } => model.release_address(pool_id, *address),
         Step::Undo(back) => {
             receipts.iter().rev().nth(*back).into_iter().for_each(|receipt| model.undo(receipt));
+            return None;
+        }
+        Step::Write(writes) => {
+            model.write(writes);
             return None;
         }
     })
@@ -213,12 +220,16 @@ fn step() -> impl Strategy<Value = Step> {
         .prop_map(|(pool_id, session)| Step::ReleasePool { pool_id, session });
     let release_address = (pool_id(), address())
         .prop_map(|(pool_id, address)| Step::ReleaseAddress { pool_id, address });
+    let key = prop::sample::select(vec!["", "a", "aa", "b", "ß"]).prop_map(str::to_owned);
+    let value = prop::option::of(prop::collection::vec(any::<u8>(), 0..4));
+    let writes = prop::collection::btree_map(key, value, 1..3);
     prop_oneof![
         3 => pool,
         12 => lease,
         1 => release_pool,
         3 => release_address,
         3 => (0..6usize).prop_map(Step::Undo),
+        2 => writes.prop_map(|writes| Step::Write(Arc::new(writes))),
     ]
 }
 

@@ -4,7 +4,7 @@ use crate::{
     Event, Lease, Pool, Session, Version,
     space::{Leased, Space, Subnet},
 };
-use ipam_api::PoolId;
+use ipam_api::{PoolId, Stored, Writes};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
@@ -40,6 +40,8 @@ pub struct State {
     generation: u64,
     owed: BTreeMap<u64, Release>,
     version: Option<Version>,
+    /// Shared with the instance that was started with it, until either writes.
+    stored: Arc<Stored>,
 }
 
 /// A release that a driver must be told of: a pool, or an address of it.
@@ -146,6 +148,12 @@ impl State {
         self.version
     }
 
+    /// What the driver has stored for itself.
+    #[must_use]
+    pub fn stored(&self) -> &Arc<Stored> {
+        &self.stored
+    }
+
     /// Changes the state. An event that does not fit what is held, such as the
     /// release of what is not there, changes nothing.
     pub fn apply(&mut self, event: &Event) {
@@ -190,6 +198,22 @@ impl State {
             }
             Event::Told { number } => drop(self.owed.remove(number)),
             Event::VersionChanged(version) => self.version = Some(*version),
+            Event::Stored(writes) => self.write(writes),
+        }
+    }
+
+    /// Puts what a driver has stored back.
+    pub(crate) fn restore_stored(&mut self, stored: Stored) {
+        self.stored = Arc::new(stored);
+    }
+
+    fn write(&mut self, writes: &Writes) {
+        let stored = Arc::make_mut(&mut self.stored);
+        for (key, value) in writes {
+            match value {
+                Some(value) => drop(stored.insert(key.clone(), value.clone())),
+                None => drop(stored.remove(key)),
+            }
         }
     }
 

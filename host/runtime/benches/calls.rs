@@ -11,7 +11,10 @@ use ipam_api::{
     Start,
 };
 use ipam_runtime::{Component, Limits, Runtime};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 const ROUNDS: usize = 400;
 const BATCH: u32 = 200;
@@ -29,7 +32,7 @@ impl Callback for AnyName {
 }
 
 fn start(component: &Component) -> Box<dyn Driver> {
-    let start = Start { name: None, config: "{}".to_owned() };
+    let start = Start { name: None, config: "{}".to_owned(), stored: Arc::default() };
     component.make(&start, Box::new(AnyName)).expect("the built-in driver starts")
 }
 

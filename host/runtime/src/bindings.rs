@@ -11,8 +11,18 @@
     reason = "generated"
 )]
 mod generated {
-    wasmtime::component::bindgen!({ path: "../../wit", world: "ipam-driver-with-status" });
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package ipam:host;
+            world driver {
+                include ipam:driver/ipam-driver-with-status@0.1.0;
+                import ipam:driver/store@0.1.0;
+            }
+        ",
+        world: "ipam:host/driver",
+    });
 }
 
 pub(crate) use generated::exports::ipam::driver::{ipam, lifecycle, status};
-pub(crate) use generated::ipam::driver::{callback, log, types};
+pub(crate) use generated::ipam::driver::{callback, log, store, types};

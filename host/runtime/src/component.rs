@@ -1,7 +1,7 @@
 //! A compiled component: what it takes to make instances.
 
 use crate::{
-    Grants, Limits,
+    Grants, Limits, StoreLimits,
     bindings::{ipam, lifecycle, status},
     compile::Compiler,
     imports::State,
@@ -28,6 +28,7 @@ pub struct Component {
     pub(crate) call_ticks: u64,
     pub(crate) log_budget: Arc<Budget>,
     pub(crate) has_real_random: bool,
+    pub(crate) store: Option<StoreLimits>,
     pub(crate) pre: InstancePre<State>,
     pub(crate) lifecycle: Arc<lifecycle::GuestIndices>,
     pub(crate) ipam: Arc<ipam::GuestIndices>,
@@ -116,6 +117,7 @@ impl Component {
             call_ticks: Limits::ticks(limits.call_time),
             log_budget: Arc::new(Budget::new(&limits)),
             has_real_random: grants.random_real,
+            store: grants.store,
             limits: Arc::new(limits),
             pre,
             lifecycle: Arc::new(lifecycle),

@@ -6,15 +6,16 @@ use std::{fmt, str::FromStr};
 /// What an operator grants one driver beyond what every driver gets: nothing,
 /// unless it is written down.
 ///
-/// Of these, [`Grants::random_real`] is provided today. A component that
-/// imports what the others are for is refused with or without them, and told
+/// Of these, [`Grants::store`] and [`Grants::random_real`] are provided today.
+/// A component that imports what the others are for is refused with or without them, and told
 /// apart: [`LoadError::UngrantedImports`](crate::LoadError::UngrantedImports)
 /// without, [`LoadError::Unprovided`](crate::LoadError::Unprovided) with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// What it may ask by HTTP.
     pub http: Vec<UrlPrefix>,
-    /// Durable state of its own.
+    /// Durable state of its own: what it writes while it is asked, or told of
+    /// a release, is handed over by `Driver::take_writes`.
     pub store: Option<StoreLimits>,
     /// The legacy plugins that it may call, by name.
     pub plugins: Vec<String>,

@@ -2,11 +2,12 @@
 
 use crate::{
     Limits,
-    bindings::{callback, log, types},
+    bindings::{callback, log, store, types},
     clock::Clock,
     convert,
     log::Log,
     quota::Quota,
+    store::Overlay,
     wasi,
 };
 use ipam_api::{Callback, Code, Error, Kind};
@@ -20,6 +21,8 @@ pub(crate) struct State {
     pub(crate) callback: Option<Box<dyn Callback>>,
     pub(crate) clock: Clock,
     pub(crate) quota: Quota,
+    /// What the driver has stored.
+    pub(crate) overlay: Overlay,
     log: Log,
     name_bytes: usize,
     wasi: WasiCtx,
@@ -27,7 +30,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(log: Log, limits: &Limits, has_real_random: bool) -> Self {
+    pub(crate) fn new(log: Log, limits: &Limits, has_real_random: bool, overlay: Overlay) -> Self {
         let clock = Clock::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
@@ -35,6 +38,7 @@ impl State {
             callback: None,
             wasi: wasi::inert(&log, &clock, has_real_random),
             quota: Quota::new(limits),
+            overlay,
             name_bytes: limits.name_bytes,
             clock,
             log,
@@ -60,12 +64,13 @@ impl State {
     }
 }
 
-/// Everything that a driver may import: `ipam:driver/{callback,log,types}` and
-/// WASI 0.2.
+/// Everything that a driver may import: `ipam:driver/{callback,log,types}`,
+/// WASI 0.2, and what a grant lets through: `ipam:driver/store`.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    store::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
     // Ours, since WASI's own waits.
     linker.allow_shadowing(true);

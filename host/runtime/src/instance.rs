@@ -7,10 +7,11 @@ use crate::{
     imports::State,
     log::Log,
     report::Report,
+    store::Overlay,
 };
 use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Failure, PoolGrant, PoolId,
-    PoolRequest, PoolStatus, Start,
+    PoolRequest, PoolStatus, Start, Writes,
 };
 use std::{fmt::Debug, net::IpAddr, time::SystemTime};
 use wasmtime::Store;
@@ -35,7 +36,8 @@ impl Instance {
         let limits = &component.limits;
         let driver = start.name.as_ref().map_or(&*component.label, |name| name.as_str());
         let log = Log::new(driver.into(), limits, component.log_budget.clone());
-        let state = State::new(log, limits, component.has_real_random);
+        let overlay = Overlay::new(&start.stored, component.store, limits.copied_bytes);
+        let state = State::new(log, limits, component.has_real_random, overlay);
         let mut store = Store::new(component.pre.engine(), state);
         store.limiter(|state| &mut state.quota);
         store.set_max_component_handles(limits.handles);
@@ -65,6 +67,18 @@ impl Instance {
         }
     }
 
+    /// Makes one call that may write to the driver's store.
+    fn writing_call<T, U>(
+        &mut self,
+        function: &'static str,
+        request: &dyn Debug,
+        call: impl FnOnce(&ipam::Guest, &mut Store<State>) -> wasmtime::Result<Result<T, types::Error>>,
+        convert: impl FnOnce(T, &crate::Limits) -> Result<U, Broken>,
+    ) -> Result<U, Failure> {
+        self.store.data_mut().overlay.open();
+        self.call(function, request, call, convert)
+    }
+
     /// Makes one call, and converts what it answers.
     fn call<T, U>(
         &mut self,
@@ -81,10 +95,11 @@ impl Instance {
         let report = Report { call: function, time: limits.call_time, request, limits };
         let answer = match call(&self.ipam, &mut self.store) {
             Ok(Ok(value)) => convert(value, limits).map_err(|rule| report.violation(&rule)),
-            Ok(Err(refusal)) => return Err(convert::error(refusal, limits).into()),
+            Ok(Err(refusal)) => Err(convert::error(refusal, limits).into()),
             Err(trap) => Err(report.trap(&trap)),
         };
-        self.broken |= answer.is_err();
+        self.store.data_mut().overlay.close(answer.is_ok());
+        self.broken |= matches!(answer, Err(Failure::Broken { .. }));
         answer
     }
 }
@@ -109,7 +124,7 @@ impl Driver for Instance {
 
     fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure> {
         let told = convert::pool_request_to_guest(request);
-        self.call(
+        self.writing_call(
             "request-pool",
             request,
             |ipam, store| ipam.call_request_pool(store, &told),
@@ -118,7 +133,7 @@ impl Driver for Instance {
     }
 
     fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure> {
-        self.call(
+        self.writing_call(
             "release-pool",
             pool_id,
             |ipam, store| ipam.call_release_pool(store, pool_id.as_str()),
@@ -130,7 +145,7 @@ impl Driver for Instance {
         let address = request.address.map(convert::address_to_guest);
         let options = convert::options_to_guest(&request.options);
         let id = request.pool_id.as_str();
-        self.call(
+        self.writing_call(
             "request-address",
             request,
             |ipam, store| ipam.call_request_address(store, id, address, &options),
@@ -140,12 +155,16 @@ impl Driver for Instance {
 
     fn release_address(&mut self, pool_id: &PoolId, address: IpAddr) -> Result<(), Failure> {
         let told = convert::address_to_guest(address);
-        self.call(
+        self.writing_call(
             "release-address",
             &(pool_id, address),
             |ipam, store| ipam.call_release_address(store, pool_id.as_str(), told),
             nothing,
         )
+    }
+
+    fn take_writes(&mut self) -> Writes {
+        self.store.data_mut().overlay.take()
     }
 
     fn is_built_in(&mut self) -> Result<bool, Failure> {

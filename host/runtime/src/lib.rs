@@ -32,6 +32,7 @@ mod log;
 mod quota;
 mod report;
 mod runtime;
+mod store;
 mod wasi;
 
 pub use compile::compile;

@@ -121,7 +121,7 @@ impl Callback for Registered {
 fn start(limits: Limits, config: &str) -> Result<(Box<dyn Driver>, Registered), Failure> {
     let component = runtime().load("default", ipam_builtin::DEFAULT, limits).unwrap();
     let registered = Registered::default();
-    let start = Start { name: None, config: config.to_owned() };
+    let start = Start { name: None, config: config.to_owned(), stored: Arc::default() };
     Ok((component.make(&start, Box::new(registered.clone()))?, registered))
 }
 

@@ -65,6 +65,7 @@ impl Worker {
         match self.state.check_pool(request, &grant, &self.caller(asker)) {
             Ok(event) => {
                 self.state.apply(&event);
+                self.take_writes();
                 Ok((event, grant))
             }
             Err(violation) => {
@@ -84,7 +85,10 @@ impl Worker {
             Course::Ask => {
                 let grant = self.ask(|driver| driver.request_address(request))?;
                 match self.state.check_address(request, &grant, &self.caller(asker)) {
-                    Ok(event) => (event, grant),
+                    Ok(event) => {
+                        self.take_writes();
+                        (event, grant)
+                    }
                     Err(violation) => {
                         if let Some(address) = grant.address {
                             self.owe((request.pool_id.clone(), Some(address.addr())));

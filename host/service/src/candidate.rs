@@ -14,7 +14,7 @@ use crate::{
     rebuild::{Source, Unfit, tell},
     worker::Worker,
 };
-use ipam_api::{AddressSpaces, DriverName};
+use ipam_api::{AddressSpaces, DriverName, Stored};
 use ipam_ledger::{Event, Record, Replay, State};
 use std::sync::{Arc, Mutex};
 
@@ -105,6 +105,8 @@ impl Taken {
 pub(crate) struct Candidate {
     source: Source,
     instance: Instance,
+    /// What it was started with.
+    stored: Arc<Stored>,
     tail: Arc<Tail>,
     rest: Vec<Record>,
     replayed: usize,
@@ -120,7 +122,8 @@ impl Candidate {
         queue: &Queue,
         batch_max: usize,
     ) -> Result<Self, Hitch> {
-        let mut instance = source.make()?;
+        let stored = queue.on_thread(|worker| worker.state.stored().clone()).ok_or(Hitch::Gone)?;
+        let mut instance = source.make(&stored)?;
         if instance.default_address_spaces().map_err(Unfit::Ask)? != *spaces {
             return Err(Unfit::AddressSpaces.into());
         }
@@ -132,7 +135,7 @@ impl Candidate {
             })
             .ok_or(Hitch::Gone)?;
         let mut candidate =
-            Self { source, instance, tail, rest: Vec::new(), replayed: 0, followed: 0 };
+            Self { source, instance, stored, tail, rest: Vec::new(), replayed: 0, followed: 0 };
         if let Err(hitch) = candidate.catch_up(&state, batch_max) {
             candidate.give_up(queue);
             return Err(hitch);
@@ -189,7 +192,13 @@ impl Worker {
         candidate.follow()?;
         candidate.rest = candidate.tail.take()?;
         candidate.follow()?;
-        let Candidate { source, instance, replayed, followed, .. } = candidate;
+        let Candidate { source, mut instance, stored, replayed, followed, .. } = candidate;
+        if stored != *self.state.stored() {
+            // It may remember what it read: as after any failure, whoever comes
+            // starts with what is stored. It agreed with the ledger already.
+            drop(instance);
+            instance = source.revive(&self.spaces, &self.state)?;
+        }
         let registers = source.registers.clone();
         let before = std::mem::replace(&mut self.source, source);
         self.instance = Some(instance);
@@ -233,6 +242,7 @@ fn follow(instance: &mut Instance, Record { cause, event }: &Record) -> Result<(
         | Event::AddressClaimed { .. }
         | Event::Owed { .. }
         | Event::Told { .. }
-        | Event::VersionChanged(_) => Ok(()),
+        | Event::VersionChanged(_)
+        | Event::Stored(_) => Ok(()),
     }
 }

@@ -175,7 +175,7 @@ fn check(
         report.notes.push("it keeps its state elsewhere: it cannot be shown the ledger".to_owned());
         return report;
     }
-    let mut fresh = match source.make() {
+    let mut fresh = match source.make(state.stored()) {
         Ok(fresh) => fresh,
         Err(unfit) => {
             report.differs(unfit.to_string());

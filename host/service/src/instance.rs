@@ -2,7 +2,7 @@
 
 use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Factory, Failure, PoolGrant,
-    PoolId, PoolRequest, PoolStatus, Start,
+    PoolId, PoolRequest, PoolStatus, Start, Writes,
 };
 use ipam_ledger::Time;
 use std::{
@@ -70,6 +70,14 @@ impl Instance {
 
     pub(crate) fn pool_status(&mut self, pool_id: &PoolId) -> Result<Option<PoolStatus>, Failure> {
         self.call(|driver| driver.pool_status(pool_id).transpose())
+    }
+
+    /// What the last call wrote to its store.
+    pub(crate) fn take_writes(&mut self) -> Result<Writes, Failure> {
+        match &mut self.driver {
+            Some(driver) => guard(|| Ok(driver.take_writes())),
+            None => Ok(Writes::new()),
+        }
     }
 
     fn call<T>(

@@ -104,6 +104,7 @@ mod release;
 mod service;
 mod upgrade;
 mod worker;
+mod writes;
 
 #[cfg(test)]
 mod tests;

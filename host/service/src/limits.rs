@@ -19,6 +19,9 @@ pub struct Limits {
     /// Releases of one driver that are kept while the store fails, and as many
     /// that are kept while a driver without replay is out of service.
     pub releases_kept_max: usize,
+    /// Bytes that a driver may write to its store for the requests of one
+    /// batch: the batch ends with the request that exceeds it.
+    pub written_bytes_max: usize,
     /// Events of one driver that another version of it may be behind by while
     /// it is shown the ledger; then that is given up.
     pub upgrade_events_max: usize,
@@ -55,6 +58,7 @@ impl Default for Limits {
             names_max: 64,
             exclude_retries_max: 64,
             releases_kept_max: 65_536,
+            written_bytes_max: 1 << 20,
             upgrade_events_max: 1 << 20,
             faults_max: 5,
             faults_window: Duration::from_secs(60),

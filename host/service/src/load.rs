@@ -136,7 +136,7 @@ pub(crate) fn discover(
     names_max: usize,
 ) -> Result<Discovered, Failure> {
     let (recorder, registered) = Recorder::new(refused, names_max);
-    let start = Start { name: None, config: config.to_owned() };
+    let start = Start { name: None, config: config.to_owned(), stored: Arc::default() };
     let instance = Instance::make(factory, &start, recorder)?;
     let mut registered = lock(&registered);
     let (names, refusal) = (std::mem::take(&mut registered.names), registered.refusal.take());
@@ -168,18 +168,21 @@ pub(crate) fn prepare(
     if let (Some(name), Some(origin)) = (&options.rename, new_name_taken) {
         return Err(LoadError::Registration(name_taken(name, origin)));
     }
-    // The instance that registered just one name serves it; one that has
-    // several has said what it was started for.
+    // The instance that registered just one name serves it, unless it had to
+    // start without what it has stored; one that has several has said what it
+    // was started for.
     let mut first = Some(first).filter(|_| !several);
     let mut ready = |(registers, capability): (DriverName, Capability)| {
         let name = options.rename.clone().unwrap_or_else(|| registers.clone());
         let start_name = several.then(|| registers.clone());
-        let start = Start { name: start_name, config: options.config.clone() };
-        let source = Source { factory: factory.clone(), start, registers, capability };
+        let (factory, config) = (factory.clone(), options.config.clone());
+        let source = Source { factory, name: start_name, config, registers, capability };
         let begin = Instant::now();
         let state = read(&name)?;
         let read = begin.elapsed();
-        let revived = first.take().map_or_else(|| source.make(), Ok).and_then(|mut instance| {
+        let first = first.take().filter(|_| state.stored().is_empty());
+        let made = first.map_or_else(|| source.make(state.stored()), Ok);
+        let revived = made.and_then(|mut instance| {
             let spaces = instance.default_address_spaces().map_err(Unfit::Ask)?;
             source.teach(&state, &mut instance)?;
             Ok((instance, spaces))

@@ -1,7 +1,9 @@
 //! Coming alive: a new instance is made, started, and shown the ledger.
 
 use crate::{instance::Instance, lock, registration::Recorder};
-use ipam_api::{AddressSpaces, Capability, DriverName, Factory, Failure, IpNet, PoolId, Start};
+use ipam_api::{
+    AddressSpaces, Capability, DriverName, Factory, Failure, IpNet, PoolId, Start, Stored,
+};
 use ipam_ledger::{Replay, State};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,7 +11,9 @@ use std::{collections::BTreeMap, sync::Arc};
 #[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) factory: Arc<dyn Factory>,
-    pub(crate) start: Start,
+    /// Which of its names it is started for, if it has several.
+    pub(crate) name: Option<DriverName>,
+    pub(crate) config: String,
     /// What it calls itself; the operator may have renamed it.
     pub(crate) registers: DriverName,
     pub(crate) capability: Capability,
@@ -34,12 +38,13 @@ pub(crate) enum Unfit {
 
 impl Source {
     /// Makes an instance that registers as it did the first time.
-    pub(crate) fn make(&self) -> Result<Instance, Unfit> {
+    pub(crate) fn make(&self, stored: &Arc<Stored>) -> Result<Instance, Unfit> {
         // Room for one name too many, so that a driver with more than its own
         // is told apart.
         let (recorder, registered) = Recorder::new(BTreeMap::new(), 2);
-        let instance =
-            Instance::make(&*self.factory, &self.start, recorder).map_err(Unfit::Start)?;
+        let (name, config) = (self.name.clone(), self.config.clone());
+        let start = Start { name, config, stored: stored.clone() };
+        let instance = Instance::make(&*self.factory, &start, recorder).map_err(Unfit::Start)?;
         let registered = &lock(&registered).names;
         if registered.as_slice() == [(self.registers.clone(), self.capability)] {
             return Ok(instance);
@@ -52,7 +57,7 @@ impl Source {
 
     /// Makes an instance that knows the ledger.
     pub(crate) fn revive(&self, spaces: &AddressSpaces, state: &State) -> Result<Instance, Unfit> {
-        let mut instance = self.make()?;
+        let mut instance = self.make(state.stored())?;
         if instance.default_address_spaces().map_err(Unfit::Ask)? != *spaces {
             return Err(Unfit::AddressSpaces);
         }

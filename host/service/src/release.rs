@@ -33,7 +33,9 @@ impl Worker {
         self.ask(|driver| match address {
             Some(address) => driver.release_address(pool_id, *address),
             None => driver.release_pool(pool_id),
-        })
+        })?;
+        self.take_writes();
+        Ok(())
     }
 
     /// Notes what the driver must be told once it serves again: released while
@@ -60,6 +62,11 @@ impl Worker {
     /// Tells a new instance what it is owed, but for what the ledger grants:
     /// a proposal may have been refused because somebody else holds just that.
     pub(crate) fn deliver_owed(&mut self) {
+        self.deliver_all();
+        self.stage_writes(by_host(), &Ok(()));
+    }
+
+    fn deliver_all(&mut self) {
         self.at(now());
         while let Some((&number, release)) = self.state.owed().first_key_value() {
             let release @ (pool_id, address) = &release.clone();
@@ -165,7 +172,8 @@ fn told(event: &Event) -> Option<Release> {
         | Event::AddressClaimed { .. }
         | Event::Owed { .. }
         | Event::Told { .. }
-        | Event::VersionChanged(_) => None,
+        | Event::VersionChanged(_)
+        | Event::Stored(_) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     queue::Queue,
     worker::{self, Worker},
 };
-use ipam_api::{DriverName, Factory, Mount, Server, Subscriber};
+use ipam_api::{DriverName, Factory, Mount, Server, Subscriber, Writes};
 use ipam_ledger::{Store, StoreError, View};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -221,6 +221,8 @@ impl Service {
             breaker: Breaker::default(),
             store_outage: None,
             staged: Vec::new(),
+            writes: Writes::new(),
+            written_bytes: 0,
             kept: VecDeque::new(),
             kept_owed: VecDeque::new(),
             tail: None,

@@ -12,7 +12,7 @@ use crate::{
     rebuild::{Source, words},
     service::Registered,
 };
-use ipam_api::{Capability, Digest, DriverName, Factory, Start};
+use ipam_api::{Capability, Digest, DriverName, Factory};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Why an upgrade did not happen. The version before it serves on.
@@ -95,8 +95,8 @@ impl Service {
         let mut candidates = Vec::new();
         for (seat, (registers, capability)) in seats.iter().zip(capabilities) {
             let start_name = (seats.len() > 1).then(|| registers.clone());
-            let start = Start { name: start_name, config: config.clone() };
-            let source = Source { factory: factory.clone(), start, registers, capability };
+            let (factory, config) = (factory.clone(), config.clone());
+            let source = Source { factory, name: start_name, config, registers, capability };
             let queue = &seat.handle.queue;
             let batch_max = self.limits().batch_max;
             match Candidate::prepare(source, &seat.handle.spaces, queue, batch_max) {

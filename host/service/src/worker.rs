@@ -26,7 +26,7 @@ use crate::{
     rebuild::Source,
 };
 use ipam_api::{
-    AddressSpaces, Answer, Code, DriverName, Error, Failure, Kind, Receipt, Request, Served,
+    AddressSpaces, Answer, Code, DriverName, Error, Failure, Kind, Receipt, Request, Served, Writes,
 };
 use ipam_ledger::{By, Caller, Cause, Event, Record, Release, State, Time, Violation};
 use std::{
@@ -57,6 +57,10 @@ pub(crate) struct Worker {
     pub(crate) store_outage: Option<Outage>,
     /// What was applied since the last batch was handed over, in order.
     pub(crate) staged: Vec<Record>,
+    /// What the driver wrote to its store for the request under way.
+    pub(crate) writes: Writes,
+    /// Bytes of what it wrote for this batch.
+    pub(crate) written_bytes: usize,
     /// Releases and undos that the store lost or could not take, in order.
     pub(crate) kept: VecDeque<(Receipt, Cause)>,
     /// What the driver is owed and the store lost or could not take.
@@ -180,7 +184,9 @@ impl Worker {
                         self.keep_release(&request, asker);
                         Err(ledger_failed())
                     } else {
-                        self.answer(request, asker)
+                        let answer = self.answer(request, asker);
+                        self.stage_writes(asker.cause, &answer);
+                        answer
                     };
                     staged.replies.push((reply, answer));
                 }
@@ -192,6 +198,7 @@ impl Worker {
                         let events = self.state.undo(&receipt);
                         self.at(cause.at);
                         self.release(events, cause);
+                        self.stage_writes(cause, &Ok(()));
                     }
                 }
                 Mail::Look(_) if self.store_outage.is_some() => {}
@@ -204,10 +211,12 @@ impl Worker {
                     work(self);
                 }
             }
-            if was_alive && self.instance.is_none() {
+            let is_much = self.written_bytes > self.limits.written_bytes_max;
+            if is_much || was_alive && self.instance.is_none() {
                 break;
             }
         }
+        self.written_bytes = 0;
         staged.records = mem::take(&mut self.staged);
         staged
     }
@@ -256,7 +265,10 @@ impl Worker {
 
     /// Has a change that was applied already made durable with the next batch.
     pub(crate) fn stage(&mut self, cause: Cause, event: Event) {
-        if let Some(tail) = &self.tail {
+        // Whoever follows starts with what is stored.
+        if let Some(tail) = &self.tail
+            && !matches!(event, Event::Stored(_))
+        {
             tail.push(Record { cause, event: event.clone() });
         }
         self.staged.push(Record { cause, event });

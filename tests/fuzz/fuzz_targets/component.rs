@@ -6,7 +6,10 @@
 use ipam_api::{Callback, Capability, Error, Factory, Start};
 use ipam_runtime::{Limits, Runtime};
 use libfuzzer_sys::fuzz_target;
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(None).expect("an engine"));
 
@@ -31,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     match RUNTIME.load("fuzz", bytes, limits) {
         Ok(component) => {
-            let start = Start { name: None, config: "{}".to_owned() };
+            let start = Start { name: None, config: "{}".to_owned(), stored: Arc::default() };
             let _ = component.make(&start, Box::new(Anybody));
         }
         Err(error) => assert!(!error.to_string().is_empty()),

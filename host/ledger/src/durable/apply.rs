@@ -6,11 +6,11 @@ use super::{
     history,
     tables::{
         DRIVERS, DriverRow, Extent, LEASES, LeaseKey, LeaseRow, OWED, OwedKey, OwedRow, POOLS,
-        PoolKey, PoolRow, octets,
+        PoolKey, PoolRow, STORED, StoredKey, octets,
     },
 };
 use crate::{Changes, Event, Lease, Session};
-use ipam_api::{DriverName, PoolId};
+use ipam_api::{DriverName, PoolId, Writes};
 use redb::{ReadableTable, Table, WriteTransaction};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -22,6 +22,7 @@ pub(super) struct Writer<'t> {
     pools: Rows<'t, PoolKey>,
     leases: Rows<'t, LeaseKey>,
     owed: Rows<'t, OwedKey>,
+    stored: Rows<'t, StoredKey>,
     history: history::Writer<'t>,
     /// Rows of `drivers` that change, written last.
     changed: BTreeMap<DriverName, DriverRow>,
@@ -42,6 +43,7 @@ impl<'t> Writer<'t> {
             pools: transaction.open_table(POOLS.table())?,
             leases: transaction.open_table(LEASES.table())?,
             owed: transaction.open_table(OWED.table())?,
+            stored: transaction.open_table(STORED.table())?,
             history: history::Writer::new(transaction, extent)?,
             changed: BTreeMap::new(),
             driver_count,
@@ -57,6 +59,11 @@ impl<'t> Writer<'t> {
         };
         for record in records {
             self.apply_event(driver.as_str(), &mut row, &record.event)?;
+            // What a driver writes for itself is nobody's past, and would push
+            // that of others out.
+            if matches!(record.event, Event::Stored(_)) {
+                continue;
+            }
             // The change of a version is the first event of the new one.
             self.history.push(driver, row.version.and_then(|version| version.digest), record)?;
         }
@@ -134,6 +141,28 @@ impl<'t> Writer<'t> {
                 row.owed = row.owed.saturating_sub(u64::from(was_there));
             }
             Event::VersionChanged(version) => row.version = Some(*version),
+            Event::Stored(writes) => self.write(driver, row, writes)?,
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        driver: &str,
+        row: &mut DriverRow,
+        writes: &Writes,
+    ) -> Result<(), DurableError> {
+        for (key, value) in writes {
+            let key = (driver, key.as_str());
+            match value {
+                Some(value) => {
+                    row.stored += u64::from(STORED.put(&mut self.stored, key, value)?);
+                }
+                None => {
+                    let was_there = self.stored.remove(key)?.is_some();
+                    row.stored = row.stored.saturating_sub(u64::from(was_there));
+                }
+            }
         }
         Ok(())
     }

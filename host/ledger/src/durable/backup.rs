@@ -4,7 +4,7 @@ use super::{
     error::DurableError,
     history, load,
     medium::{create_new, rename},
-    tables::{DRIVERS, HEAD_KEY, HISTORY, LEASES, META, META_HEAD, OWED, POOLS, verified},
+    tables::{DRIVERS, HEAD_KEY, HISTORY, LEASES, META, META_HEAD, OWED, POOLS, STORED, verified},
 };
 use redb::{
     Database, Key, ReadTransaction, ReadableTable, TableDefinition, TableHandle, WriteTransaction,
@@ -62,6 +62,7 @@ fn copy_all(from: &ReadTransaction, file: fs::File) -> Result<(), DurableError> 
     copy(from, &into, POOLS.table())?;
     copy(from, &into, LEASES.table())?;
     copy(from, &into, OWED.table())?;
+    copy(from, &into, STORED.table())?;
     copy(from, &into, HISTORY.table())?;
     // It has no journal, and needs none.
     let mut head = load::head(from)?;

@@ -11,7 +11,7 @@ use super::{
     migrate,
     tables::{
         DRIVERS, FORMAT, FORMAT_KEY, HEAD_KEY, HISTORY, Head, LEASES, META, META_FORMAT, META_HEAD,
-        OWED, POOLS, damaged,
+        OWED, POOLS, STORED, damaged,
     },
 };
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
@@ -59,9 +59,9 @@ impl Entries {
         let mut found = Found { is_new: false, migrated_from: None };
         match entries.format()? {
             Some(FORMAT) => {}
-            Some(1) => {
-                entries.write(migrate::from_1)?;
-                found.migrated_from = Some(1);
+            Some(old @ (1 | 2)) => {
+                entries.write(|transaction| migrate::from(old, transaction))?;
+                found.migrated_from = Some(old);
             }
             Some(0) => return Err(damaged("meta", &FORMAT_KEY, "names a format that never was")),
             format @ Some(_) => refuse_newer(format)?,
@@ -198,6 +198,7 @@ pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), DurableE
     transaction.open_table(POOLS.table())?;
     transaction.open_table(LEASES.table())?;
     transaction.open_table(OWED.table())?;
+    transaction.open_table(STORED.table())?;
     transaction.open_table(HISTORY.table())?;
     let mut meta = transaction.open_table(META)?;
     META_FORMAT.put(&mut meta, FORMAT_KEY, &FORMAT)?;

@@ -3,12 +3,12 @@
 use super::{
     error::DurableError,
     tables::{
-        DRIVERS, DriverRow, HEAD_KEY, Head, LEASES, META, META_HEAD, OWED, POOLS, PoolRow, damaged,
-        miscounted, octets,
+        DRIVERS, DriverRow, HEAD_KEY, Head, LEASES, META, META_HEAD, OWED, POOLS, PoolRow, STORED,
+        damaged, miscounted, octets,
     },
 };
 use crate::{Event, State};
-use ipam_api::DriverName;
+use ipam_api::{DriverName, Stored};
 use redb::{ReadTransaction, ReadableTable};
 
 /// The row of single facts.
@@ -55,6 +55,7 @@ pub(super) fn state(
     pools(transaction, driver, row, &mut state)?;
     leases(transaction, driver, row, &mut state)?;
     owed(transaction, driver, row, &mut state)?;
+    stored(transaction, driver, row, &mut state)?;
     Ok(state)
 }
 
@@ -129,5 +130,29 @@ fn owed(
     if found != said.owed {
         return Err(miscounted("owed", name, found, said.owed));
     }
+    Ok(())
+}
+
+fn stored(
+    transaction: &ReadTransaction,
+    driver: &DriverName,
+    said: &DriverRow,
+    state: &mut State,
+) -> Result<(), DurableError> {
+    let mut stored = Stored::new();
+    let name = driver.as_str();
+    for row in transaction.open_table(STORED.table())?.range((name, "")..)? {
+        let (key, value) = row?;
+        let (of, own) = key.value();
+        if of != name {
+            break;
+        }
+        stored.insert(own.to_owned(), STORED.row(&key, &value)?);
+    }
+    let found = stored.len() as u64;
+    if found != said.stored {
+        return Err(miscounted("store", name, found, said.stored));
+    }
+    state.restore_stored(stored);
     Ok(())
 }

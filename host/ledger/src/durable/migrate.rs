@@ -1,17 +1,18 @@
 //! From older formats to the present one, in one transaction.
 //!
 //! Format 1 is what the ledger held before events carried a cause: entries
-//! without `granted`, nothing owed, no history.
+//! without `granted`, nothing owed, no history. In format 2 no driver had a
+//! store.
 
 use super::{
     entries::make_tables,
     error::DurableError,
     tables::{
-        FORMAT, FORMAT_KEY, HEAD_KEY, LEASES, LeaseKey, LeaseRow, META, META_FORMAT, META_HEAD,
-        POOLS, PoolKey, PoolRow, Sealed, StoredClaim, damaged,
+        DRIVERS, DriverRow, FORMAT, FORMAT_KEY, HEAD_KEY, LEASES, LeaseKey, LeaseRow, META,
+        META_FORMAT, META_HEAD, POOLS, PoolKey, PoolRow, Sealed, StoredClaim, damaged,
     },
 };
-use crate::{Asked, By, Cause, Lease, Pool, Session, Time};
+use crate::{Asked, By, Cause, Lease, Pool, Session, Time, Version};
 use ipam_api::{IpNet, Options, PoolId};
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -60,22 +61,51 @@ pub(super) struct LeaseRow1 {
     pub(super) claimed_in: Option<Session>,
 }
 
+/// That of format 1, too.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct DriverRow2 {
+    pub(super) generation: u64,
+    pub(super) version: Option<Version>,
+    pub(super) pools: u64,
+    pub(super) leases: u64,
+    pub(super) owed: u64,
+}
+
+pub(super) const DRIVERS_2: Sealed<&'static str, DriverRow2> = Sealed::new("drivers");
 pub(super) const POOLS_1: Sealed<PoolKey, PoolRow1> = Sealed::new("pools");
 pub(super) const LEASES_1: Sealed<LeaseKey, LeaseRow1> = Sealed::new("leases");
 
 /// Rewrites the rows that changed, and adds the tables that there were not.
-pub(super) fn from_1(transaction: &WriteTransaction) -> Result<(), DurableError> {
+pub(super) fn from(format: u32, transaction: &WriteTransaction) -> Result<(), DurableError> {
     let head = {
         let meta = transaction.open_table(META)?;
         let head = META_HEAD.get(&meta, HEAD_KEY)?;
         head.ok_or_else(|| damaged("meta", &HEAD_KEY, "is missing"))?
     };
-    migrate_pools(transaction)?;
-    migrate_leases(transaction)?;
+    if format == 1 {
+        migrate_pools(transaction)?;
+        migrate_leases(transaction)?;
+    }
+    migrate_drivers(transaction)?;
     make_tables(transaction)?;
     let mut meta = transaction.open_table(META)?;
     META_HEAD.put(&mut meta, HEAD_KEY, &head)?;
     META_FORMAT.put(&mut meta, FORMAT_KEY, &FORMAT)?;
+    Ok(())
+}
+
+fn migrate_drivers(transaction: &WriteTransaction) -> Result<(), DurableError> {
+    let mut table = transaction.open_table(DRIVERS_2.table())?;
+    let mut rows = Vec::new();
+    for row in table.iter()? {
+        let (key, value) = row?;
+        rows.push((key.value().to_owned(), DRIVERS_2.row(&key, &value)?));
+    }
+    for (driver, old) in rows {
+        let DriverRow2 { generation, version, pools, leases, owed } = old;
+        let row = DriverRow { generation, version, pools, leases, owed, stored: 0 };
+        DRIVERS.put(&mut table, &driver, &row)?;
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{fmt, marker::PhantomData, net::IpAddr, sync::Arc};
 
 /// What this program writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// A claim of a pool: the session and the generation.
 pub(super) type StoredClaim = Option<(Session, u64)>;
@@ -51,6 +51,7 @@ pub(super) struct DriverRow {
     pub(super) pools: u64,
     pub(super) leases: u64,
     pub(super) owed: u64,
+    pub(super) stored: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -87,6 +88,8 @@ pub(super) struct Block {
 pub(super) type PoolKey = (&'static str, &'static str);
 /// Driver, pool id, the address in network order.
 pub(super) type LeaseKey = (&'static str, &'static str, &'static [u8]);
+/// Driver, what the driver calls it.
+pub(super) type StoredKey = (&'static str, &'static str);
 /// Driver, number.
 pub(super) type OwedKey = (&'static str, u64);
 
@@ -94,6 +97,7 @@ pub(super) const DRIVERS: Sealed<&'static str, DriverRow> = Sealed::new("drivers
 pub(super) const POOLS: Sealed<PoolKey, PoolRow> = Sealed::new("pools");
 pub(super) const LEASES: Sealed<LeaseKey, LeaseRow> = Sealed::new("leases");
 pub(super) const OWED: Sealed<OwedKey, OwedRow> = Sealed::new("owed");
+pub(super) const STORED: Sealed<StoredKey, Vec<u8>> = Sealed::new("store");
 pub(super) const HISTORY: Sealed<u64, Block> = Sealed::new("history");
 
 /// The table of single facts, each with a type of its own.

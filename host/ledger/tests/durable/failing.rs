@@ -5,7 +5,7 @@
 
 use crate::{
     disk::{Disk, Failure},
-    script::{States, apply, found, one_more, open, script},
+    script::{States, apply, found, one_more, open, past, script},
 };
 use ipam_ledger::{Changes, DurableStore, Store};
 
@@ -26,7 +26,7 @@ fn run(store: &mut DurableStore, grows: bool) -> (States, usize) {
         }
         if store.commit(&transaction).is_ok() {
             apply(&mut states, &transaction);
-            events += transaction.iter().map(|changes| changes.records.len()).sum::<usize>();
+            events += past(&transaction);
         }
     }
     (states, events)
@@ -116,7 +116,7 @@ fn a_commit_that_failed_is_not_found_by_whoever_opens_the_ledger_next() {
             for transaction in &script[..number] {
                 store.commit(transaction).unwrap();
                 apply(&mut acknowledged.0, transaction);
-                acknowledged.1 += transaction.iter().map(|it| it.records.len()).sum::<usize>();
+                acknowledged.1 += past(transaction);
             }
             let from = disk.0.lock().unwrap().count + operation;
             disk.0.lock().unwrap().failure = Some(Failure { from, count: 1, is_full: false });

@@ -48,13 +48,12 @@ fn all_that_was_not_granted_is_listed_at_once() {
 
 #[test]
 fn what_is_granted_and_cannot_be_had_is_no_success() {
-    let import = r#"(import "ipam:driver/store@0.1.0" "delete" (func (param i32 i32 i32)))"#;
-    let grants =
-        Grants { store: Some(StoreLimits { bytes_max: 1, keys_max: 1 }), ..Grants::default() };
+    let import = r#"(import "ipam:driver/plugins@0.1.0" "get-plugin-getter" (func (param i32)))"#;
+    let grants = Grants { plugins: vec!["old".to_owned()], ..Grants::default() };
     let component = guest(import, &[]);
     let refused = runtime().load_granted("guest", &component, Limits::default(), &grants);
-    let Err(LoadError::Unprovided(listed)) = refused else { panic!("no store stands behind it") };
-    assert_eq!(listed, [STORE]);
+    let Err(LoadError::Unprovided(listed)) = refused else { panic!("no plugin stands behind it") };
+    assert_eq!(listed, [PLUGINS]);
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Callback for AnyName {
 }
 
 pub(crate) fn any_start() -> Start {
-    Start { name: None, config: "{}".to_owned() }
+    Start { name: None, config: "{}".to_owned(), stored: Arc::default() }
 }
 
 pub(crate) fn load(component: &[u8], limits: Limits) -> Component {

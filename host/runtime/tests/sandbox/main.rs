@@ -8,3 +8,4 @@ mod guest;
 mod harm;
 mod inert;
 mod lab;
+mod store;

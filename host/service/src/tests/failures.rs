@@ -210,7 +210,9 @@ fn an_operator_does_not_wait_for_a_driver_that_is_busy() {
     assert_eq!(lab.try_ask(pool(POOL)), Err(Kind::Internal));
     let queue = &lab.service.handle(&"lab".parse().unwrap()).unwrap().queue;
     let (go_on, wait) = std::sync::mpsc::channel::<()>();
-    let busy = queue.soon(move |_| drop(wait.recv()));
+    let busy = queue.soon(move |_| {
+        let _ = wait.recv();
+    });
     let info = lab.service.inspect().remove(0);
     assert_eq!((info.held, info.trouble), (None, None));
     drop(go_on);

@@ -5,7 +5,7 @@ use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
 use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Answer, Callback, Capability, Code, Driver, Error,
     Factory, Failure, Family, IpNet, Ipv4Net, Kind, Mount, Options, PoolChoice, PoolGrant, PoolId,
-    PoolRequest, PoolStatus, Request, Served, Start, names,
+    PoolRequest, PoolStatus, Request, Served, Start, Stored, Writes, names,
 };
 use ipam_ledger::{Changes, Event, MemoryStore, State, Store, StoreError, View};
 use std::{
@@ -49,6 +49,8 @@ pub(super) struct Control {
     /// The next replayed pool says that it is shown, and waits for the end of
     /// the other.
     pub(super) replay_held: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
+    /// It counts in its store what it granted and what it released.
+    pub(super) counts: AtomicBool,
     /// What it registers from now on.
     pub(super) registers: Mutex<Vec<(String, Capability)>>,
 }
@@ -95,7 +97,18 @@ impl Factory for PlainFactory {
                 drop(callback.register_ipam_driver_with_capabilities(name, *capability));
             }
         }
-        Ok(Box::new(Plain { control: self.0.clone(), pools: BTreeMap::new(), at: UNIX_EPOCH }))
+        let counts = self.0.counts.load(Ordering::SeqCst);
+        if counts {
+            self.0.note(format!("stored {}", counted(&start.stored)));
+        }
+        Ok(Box::new(Plain {
+            control: self.0.clone(),
+            pools: BTreeMap::new(),
+            at: UNIX_EPOCH,
+            // Read once: nobody else writes.
+            stored: Stored::clone(&start.stored),
+            writes: Writes::new(),
+        }))
     }
 }
 
@@ -105,9 +118,28 @@ struct Plain {
     control: Arc<Control>,
     pools: BTreeMap<PoolId, (IpNet, BTreeSet<IpAddr>)>,
     at: SystemTime,
+    /// What it has stored, as far as it knows.
+    stored: Stored,
+    writes: Writes,
+}
+
+/// What a driver that counts has stored: a letter for each call.
+pub(super) fn counted(stored: &Stored) -> String {
+    let told = |(key, value): (&String, &Vec<u8>)| format!("{key}={}", value.len());
+    stored.iter().map(told).collect::<Vec<_>>().join(" ")
 }
 
 impl Plain {
+    /// Counts one call more, also in replay.
+    fn count(&mut self, what: &str) {
+        self.writes.clear();
+        if self.control.counts.load(Ordering::SeqCst) {
+            let mut value = self.stored.get(what).cloned().unwrap_or_default();
+            value.push(b'x');
+            self.writes.insert(what.to_owned(), Some(value));
+        }
+    }
+
     fn note(&self, call: String) {
         lock(&self.control.times).push((call.clone(), self.at));
         self.control.note(call);
@@ -151,6 +183,7 @@ impl Driver for Plain {
 
     fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure> {
         let replay = request.options.get(names::REPLAY).map_or("", |_| " again");
+        self.count("pools");
         self.note(format!("pool {}{replay}", words(request)));
         let held = lock(&self.control.replay_held).take_if(|_| !replay.is_empty());
         if let Some((here, gate)) = held {
@@ -189,6 +222,7 @@ impl Driver for Plain {
     }
 
     fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure> {
+        self.count("released");
         self.note(format!("release {pool_id}"));
         if let Some(failure) = lock(&self.control.release_fails).pop_front() {
             return Err(failure);
@@ -198,6 +232,7 @@ impl Driver for Plain {
 
     fn request_address(&mut self, request: &AddressRequest) -> Result<AddressGrant, Failure> {
         let replay = request.options.get(names::REPLAY).map_or("", |_| " again");
+        self.count("leases");
         let asked = request.address.map_or("any".to_owned(), |address| address.to_string());
         self.note(format!("address {asked} of {}{replay}", request.pool_id));
         let pick = |twist| if let Twist::Address(answer) = twist { Ok(answer) } else { Err(twist) };
@@ -221,12 +256,19 @@ impl Driver for Plain {
     }
 
     fn release_address(&mut self, pool_id: &PoolId, address: IpAddr) -> Result<(), Failure> {
+        self.count("released");
         self.note(format!("release {address} of {pool_id}"));
         if let Some(failure) = lock(&self.control.release_fails).pop_front() {
             return Err(failure);
         }
         let (_, leases) = self.pools.get_mut(pool_id).ok_or(Code::PoolNotFound)?;
         if leases.remove(&address) { Ok(()) } else { Err(Code::IpOutOfRange.into()) }
+    }
+
+    fn take_writes(&mut self) -> Writes {
+        let written = self.writes.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        self.stored.extend(written.map(|(key, value)| (key.clone(), value.clone())));
+        std::mem::take(&mut self.writes)
     }
 
     fn pool_status(&mut self, pool_id: &PoolId) -> Option<Result<PoolStatus, Failure>> {
@@ -276,6 +318,8 @@ impl Store for FlakyStore {
             let (pool_id, address) = (pool_id.clone(), *address);
             state.apply(&Event::Owed { number, pool_id, address });
         }
+        let stored = medium.stored().iter().map(|(key, it)| (key.clone(), Some(it.clone())));
+        state.apply(&Event::Stored(Arc::new(stored.collect())));
         Ok(state)
     }
 

@@ -8,6 +8,7 @@ mod parallel;
 mod property;
 mod registry;
 mod repeats;
+mod stored;
 mod stores;
 mod times;
 mod undo;

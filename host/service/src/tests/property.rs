@@ -51,7 +51,9 @@ fn play(steps: &[Step], is_volatile: bool, origin: Origin) -> Result<(), TestCas
     let store = FlakyStore::new(is_volatile);
     let store_fails = store.fails.clone();
     let lab = Lab::of(origin, Box::new(store), REPLAYED, limits());
+    lab.control.counts.store(true, Ordering::SeqCst);
     lab.ask(pool(POOL)).unwrap();
+    let mut leases = 0;
     // What callers were told they have, and have not given back.
     let mut held: BTreeMap<String, Receipt> = BTreeMap::new();
     for step in steps {
@@ -93,6 +95,7 @@ fn play(steps: &[Step], is_volatile: bool, origin: Origin) -> Result<(), TestCas
             }
         };
         if let Ok(served) = lab.ask(request) {
+            leases += 1;
             let got = super::lab::shown(&served.answer);
             let earlier = held.insert(got, served.receipt.expect("a lease has a receipt"));
             prop_assert!(earlier.is_none(), "{:?} was leased twice", earlier);
@@ -105,6 +108,9 @@ fn play(steps: &[Step], is_volatile: bool, origin: Origin) -> Result<(), TestCas
     // One more instance, which knows nothing but the ledger.
     lab.control.twist(Twist::Address(Err(trap())));
     while lab.try_ask(lease(POOL)) != Err(Kind::Internal) {}
+    // What it counted is what was answered, whatever broke.
+    let stored = lab.service.look(&"lab".parse().unwrap(), |it| it.stored().clone()).unwrap();
+    prop_assert_eq!(stored.get("leases").map_or(0, Vec::len), leases);
     let in_use = format!("{} in use", held.len());
     prop_assert_eq!(lab.try_ask(Request::Status(id(POOL))), Ok(in_use));
     for number in 1..=HOSTS {

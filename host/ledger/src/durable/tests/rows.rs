@@ -3,7 +3,7 @@
 use super::{
     super::{
         DurableStore, Retention,
-        tables::{DRIVERS, HEAD_KEY, HISTORY, LEASES, META, NOTE_PREFIX, OWED, POOLS},
+        tables::{DRIVERS, HEAD_KEY, HISTORY, LEASES, META, NOTE_PREFIX, OWED, POOLS, STORED},
     },
     Memory, changes, open,
 };
@@ -43,6 +43,7 @@ fn ledger() -> Memory {
         Event::PoolGranted(Arc::new(pool)),
         Event::AddressLeased(Arc::new(lease)),
         Event::Owed { number: 5, pool_id, address: None },
+        Event::Stored(Arc::new([("key".to_owned(), Some(vec![1]))].into())),
     ];
     let (mut store, _) = open(&memory);
     store.set_note("name", "text").unwrap();
@@ -97,6 +98,9 @@ fn a_row_that_is_gone_is_noticed() {
     });
     check("owed", |transaction| {
         transaction.open_table(OWED.table()).unwrap().remove(("lab", 5)).unwrap();
+    });
+    check("store", |transaction| {
+        transaction.open_table(STORED.table()).unwrap().remove(("lab", "key")).unwrap();
     });
     check("history", |transaction| {
         transaction.open_table(HISTORY.table()).unwrap().remove(0).unwrap();
