@@ -52,6 +52,15 @@ pub trait Store: Send {
     /// When the medium cannot be read.
     fn view(&mut self) -> Result<Box<dyn View>, StoreError>;
 
+    /// Does a part of what a later commit would have to do. Whoever commits
+    /// calls this after each commit, when everybody was told of it.
+    ///
+    /// # Errors
+    /// When the medium cannot be read or written. Nothing is lost.
+    fn after_commit(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Puts in order what is better done when nobody waits. Whoever commits
     /// calls this when nothing has come for a moment.
     ///

@@ -246,7 +246,7 @@ fn run(store: &Mutex<Box<dyn Store>>, receiver: &mpsc::Receiver<Message>, idle: 
             Ok(first) => first,
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 is_tidy = true;
-                tidy(&mut **lock(store));
+                put_in_order(|| lock(store).tidy());
                 continue;
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
@@ -260,6 +260,7 @@ fn run(store: &Mutex<Box<dyn Store>>, receiver: &mpsc::Receiver<Message>, idle: 
             }
         }
         commit_together(store, batches);
+        put_in_order(|| lock(store).after_commit());
     }
 }
 
@@ -294,9 +295,9 @@ fn commit_together(store: &Mutex<Box<dyn Store>>, batches: Vec<(Arc<Flight>, Sta
 }
 
 /// Has the store do what is better done when nobody waits.
-fn tidy(store: &mut dyn Store) {
+fn put_in_order(run: impl FnOnce() -> Result<(), StoreError>) {
     let outcome =
-        guard(|| Ok(store.tidy())).unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())));
+        guard(|| Ok(run())).unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())));
     if let Err(error) = outcome {
         tracing::error!(%error, "the ledger cannot be put in order");
     }

@@ -1,7 +1,7 @@
 //! The file of entries: opened, opened again after a failure, read, written.
 //!
-//! In: closures over one transaction. Out: that all of it is durable, or an
-//! error. After an error the file may hold the new state or the old one, and
+//! In: closures over one transaction, which may be begun long before. Out: that
+//! all of it is durable, or an error. After an error the file may hold the new state or the old one, and
 //! what it holds may not be on the disk; the next transaction that succeeds
 //! settles that, because it syncs the header again.
 
@@ -15,6 +15,7 @@ use super::{
     },
 };
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
+use std::fmt;
 
 /// What redb keeps in memory of the file.
 const CACHE_BYTES: usize = 64 << 20;
@@ -25,11 +26,19 @@ const MAGIC_BYTES: usize = 9;
 /// What redb may have written before.
 const HEADER_BYTES: usize = 4096;
 
-#[derive(Debug)]
 pub(super) struct Entries {
     medium: Box<dyn Medium>,
+    /// What the next [`Entries::write`] goes on with. Until then nobody sees it,
+    /// and a failure throws it away.
+    begun: Option<WriteTransaction>,
     /// Nothing after a failure: redb refuses everything until it is reopened.
     database: Option<Database>,
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entries").field("medium", &self.medium).finish_non_exhaustive()
+    }
 }
 
 /// What opening found.
@@ -55,7 +64,7 @@ impl Entries {
         if !is_blank {
             refuse_newer(peek(&*medium))?;
         }
-        let mut entries = Self { medium, database: None };
+        let mut entries = Self { medium, begun: None, database: None };
         let mut found = Found { is_new: false, migrated_from: None };
         match entries.format()? {
             Some(FORMAT) => {}
@@ -93,26 +102,59 @@ impl Entries {
         Ok(self.database.insert(database))
     }
 
-    /// Runs one transaction; it is durable when this returns.
+    /// Runs the end of a transaction; all of it is durable when this returns.
     pub(super) fn write<T>(
         &mut self,
         run: impl FnOnce(&WriteTransaction) -> Result<T, DurableError>,
     ) -> Result<T, DurableError> {
+        self.run(|transaction| {
+            let result = run(&transaction)?;
+            transaction.commit()?;
+            Ok((result, None))
+        })
+    }
+
+    /// Runs what [`Entries::write`] will make durable, unless something fails
+    /// until then.
+    pub(super) fn begin(
+        &mut self,
+        run: impl FnOnce(&WriteTransaction) -> Result<(), DurableError>,
+    ) -> Result<(), DurableError> {
+        self.run(|transaction| {
+            run(&transaction)?;
+            Ok(((), Some(transaction)))
+        })
+    }
+
+    /// Goes on with the transaction that was begun, or begins one. `run` owns
+    /// it, so that a panic drops it on its way, where redb expects that.
+    fn run<T>(
+        &mut self,
+        run: impl FnOnce(WriteTransaction) -> Result<(T, Option<WriteTransaction>), DurableError>,
+    ) -> Result<T, DurableError> {
+        let begun = self.begun.take();
         let database = self.database()?;
         let result = unpanicked(|| {
+            if let Some(begun) = begun {
+                return run(begun);
+            }
             let mut transaction = database.begin_write()?;
             // Opening after a crash then reads no more than the header, and
             // never falls back to the commit before the last.
             transaction.set_two_phase_commit(true);
             transaction.set_quick_repair(true);
-            let result = run(&transaction)?;
-            transaction.commit()?;
-            Ok(result)
+            run(transaction)
         });
-        if result.is_err() {
-            self.close();
+        match result {
+            Ok((result, begun)) => {
+                self.begun = begun;
+                Ok(result)
+            }
+            Err(error) => {
+                self.close();
+                Err(error)
+            }
         }
-        result
     }
 
     /// What is durable now, for as long as the transaction is held.
@@ -127,9 +169,10 @@ impl Entries {
 
     /// Lets go of the file; it is opened again when it is needed.
     pub(super) fn close(&mut self) {
-        let database = self.database.take();
+        let (begun, database) = (self.begun.take(), self.database.take());
         // A panic here is of a file that is not used any more.
         drop(unpanicked(move || {
+            drop(begun);
             drop(database);
             Ok(())
         }));

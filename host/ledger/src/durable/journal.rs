@@ -127,6 +127,16 @@ impl Journal {
         Ok(())
     }
 
+    /// How many bytes of records it has room for.
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Up to which of them the lap was written.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Encodes the record that [`Journal::append`] writes.
     pub(super) fn encode(&mut self, number: u64, changes: &[Changes]) -> Result<(), DurableError> {
         let buffer = std::mem::take(&mut self.record);

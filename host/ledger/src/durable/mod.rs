@@ -47,6 +47,11 @@ use std::{
 use tables::{META, META_NOTE, NOTE_PREFIX};
 use view::Moment;
 
+/// In how many steps a lap is put into the entries while it is written, if
+/// [`Store::after_commit`] is called. Each may leave a block of the history that
+/// is not full.
+const STEPS: u64 = 64;
+
 /// What opening a ledger found, for whoever keeps a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Opened {
@@ -78,6 +83,9 @@ pub struct DurableStore {
     number: u64,
     /// What is in the journal and may not be in the entries, in order.
     pending: Vec<(u64, Vec<Changes>)>,
+    /// Up to which byte of the lap the next checkpoint was begun; the last of
+    /// all after a failure, so that only the checkpoint itself is tried again.
+    begun: u64,
     /// Whether it was closed already, as far as that could be done.
     is_finished: bool,
 }
@@ -126,7 +134,8 @@ impl DurableStore {
         };
         let number = lap.transactions.last().map_or(head.applied, |(number, _)| *number);
         let pending = lap.transactions;
-        let mut store = Self { journal, entries, retention, number, pending, is_finished: false };
+        let mut store =
+            Self { journal, entries, retention, number, pending, begun: 0, is_finished: false };
         if !store.pending.is_empty() || !head.is_open {
             store.write_entries(true)?;
         }
@@ -199,10 +208,25 @@ impl DurableStore {
     }
 
     fn write_entries(&mut self, is_open: bool) -> Result<(), DurableError> {
+        self.begun = u64::MAX;
         let (pending, retention) = (&self.pending, self.retention);
         self.entries.write(|transaction| put_pending(transaction, pending, retention, is_open))?;
         self.pending.clear();
         self.journal.restart();
+        self.begun = self.journal.end();
+        Ok(())
+    }
+
+    /// Begins the next checkpoint, or goes on with it, once there is enough.
+    fn begin_checkpoint(&mut self) -> Result<(), DurableError> {
+        let end = self.journal.end();
+        if end.saturating_sub(self.begun) < self.journal.capacity() / STEPS {
+            return Ok(());
+        }
+        self.begun = u64::MAX;
+        let (pending, retention) = (&self.pending, self.retention);
+        self.entries.begin(|transaction| put_pending(transaction, pending, retention, true))?;
+        self.begun = end;
         Ok(())
     }
 
@@ -213,8 +237,9 @@ impl DurableStore {
     }
 }
 
-/// Applies what the entries do not have yet: after a failure they may have
-/// more than their caller was told.
+/// Applies what the entries do not have yet: the transaction may have begun
+/// with some of it, and after a failure they may have more than their caller
+/// was told.
 fn put_pending(
     transaction: &WriteTransaction,
     pending: &[(u64, Vec<Changes>)],
@@ -261,6 +286,10 @@ impl Store for DurableStore {
 
     fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
         Ok(Box::new(self.moment()?))
+    }
+
+    fn after_commit(&mut self) -> Result<(), StoreError> {
+        Ok(self.begin_checkpoint()?)
     }
 
     fn tidy(&mut self) -> Result<(), StoreError> {

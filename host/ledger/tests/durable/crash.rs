@@ -80,6 +80,9 @@ fn crash_everywhere(fate: Unsynced, seeds: &[u64]) {
         }
         store.commit(transaction).unwrap();
         disk.0.lock().unwrap().mark = number + 1;
+        if number % 7 != 6 {
+            store.after_commit().unwrap();
+        }
     }
     drop(store);
     let log = disk.0.lock().unwrap().log.take().unwrap();

@@ -27,6 +27,8 @@ fn run(store: &mut DurableStore, grows: bool) -> (States, usize) {
         if store.commit(&transaction).is_ok() {
             apply(&mut states, &transaction);
             events += past(&transaction);
+            // The same.
+            drop(store.after_commit());
         }
     }
     (states, events)
@@ -100,6 +102,10 @@ fn commits_go_on_while_the_entries_cannot_be_written() {
     assert!(store.tidy().is_err());
     disk.0.lock().unwrap().failure = None;
     store.commit(&script[1]).unwrap();
+    // Nothing is begun before a checkpoint has succeeded.
+    let count = disk.0.lock().unwrap().count;
+    store.after_commit().unwrap();
+    assert_eq!(disk.0.lock().unwrap().count, count);
     store.tidy().unwrap();
     assert_eq!(found(&mut store).unwrap().1, 3);
 }

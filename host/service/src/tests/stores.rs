@@ -7,14 +7,19 @@ use super::lab::{
 };
 use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
 use ipam_api::{Capability, DriverName, Kind, PoolChoice, PoolRequest, Request};
-use ipam_ledger::{Changes, State, Store, StoreError, View};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-    mpsc,
+use ipam_ledger::{Changes, MemoryStore, State, Store, StoreError, View};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
 
 const POOL: &str = "10.0.0.0/24";
+/// For what comes at once.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A lab whose commits each wait for a word.
 fn gated() -> (Lab, mpsc::Receiver<usize>, mpsc::Sender<()>) {
@@ -130,6 +135,47 @@ fn what_was_staged_on_a_failed_commit_is_never_committed() {
     assert_eq!(begins.recv().unwrap(), 0, "the next transaction is a probe");
     drop((begins, go));
     assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::NotFound));
+}
+
+/// Whatever becomes of it.
+#[test]
+fn what_a_store_does_after_a_commit_holds_up_nobody_who_is_answered() {
+    struct Slow(MemoryStore, mpsc::Sender<()>, mpsc::Receiver<StoreError>);
+    impl Store for Slow {
+        fn load(&mut self, driver: &DriverName) -> Result<State, StoreError> {
+            Store::load(&mut self.0, driver)
+        }
+
+        fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
+            self.0.commit(changes)
+        }
+
+        fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
+            self.0.view()
+        }
+
+        fn after_commit(&mut self) -> Result<(), StoreError> {
+            // A test that has ended holds nothing up.
+            if self.1.send(()).is_err() {
+                return Ok(());
+            }
+            Err(self.2.recv().expect("nothing to say"))
+        }
+    }
+    let (began, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel();
+    let store = Slow(MemoryStore::default(), began, goes);
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    let answer = |request| lab.submit(request).recv_timeout(PATIENCE).unwrap();
+    assert!(answer(pool(POOL)).is_ok());
+    begins.recv_timeout(PATIENCE).unwrap();
+    go.send(StoreError::new("it is slow")).unwrap();
+    assert!(answer(lease(POOL)).is_ok());
+    begins.recv_timeout(PATIENCE).unwrap();
+    // It panics, and is asked again.
+    drop(go);
+    assert!(answer(lease(POOL)).is_ok());
+    begins.recv_timeout(PATIENCE).unwrap();
 }
 
 #[test]

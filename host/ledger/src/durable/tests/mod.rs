@@ -4,6 +4,7 @@
 mod format;
 mod property;
 mod rows;
+mod steps;
 
 use super::{DurableStore, Medium, Opened, Retention};
 use crate::{Cause, Changes, Event, Record};

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 enum After {
     Nothing,
     Commit,
+    /// Commits, and begins a checkpoint.
+    Begin,
     Tidy,
     /// Closes, and opens again.
     Close,
@@ -20,7 +22,8 @@ enum After {
 fn after() -> impl Strategy<Value = After> {
     prop_oneof![
         4 => Just(After::Nothing),
-        6 => Just(After::Commit),
+        3 => Just(After::Commit),
+        3 => Just(After::Begin),
         1 => Just(After::Tidy),
         1 => Just(After::Close),
         1 => Just(After::Kill),
@@ -55,6 +58,7 @@ proptest! {
             }
             match after {
                 After::Nothing | After::Commit => {}
+                After::Begin => store.after_commit().unwrap(),
                 After::Tidy => store.tidy().unwrap(),
                 After::Close => {
                     store.close().unwrap();
