@@ -11,6 +11,7 @@ mod export;
 pub mod log;
 pub mod names;
 mod request;
+pub mod store;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod wasm;

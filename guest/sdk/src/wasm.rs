@@ -10,6 +10,7 @@
 mod bare;
 mod convert;
 mod panic;
+pub(crate) mod store;
 
 use crate::{Capability, Driver, Error, Kind, Registration, Status, log::Level};
 use alloc::{format, string::String};
@@ -58,6 +59,31 @@ pub mod status_bindings {
         with: { "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types },
         pub_export_macro: true,
         default_bindings_module: "ipam_driver::wasm::status_bindings",
+    });
+}
+
+/// The bindings of the store, which a world of its own imports: whoever does
+/// not call it does not import it.
+#[allow(
+    clippy::all,
+    missing_debug_implementations,
+    missing_docs,
+    unreachable_pub,
+    unsafe_code,
+    reason = "generated: what crosses the boundary is memory"
+)]
+mod store_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package ipam:sdk;
+            world store { import ipam:driver/store@0.1.0; }
+        ",
+        world: "ipam:sdk/store",
+        with: {
+            "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types,
+            "ipam:driver/store@0.1.0": generate,
+        },
     });
 }
 

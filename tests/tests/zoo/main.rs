@@ -9,6 +9,7 @@ mod byzantine;
 mod calls;
 mod loading;
 mod no_drivers;
+mod stores;
 mod tenants;
 mod zoo;
 
@@ -19,6 +20,7 @@ fn no_program_is_left_out() {
         include_str!("byzantine.rs"),
         include_str!("calls.rs"),
         include_str!("loading.rs"),
+        include_str!("stores.rs"),
         include_str!("tenants.rs"),
     ]
     .concat();
