@@ -7,7 +7,6 @@ use ipam_runtime::{Grants, Limits, StoreLimits};
 use serde::Deserialize;
 use std::{
     fmt,
-    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -70,8 +69,17 @@ pub(crate) struct DriverTable {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct StoreTable {
-    max_bytes: NonZeroUsize,
-    max_keys: NonZeroUsize,
+    max_bytes: u64,
+    max_keys: u64,
+}
+
+impl StoreTable {
+    fn limits(&self) -> Result<StoreLimits, String> {
+        Ok(StoreLimits {
+            bytes_max: within("store.max-bytes", self.max_bytes, STORE_BYTES_MAX)?,
+            keys_max: within("store.max-keys", self.max_keys, COUNT_MAX)?,
+        })
+    }
 }
 
 /// Which random numbers a driver gets.
@@ -85,48 +93,64 @@ enum Random {
     Real,
 }
 
+/// The most that a limit may be set to: what is larger is a mistake, or meant
+/// as "unlimited", which there is not.
+const MS_MAX: u64 = 24 * 60 * 60 * 1000;
+const BYTES_MAX: u64 = 64 << 30;
+const COUNT_MAX: u64 = 1 << 24;
+
+/// What a store may hold at most: all of it is in memory, too.
+const STORE_BYTES_MAX: u64 = 1 << 30;
+
+/// A number of the configuration, neither zero nor more than `most`.
+fn within<T: TryFrom<u64>>(key: &str, value: u64, most: u64) -> Result<T, String> {
+    let is_within = (1..=most).contains(&value);
+    let value = T::try_from(value).ok().filter(|_| is_within);
+    value.ok_or_else(|| format!("{key} must be from 1 to {most}"))
+}
+
 /// Reads each limit that the operator has set; the others keep their default.
-/// None can be zero, and none can be absent.
 macro_rules! limits {
-    ($($key:ident: $kind:ty => $field:ident = $value:expr;)*) => {
+    ($($key:ident => $field:ident, $most:ident, $convert:expr;)*) => {
         #[derive(Debug, Default, Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         struct LimitsTable {
-            $($key: Option<$kind>,)*
+            $($key: Option<u64>,)*
         }
 
         impl LimitsTable {
-            fn limits(&self) -> Limits {
+            fn limits(&self) -> Result<Limits, String> {
                 let mut limits = Limits::default();
                 $(if let Some(value) = self.$key {
-                    limits.$field = ($value)(value.get());
+                    let key = concat!("limits.", stringify!($key)).replace('_', "-");
+                    limits.$field = ($convert)(within(&key, value, $most)?);
                 })*
-                limits
+                Ok(limits)
             }
         }
     };
 }
 
 limits! {
-    component_bytes: NonZeroUsize => component_bytes = |it| it;
-    compile_ms: NonZeroU64 => compile_time = Duration::from_millis;
-    compile_memory_bytes: NonZeroU64 => compile_memory_bytes = |it| it;
-    compiled_bytes: NonZeroU64 => compiled_bytes = |it| it;
-    start_ms: NonZeroU64 => start_time = Duration::from_millis;
-    call_ms: NonZeroU64 => call_time = Duration::from_millis;
-    memory_bytes: NonZeroUsize => memory_bytes = |it| it;
-    table_elements: NonZeroUsize => table_elements = |it| it;
-    parts: NonZeroUsize => parts = |it| it;
-    handles: NonZeroUsize => handles = |it| it;
-    copied_bytes: NonZeroUsize => copied_bytes = |it| it;
-    name_bytes: NonZeroUsize => name_bytes = |it| it;
-    address_space_bytes: NonZeroUsize => address_space_bytes = |it| it;
-    data_entries: NonZeroUsize => data_entries = |it| it;
-    data_bytes: NonZeroUsize => data_bytes = |it| it;
-    error_bytes: NonZeroUsize => error_bytes = |it| it;
-    report_bytes: NonZeroUsize => report_bytes = |it| it;
-    log_lines: NonZeroU32 => log_lines = |it| it;
-    log_line_bytes: NonZeroUsize => log_line_bytes = |it| it;
+    component_bytes => component_bytes, BYTES_MAX, |it| it;
+    compile_ms => compile_time, MS_MAX, Duration::from_millis;
+    compile_memory_bytes => compile_memory_bytes, BYTES_MAX, |it| it;
+    compiled_bytes => compiled_bytes, BYTES_MAX, |it| it;
+    start_ms => start_time, MS_MAX, Duration::from_millis;
+    call_ms => call_time, MS_MAX, Duration::from_millis;
+    memory_bytes => memory_bytes, BYTES_MAX, |it| it;
+    table_elements => table_elements, COUNT_MAX, |it| it;
+    parts => parts, COUNT_MAX, |it| it;
+    handles => handles, COUNT_MAX, |it| it;
+    copied_bytes => copied_bytes, BYTES_MAX, |it| it;
+    name_bytes => name_bytes, BYTES_MAX, |it| it;
+    address_space_bytes => address_space_bytes, BYTES_MAX, |it| it;
+    data_entries => data_entries, COUNT_MAX, |it| it;
+    data_bytes => data_bytes, BYTES_MAX, |it| it;
+    error_bytes => error_bytes, BYTES_MAX, |it| it;
+    report_bytes => report_bytes, BYTES_MAX, |it| it;
+    log_lines => log_lines, COUNT_MAX, |it| it;
+    log_line_bytes => log_line_bytes, BYTES_MAX, |it| it;
 }
 
 impl DriverTable {
@@ -137,16 +161,18 @@ impl DriverTable {
         let http = self.http.iter().map(|text| text.parse());
         let grants = Grants {
             http: http.collect::<Result<_, _>>().map_err(|error| usage(&error))?,
-            store: self.store.as_ref().map(|store| StoreLimits {
-                bytes_max: store.max_bytes.get(),
-                keys_max: store.max_keys.get(),
-            }),
+            store: self
+                .store
+                .as_ref()
+                .map(StoreTable::limits)
+                .transpose()
+                .map_err(|it| usage(&it))?,
             plugins: self.plugins.clone(),
             random_real: self.random == Random::Real,
         };
         Ok(DriverSettings {
             digest: digest.transpose().map_err(|error| usage(&error))?,
-            limits: self.limits.limits(),
+            limits: self.limits.limits().map_err(|why| usage(&why))?,
             grants,
             config: self.config,
             ..DriverSettings::new(&self.file, self.name.as_deref(), base)?
@@ -236,7 +262,16 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused() {
         for (text, words) in [
-            ("file = 'a'\n[limits]\nmemory-bytes = 0", "nonzero"),
+            ("file = 'a'\n[limits]\nmemory-bytes = 0", "limits.memory-bytes must be from 1 to"),
+            (
+                "file = 'a'\n[limits]\ncall-ms = 86400001",
+                "limits.call-ms must be from 1 to 86400000",
+            ),
+            ("file = 'a'\n[limits]\nlog-lines = 99999999", "limits.log-lines must be"),
+            (
+                "file = 'a'\nstore = { max-bytes = 2000000000, max-keys = 1 }",
+                "store.max-bytes must",
+            ),
             ("file = 'a'\n[limits]\nmemory = 1", "unknown field"),
             ("file = 'a'\nstore = { max-bytes = 1 }", "max-keys"),
             ("file = 'a'\nhttp = ['netbox']", "is not http:// or https://"),

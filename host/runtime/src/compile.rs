@@ -39,6 +39,8 @@ const INVALID: u8 = 1;
 const FAILED: u8 = 3;
 /// How much of its words is read.
 const WORDS_BYTES: u64 = 4 << 10;
+/// The longest that is waited for it, if its limit is beyond all clocks.
+const DAY: Duration = Duration::from_hours(24);
 /// How often it is looked at.
 const PAUSE: Duration = Duration::from_millis(2);
 /// A file that a process was writing when it was killed is in the way of the
@@ -86,7 +88,9 @@ impl Compiler {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let deadline = Instant::now() + limits.compile_time;
+        // A time that no clock reaches is as good as a day.
+        let now = Instant::now();
+        let deadline = now.checked_add(limits.compile_time).unwrap_or(now + DAY);
         let (mut stdin, mut stderr) = (child.stdin.take(), child.stderr.take());
         let (status, words) = thread::scope(|scope| {
             // Both end with the child, whatever it does.
