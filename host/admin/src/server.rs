@@ -206,3 +206,39 @@ impl Out for Lines<'_> {
         self.notes.push(note);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Host, Limits, Server, Upgrade};
+    use ipam_api::DriverName;
+    use ipam_ledger::MemoryStore;
+    use ipam_service::Service;
+    use std::{io::Read as _, os::unix::net::UnixStream, path::Path, sync::Arc, time::Duration};
+
+    struct Nobody;
+
+    impl Host for Nobody {
+        fn docker_name(&self, _: &DriverName) -> Option<String> {
+            None
+        }
+
+        fn upgrade(&self, _: &DriverName, _: &Path, _: bool) -> Result<Upgrade, String> {
+            Err("nobody".to_owned())
+        }
+    }
+
+    #[test]
+    fn who_asks_nothing_is_let_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        let store = Box::new(MemoryStore::default());
+        let service = Arc::new(Service::new(store, ipam_service::Limits::default()).unwrap());
+        let limits = Limits { patience: Duration::from_millis(20), ..Limits::default() };
+        let server = Server::open(path.clone(), service, Arc::new(Nobody), limits).unwrap();
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "it is closed");
+        drop(server);
+        assert!(!path.exists());
+    }
+}

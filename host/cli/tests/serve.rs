@@ -180,7 +180,6 @@ fn what_is_wrong_is_said_in_one_line() {
         (&["--driver", "../x=a.wasm"], 1, &["../x=a.wasm"]),
         (&["--driver", "a b=a.wasm"], 2, &["a b"]),
         (&["--config", &*missing], 2, &["missing.wasm", "No such file"]),
-        (&["--docker-name", "default"], 2, &["DRIVER=NAME"]),
         (&["--driver", "builtin:null", "--driver", "builtin:null"], 1, &["null"]),
     ] {
         refuses(place.serve(arguments), code, words);
@@ -230,4 +229,22 @@ fn a_file_is_looked_at_without_running_it() {
     let shown = inspect(b"hello", &[]);
     assert_eq!(shown.status.code(), Some(1));
     assert!(String::from_utf8(shown.stderr).unwrap().contains("it is not WebAssembly"));
+}
+
+/// What is asked wrongly is refused before any daemon is asked.
+#[test]
+fn a_reconciliation_that_frees_has_a_least_grace() {
+    let reconcile = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wipam"));
+        command.args(["reconcile", "docker", "--state-dir", "/nowhere"]).args(arguments);
+        command
+    };
+    refuses(reconcile(&["--grace", "29"]), 2, &["30 to 86400 seconds, or less with --dry-run"]);
+    refuses(reconcile(&["--grace", "86401", "--dry-run"]), 2, &["30 to 86400"]);
+    let words = &["is wipam running with this state directory?"][..];
+    refuses(reconcile(&["--grace", "0", "--dry-run"]), 1, words);
+    refuses(reconcile(&["--grace", "30"]), 1, words);
+    let pair = reconcile(&["--docker-name", "wipam"]).output().unwrap();
+    assert_eq!(pair.status.code(), Some(2));
+    assert!(String::from_utf8(pair.stderr).unwrap().contains("expected DRIVER=NAME"));
 }

@@ -66,8 +66,8 @@ pub async fn listen(listener: TcpListener, service: Arc<Service>, limits: Limits
 
 async fn serve(stream: TcpStream, service: Arc<Service>, limits: &Limits) {
     let answer = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(&request, &service);
-        async move { Ok::<_, Infallible>(answer) }
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(answer(&request, service).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -78,11 +78,11 @@ async fn serve(stream: TcpStream, service: Arc<Service>, limits: &Limits) {
     }
 }
 
-fn answer(request: &Request<Incoming>, service: &Service) -> Response<Full<Bytes>> {
+async fn answer(request: &Request<Incoming>, service: Arc<Service>) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/metrics") => match text(service) {
-            Ok(text) => (StatusCode::OK, CONTENT_TYPE, text),
-            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "failed\n".to_owned()),
+        (&Method::GET | &Method::HEAD, "/metrics") => match written(service).await {
+            Some(text) => (StatusCode::OK, CONTENT_TYPE, text),
+            None => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "failed\n".to_owned()),
         },
         (_, "/metrics") => {
             (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET is served\n".to_owned())
@@ -93,4 +93,68 @@ fn answer(request: &Request<Incoming>, service: &Service) -> Response<Full<Bytes
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+/// Written on another thread: of a thousand drivers it takes a while, and
+/// whoever runs this may serve Docker's sockets, too.
+async fn written(service: Arc<Service>) -> Option<String> {
+    tokio::task::spawn_blocking(move || text(&service)).await.ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, listen};
+    use ipam_ledger::MemoryStore;
+    use ipam_service::Service;
+    use std::{sync::Arc, time::Duration};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+        time::timeout,
+    };
+
+    async fn serve(limits: Limits) -> std::net::SocketAddr {
+        let store = Box::new(MemoryStore::default());
+        let service = Service::new(store, ipam_service::Limits::default()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(listen(listener, Arc::new(service), limits));
+        address
+    }
+
+    async fn scrape(stream: &mut TcpStream) -> String {
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut bytes = [0; 1024];
+        let read = stream.read(&mut bytes).await.unwrap();
+        String::from_utf8_lossy(&bytes[..read]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_or_stays_too_long_is_let_go() {
+        let short = Duration::from_millis(50);
+        for limits in [
+            Limits { head_timeout: short, ..Limits::default() },
+            Limits { connection_timeout: short, ..Limits::default() },
+        ] {
+            let mut stream = TcpStream::connect(serve(limits).await).await.unwrap();
+            let mut rest = Vec::new();
+            let ended = timeout(Duration::from_secs(60), stream.read_to_end(&mut rest)).await;
+            assert!(ended.is_ok(), "it is served for ever");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_connection_too_many_waits_for_another_to_end() {
+        let limits = Limits { connections_max: 1, ..Limits::default() };
+        let address = serve(limits).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        assert!(scrape(&mut first).await.starts_with("HTTP/1.1 200"));
+        let mut second = TcpStream::connect(address).await.unwrap();
+        let early = timeout(Duration::from_millis(100), scrape(&mut second)).await;
+        assert!(early.is_err(), "two at a time");
+        drop(first);
+        let mut bytes = [0; 12];
+        second.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"HTTP/1.1 200");
+    }
 }
