@@ -1,15 +1,17 @@
 //! Questions, and how they are answered.
 
 use crate::{
-    Moment, history, rows,
+    drivers, history, rows,
     server::{Host, Upgrade},
-    wire::{self, Account, Ask, Condition},
+    wire::{self, Account, Ask},
 };
-use ipam_api::{Answer, Code, DriverName, Failure, Kind, PoolId, Receipt, Request, Server as By};
+use ipam_api::{
+    Answer, Code, DriverName, Failure, Kind, PoolId, Receipt, Request, Server as By, with_causes,
+};
 use ipam_ledger::{Lease, Pool, State, View};
-use ipam_service::{Origin, Outcome, Service, ask};
+use ipam_service::{Service, ask};
 use serde::Serialize;
-use std::{collections::BTreeSet, error::Error, io, net::IpAddr, path::Path, sync::Arc};
+use std::{collections::BTreeSet, io, net::IpAddr, path::Path, sync::Arc};
 
 /// Why an answer ends early.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ pub(crate) struct Answers {
 impl Answers {
     pub(crate) fn answer(&self, asked: Ask, out: &mut impl Out) -> Result<(), Stop> {
         match asked {
-            Ask::Drivers => self.drivers(out),
+            Ask::Drivers => drivers::tell(self, out),
             Ask::Pools { driver, pool, with_status } => {
                 let pool = pool.map(|text| pool_id(&text)).transpose()?;
                 self.pools(driver.as_deref(), pool.as_ref(), with_status, out)
@@ -83,85 +85,6 @@ impl Answers {
                 Ok(())
             }
         }
-    }
-
-    fn drivers(&self, out: &mut impl Out) -> Result<(), Stop> {
-        let mut rows: Vec<wire::Driver> = Vec::new();
-        let readings = self.service.readings();
-        for info in self.service.inspect() {
-            let reading = readings.iter().find(|reading| reading.driver == info.name);
-            let answers = |wanted: fn(&Outcome) -> bool| -> u64 {
-                let all = reading.iter().flat_map(|reading| &reading.answers);
-                all.filter(|(_, outcome, _)| wanted(outcome)).map(|(.., count)| count).sum()
-            };
-            let condition = match (&info.trouble, &info.held) {
-                (Some(_), _) => Condition::Failing,
-                (None, None) => Condition::Busy,
-                (None, Some(_)) => Condition::Serving,
-            };
-            let held = info.held.as_ref();
-            rows.push(wire::Driver {
-                condition,
-                failing_since: info.trouble.as_ref().and_then(|it| Moment::known(it.since)),
-                paused_until: info
-                    .trouble
-                    .as_ref()
-                    .and_then(|it| it.paused_until.and_then(Moment::known)),
-                reason: info.trouble.map(|trouble| trouble.reason),
-                origin: Some(origin(info.origin).to_owned()),
-                docker_name: self.host.docker_name(&info.name),
-                digest: held.and_then(|it| it.digest).map(|digest| digest.to_string()),
-                local_space: Some(info.spaces.local),
-                global_space: Some(info.spaces.global),
-                requires_mac_address: Some(info.capability.requires_mac_address),
-                requires_request_replay: Some(info.capability.requires_request_replay),
-                pools: held.map(|it| it.pools),
-                addresses: held.map(|it| it.leases),
-                owed: held.map(|it| it.owed),
-                last_failure_at: info.last_failure.as_ref().and_then(|it| Moment::known(it.0)),
-                last_failure: info.last_failure.map(|(_, reason)| reason),
-                restarts: info.restarts,
-                answers: answers(|_| true),
-                internal_errors: answers(|outcome| *outcome == Err(Kind::Internal)),
-                failures: reading.map_or(0, |it| it.faults),
-                violations: reading.map_or(0, |it| it.violations),
-                memory_bytes: reading.map_or(0, |it| it.memory_bytes),
-                memory_bytes_most: reading.map_or(0, |it| it.memory_bytes_most),
-                name: info.name.to_string(),
-            });
-        }
-        let view = self.view()?;
-        for name in self.absent(&*view)? {
-            let state = view.load(&name).map_err(|error| chain(&error))?;
-            rows.push(wire::Driver {
-                name: name.to_string(),
-                condition: Condition::Absent,
-                failing_since: None,
-                paused_until: None,
-                reason: None,
-                origin: None,
-                docker_name: None,
-                digest: state.version().and_then(|it| it.digest).map(|it| it.to_string()),
-                local_space: None,
-                global_space: None,
-                requires_mac_address: None,
-                requires_request_replay: None,
-                pools: Some(state.pools().count()),
-                addresses: Some(state.lease_total()),
-                owed: Some(state.owed().len()),
-                last_failure_at: None,
-                last_failure: None,
-                restarts: 0,
-                answers: 0,
-                internal_errors: 0,
-                failures: 0,
-                violations: 0,
-                memory_bytes: 0,
-                memory_bytes_most: 0,
-            });
-        }
-        rows.sort_by(|one, other| one.name.cmp(&other.name));
-        rows.iter().try_for_each(|row| out.item(row))
     }
 
     fn pools(
@@ -302,13 +225,13 @@ impl Answers {
     }
 
     fn backup(&self, file: &Path) -> Result<(), Stop> {
-        self.view()?.backup(absolute(file)?).map_err(|error| chain(&error))?;
+        self.view()?.backup(absolute(file)?).map_err(|error| with_causes(&error))?;
         tracing::info!(file = %file.display(), "backup written");
         Ok(())
     }
 
     pub(crate) fn view(&self) -> Result<Box<dyn View>, Stop> {
-        Ok(self.service.view().map_err(|error| chain(&error))?)
+        Ok(self.service.view().map_err(|error| with_causes(&error))?)
     }
 
     /// Looks at a driver's part of the ledger, whether it is loaded or not.
@@ -318,7 +241,7 @@ impl Answers {
         look: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Result<T, Stop> {
         if self.service.mount(name).is_none() {
-            let state = self.view()?.load(name).map_err(|error| chain(&error))?;
+            let state = self.view()?.load(name).map_err(|error| with_causes(&error))?;
             return Ok(look(&state));
         }
         let seen = self.service.look(name, look);
@@ -353,17 +276,10 @@ impl Answers {
         Ok(vec![wanted])
     }
 
-    fn absent(&self, view: &dyn View) -> Result<Vec<DriverName>, Stop> {
-        let stored = view.drivers().map_err(|error| chain(&error))?;
+    pub(crate) fn absent(&self, view: &dyn View) -> Result<Vec<DriverName>, Stop> {
+        let stored = view.drivers().map_err(|error| with_causes(&error))?;
         let is_absent = |name: &DriverName| self.service.mount(name).is_none();
         Ok(stored.into_iter().filter(is_absent).collect())
-    }
-}
-
-fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::BuiltIn => "built-in",
-        Origin::Component => "component",
     }
 }
 
@@ -383,20 +299,4 @@ fn absolute(file: &Path) -> Result<&Path, Stop> {
 
 fn not_loaded(driver: &str) -> Stop {
     Stop::Told(format!("driver {driver} is not loaded: nothing of it can be released"))
-}
-
-/// An error and all that caused it: the operator may know.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Some say what caused them in their own words.
-        let cause = error.to_string();
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = error.source();
-    }
-    text
 }

@@ -2,11 +2,11 @@
 
 use crate::{
     Moment,
-    answer::{Answers, Out, Stop, chain},
+    answer::{Answers, Out, Stop},
     rows,
     wire::Tenure,
 };
-use ipam_api::{Digest, DriverName};
+use ipam_api::{Digest, DriverName, with_causes};
 use ipam_ledger::{Cause, Event, Lease, Past, Time};
 use std::{collections::BTreeMap, net::IpAddr, ops::ControlFlow};
 
@@ -89,7 +89,7 @@ pub(crate) fn tell(
         }
         ControlFlow::Continue(())
     };
-    answers.view()?.history(&mut visit).map_err(|error| chain(&error))?;
+    answers.view()?.history(&mut visit).map_err(|error| with_causes(&error))?;
 
     let mut told: Vec<&Tenure> =
         tenures.all.values().filter(|tenure| at.is_none_or(|at| tenure.is_of(at))).collect();

@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+mod drivers;
 mod history;
 mod moment;
 mod rows;

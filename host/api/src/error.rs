@@ -221,6 +221,23 @@ impl From<Code> for Failure {
     }
 }
 
+/// An error and all that caused it, in one line for the operator. A cause that
+/// the error before it has in its own words is not said twice.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Code, Error, Failure, Kind};

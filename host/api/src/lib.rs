@@ -19,7 +19,7 @@ mod origin;
 mod request;
 
 pub use driver::{Callback, Driver, Factory, Start, Stored, Writes};
-pub use error::{Code, Error, Failure, Kind};
+pub use error::{Code, Error, Failure, Kind, with_causes};
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use mount::{Mount, Receipt, Reply, Served, Subscriber};
 pub use name::{DriverName, InvalidDriverName, InvalidPoolId, POOL_ID_MAX_BYTES, PoolId};

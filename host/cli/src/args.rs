@@ -4,6 +4,7 @@
 use crate::config::{DEFAULT_METRICS_LISTEN, DEFAULT_STATE_DIR, LogFormat};
 use clap::{Parser, Subcommand};
 use ipam_admin::Moment;
+use ipam_api::DriverName;
 use ipnet::IpNet;
 use std::{
     ffi::OsString,
@@ -222,8 +223,8 @@ pub(crate) struct ReconcileFlags {
     pub(crate) grace: u64,
     /// What Docker calls a driver, where that is not its socket's name: a
     /// managed plugin has a tag, as in default=wipam:latest. May be repeated
-    #[arg(long = "docker-name", value_name = "DRIVER=NAME")]
-    pub(crate) docker_names: Vec<String>,
+    #[arg(long = "docker-name", value_name = "DRIVER=NAME", value_parser = driver_and_name)]
+    pub(crate) docker_names: Vec<(DriverName, String)>,
     /// How to reach the daemon.
     #[command(flatten)]
     pub(crate) daemon: DaemonFlags,
@@ -312,8 +313,8 @@ pub(crate) struct ServeFlags {
 
     /// Under which socket name Docker sees a driver. May be repeated
     /// [default: default=wipam null=wipam-null]
-    #[arg(long = "docker-name", value_name = "DRIVER=NAME")]
-    pub(crate) docker_names: Vec<String>,
+    #[arg(long = "docker-name", value_name = "DRIVER=NAME", value_parser = driver_and_name)]
+    pub(crate) docker_names: Vec<(DriverName, String)>,
 
     /// Ask engines for MAC addresses, so that the ledger knows whose an address is
     #[arg(long)]
@@ -331,4 +332,11 @@ pub(crate) struct ServeFlags {
     /// How log lines look [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
+}
+
+/// What Docker calls a managed plugin has a tag, and is no name of ours.
+fn driver_and_name(text: &str) -> Result<(DriverName, String), String> {
+    let (driver, name) = text.split_once('=').ok_or("expected DRIVER=NAME")?;
+    let driver = driver.parse().map_err(|error| format!("{driver:?}: {error}"))?;
+    Ok((driver, name.to_owned()))
 }

@@ -193,28 +193,22 @@ fn driver_of_flag(text: &str) -> Result<DriverSettings, Fatal> {
 }
 
 fn docker_names(
-    flags: &[String],
+    flags: &[(DriverName, String)],
     file: Option<BTreeMap<String, String>>,
 ) -> Result<BTreeMap<DriverName, DriverName>, Fatal> {
-    let pairs: Vec<(String, String)> = if flags.is_empty() {
-        file.unwrap_or_default().into_iter().collect()
-    } else {
-        flags
-            .iter()
-            .map(|text| match text.split_once('=') {
-                Some((driver, name)) => Ok((driver.to_owned(), name.to_owned())),
-                None => Err(Fatal::Usage(format!("--docker-name {text}: expected DRIVER=NAME"))),
-            })
-            .collect::<Result<_, _>>()?
-    };
     // Docker has drivers of its own under these two names, so ours need others.
     let defaults = [(names::DEFAULT_IPAM, "wipam"), (names::NULL_IPAM, "wipam-null")];
-    let defaults = defaults.map(|(driver, name)| (driver.to_owned(), name.to_owned()));
-    defaults
-        .into_iter()
-        .chain(pairs)
-        .map(|(driver, name)| Ok((parse_name(&driver)?, parse_name(&name)?)))
-        .collect()
+    let pair = |(driver, name): (&str, &str)| Ok((parse_name(driver)?, parse_name(name)?));
+    let mut all: BTreeMap<_, _> = defaults.into_iter().map(pair).collect::<Result<_, Fatal>>()?;
+    if flags.is_empty() {
+        let file = file.unwrap_or_default();
+        let file = file.iter().map(|(driver, name)| pair((driver, name)));
+        all.extend(file.collect::<Result<Vec<_>, _>>()?);
+    } else {
+        let flags = flags.iter().map(|(driver, name)| Ok((driver.clone(), parse_name(name)?)));
+        all.extend(flags.collect::<Result<Vec<_>, Fatal>>()?);
+    }
+    Ok(all)
 }
 
 pub(crate) fn parse_name(text: &str) -> Result<DriverName, Fatal> {
@@ -288,7 +282,7 @@ mod tests {
         let flags = ServeFlags {
             state_dir: Some("here".into()),
             drivers: vec!["lab=a.wasm".into(), "./odd=name.wasm".into()],
-            docker_names: vec!["default=x".into()],
+            docker_names: vec![("default".parse().unwrap(), "x".into())],
             ..ServeFlags::default()
         };
         let settings =

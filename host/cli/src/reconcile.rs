@@ -10,12 +10,12 @@ use ipam_admin::{
     Client, ClientError,
     wire::{Account, Address, Ask, Driver, Pool, Released},
 };
-use ipam_api::{PoolId, Server};
+use ipam_api::{PoolId, Server, with_causes};
 use ipam_reconcile::{
     DockerEngines, Found, GrantedBy, Held, HeldLease, HeldPool, Ledger, Limits, Options, Progress,
     Report, Space, TokioClock, reconcile,
 };
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 /// The shortest grace period for a run that frees: an engine shows an endpoint
 /// only after its address was granted, and may wait for a plugin that is down
@@ -34,21 +34,16 @@ pub(crate) fn docker(flags: ReconcileFlags) -> Result<(), Fatal> {
             grace.as_secs()
         )));
     }
-    let docker_names = docker_names
-        .iter()
-        .map(|text| match text.split_once('=') {
-            Some((driver, name)) => Ok((driver.to_owned(), name.to_owned())),
-            None => Err(Fatal::Usage(format!("--docker-name {text}: expected DRIVER=NAME"))),
-        })
-        .collect::<Result<_, _>>()?;
-    let mut ledger = Daemon::new(daemon.clone(), docker_names)?;
+    let docker_names = docker_names.into_iter();
+    let docker_names = docker_names.map(|(driver, name)| (driver.to_string(), name));
+    let mut ledger = Daemon::new(daemon.clone(), docker_names.collect())?;
     let mut engines = DockerEngines::new(sockets, Limits::default());
     let options = Options { grace, dry_run, exclusive };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Failed(error.to_string()))?;
     let report = runtime
         .block_on(reconcile(&mut ledger, &mut engines, &mut TokioClock, &options, &mut say))
-        .map_err(|error| Fatal::Failed(format!("nothing was changed: {}", chain(&error))))?;
+        .map_err(|error| Fatal::Failed(format!("nothing was changed: {}", with_causes(&error))))?;
     print(&report, &daemon)?;
     match &report.failure {
         None => Ok(()),
@@ -199,15 +194,4 @@ impl Ledger for Daemon {
         let (answer, _) = self.client.all::<Released>(&ask)?;
         Ok(answer.iter().any(|it| it.released))
     }
-}
-
-/// An error and all that caused it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
 }

@@ -11,6 +11,7 @@ use crate::{
     known::Observation,
     report::{Found, Report},
 };
+use ipam_api::with_causes;
 use std::{error, future::Future, time::Duration};
 
 /// Where entries are held, and released.
@@ -202,25 +203,13 @@ async fn free<L: Ledger>(
                 report.changed.push(found);
             }
             Err(error) => {
-                report.failure = Some(chain(&error));
+                report.failure = Some(with_causes(&error));
                 report.left.push(found);
                 report.left.extend(waiting);
                 return;
             }
         }
     }
-}
-
-/// An error and all that caused it.
-fn chain(error: &dyn error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use hyper::{
     Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use ipam_api::with_causes;
 use ipam_reconcile::{DockerEngines, EngineError, Engines, Limits, Observation};
 use std::{
     collections::BTreeMap,
@@ -187,11 +188,6 @@ async fn several_engines_are_one_observation_and_fail_together() {
     assert_eq!(error.source().unwrap().to_string(), "no engine to ask");
 }
 
-/// An error and what caused it.
-fn chain(error: &dyn Error) -> String {
-    error.source().map_or(error.to_string(), |source| format!("{error}: {}", chain(source)))
-}
-
 /// Reads the recorded engine with one answer changed.
 async fn fails(path: &str, answer: Answer, want: &str) {
     let mut answers = recorded(NEW);
@@ -199,7 +195,7 @@ async fn fails(path: &str, answer: Answer, want: &str) {
     let fake = Fake::start(answers);
     let error = fake.observe(Limits::default()).await.unwrap_err();
     let start = format!("{}: GET {path}: ", fake.socket().display());
-    let text = chain(&error);
+    let text = with_causes(&error);
     assert!(text.starts_with(&start) && text[start.len()..].contains(want), "{text}");
 }
 
@@ -276,7 +272,7 @@ async fn everything_is_bounded() {
     let mut limits = Limits::default();
     (limits.engine_timeout, limits.answer_timeout) = (limits.answer_timeout, limits.engine_timeout);
     let error = Fake::start(answers).observe(limits).await.unwrap_err();
-    assert!(chain(&error).ends_with("docker.sock: all of it: no answer within 30s"));
+    assert!(with_causes(&error).ends_with("docker.sock: all of it: no answer within 30s"));
 }
 
 #[tokio::test]
@@ -295,7 +291,9 @@ async fn a_network_that_vanishes_is_looked_for_again() {
     let mut answers = recorded(NEW);
     answers.remove(&full);
     let error = Fake::start(answers).observe(Limits::default()).await.unwrap_err();
-    assert!(chain(&error).ends_with("GET /networks: networks vanish while they are looked at"));
+    assert!(
+        with_causes(&error).ends_with("GET /networks: networks vanish while they are looked at")
+    );
 }
 
 #[tokio::test]
@@ -311,5 +309,9 @@ async fn an_engine_that_is_cut_off_in_an_answer_was_not_read() {
     });
     let mut engines = DockerEngines::new(vec![socket], Limits::default());
     let error = engines.observe().await.unwrap_err();
-    assert!(chain(&error).contains("GET /version: the exchange failed"), "{}", chain(&error));
+    assert!(
+        with_causes(&error).contains("GET /version: the exchange failed"),
+        "{}",
+        with_causes(&error)
+    );
 }

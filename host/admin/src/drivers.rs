@@ -1,0 +1,95 @@
+//! How drivers are: those in service, and those of which the ledger has a part.
+
+use crate::{
+    Moment,
+    answer::{Answers, Out, Stop},
+    wire::{self, Condition},
+};
+use ipam_api::{Kind, with_causes};
+use ipam_service::{Origin, Outcome};
+
+pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
+    let mut rows: Vec<wire::Driver> = Vec::new();
+    let readings = answers.service.readings();
+    for info in answers.service.inspect() {
+        let reading = readings.iter().find(|reading| reading.driver == info.name);
+        let count = |wanted: fn(&Outcome) -> bool| -> u64 {
+            let all = reading.iter().flat_map(|reading| &reading.answers);
+            all.filter(|(_, outcome, _)| wanted(outcome)).map(|(.., count)| count).sum()
+        };
+        let condition = match (&info.trouble, &info.held) {
+            (Some(_), _) => Condition::Failing,
+            (None, None) => Condition::Busy,
+            (None, Some(_)) => Condition::Serving,
+        };
+        let held = info.held.as_ref();
+        rows.push(wire::Driver {
+            condition,
+            failing_since: info.trouble.as_ref().and_then(|it| Moment::known(it.since)),
+            paused_until: info
+                .trouble
+                .as_ref()
+                .and_then(|it| it.paused_until.and_then(Moment::known)),
+            reason: info.trouble.map(|trouble| trouble.reason),
+            origin: Some(origin(info.origin).to_owned()),
+            docker_name: answers.host.docker_name(&info.name),
+            digest: held.and_then(|it| it.digest).map(|digest| digest.to_string()),
+            local_space: Some(info.spaces.local),
+            global_space: Some(info.spaces.global),
+            requires_mac_address: Some(info.capability.requires_mac_address),
+            requires_request_replay: Some(info.capability.requires_request_replay),
+            pools: held.map(|it| it.pools),
+            addresses: held.map(|it| it.leases),
+            owed: held.map(|it| it.owed),
+            last_failure_at: info.last_failure.as_ref().and_then(|it| Moment::known(it.0)),
+            last_failure: info.last_failure.map(|(_, reason)| reason),
+            restarts: info.restarts,
+            answers: count(|_| true),
+            internal_errors: count(|outcome| *outcome == Err(Kind::Internal)),
+            failures: reading.map_or(0, |it| it.faults),
+            violations: reading.map_or(0, |it| it.violations),
+            memory_bytes: reading.map_or(0, |it| it.memory_bytes),
+            memory_bytes_most: reading.map_or(0, |it| it.memory_bytes_most),
+            name: info.name.to_string(),
+        });
+    }
+    let view = answers.view()?;
+    for name in answers.absent(&*view)? {
+        let state = view.load(&name).map_err(|error| with_causes(&error))?;
+        rows.push(wire::Driver {
+            name: name.to_string(),
+            condition: Condition::Absent,
+            failing_since: None,
+            paused_until: None,
+            reason: None,
+            origin: None,
+            docker_name: None,
+            digest: state.version().and_then(|it| it.digest).map(|it| it.to_string()),
+            local_space: None,
+            global_space: None,
+            requires_mac_address: None,
+            requires_request_replay: None,
+            pools: Some(state.pools().count()),
+            addresses: Some(state.lease_total()),
+            owed: Some(state.owed().len()),
+            last_failure_at: None,
+            last_failure: None,
+            restarts: 0,
+            answers: 0,
+            internal_errors: 0,
+            failures: 0,
+            violations: 0,
+            memory_bytes: 0,
+            memory_bytes_most: 0,
+        });
+    }
+    rows.sort_by(|one, other| one.name.cmp(&other.name));
+    rows.iter().try_for_each(|row| out.item(row))
+}
+
+fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::BuiltIn => "built-in",
+        Origin::Component => "component",
+    }
+}
