@@ -33,6 +33,18 @@ pub fn binary() -> PathBuf {
     path.expect("no `wipam` beside this test: run `cargo test --workspace`, or `cargo build`")
 }
 
+/// Waits for what is sure to come.
+///
+/// # Panics
+/// When it does not.
+pub fn wait(mut until: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !until() {
+        assert!(begin.elapsed() < PATIENCE, "it does not happen");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 impl Daemon {
     /// Starts `wipam serve` below `directory` with more arguments, and waits
     /// until it serves `wipam.sock`.
@@ -159,6 +171,19 @@ impl Daemon {
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Has it read its configuration again, and waits until it says this. What
+    /// it has logged since.
+    ///
+    /// # Panics
+    /// When it does not say so in time.
+    pub fn hangup(&self, until: &str) -> String {
+        let before = self.log().len();
+        let sent = Command::new("kill").args(["-HUP", &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "it is there");
+        wait(|| self.log()[before..].contains(until));
+        self.log()[before..].to_owned()
     }
 
     /// Asks it to end, and waits.

@@ -53,6 +53,16 @@ impl Client {
         self.receive()
     }
 
+    /// One call of Docker's that is answered: its status and its body.
+    ///
+    /// # Panics
+    /// When the connection ends before the answer does.
+    pub fn ask(&mut self, call: &str, body: &Value) -> (u16, Value) {
+        let answer = self.post(&format!("/IpamDriver.{call}"), &body.to_string());
+        let Response { status, body } = answer.expect("it answers");
+        (status, body)
+    }
+
     /// Sends a request with its very line, headers and body; a Content-Length
     /// is added.
     ///

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use ipam_tests::{
-    daemon::Daemon,
+    daemon::{Daemon, wait},
     http::Client,
     operator::{Ran, wipam},
 };
@@ -18,25 +18,18 @@ use std::{
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
 };
 
 const POOL: &str = "LocalDefault/10.0.0.0/16";
 
-fn post(client: &mut Client, call: &str, body: &Value) -> (u16, Value) {
-    let response = client.post(&format!("/IpamDriver.{call}"), &body.to_string()).unwrap();
-    (response.status, response.body)
-}
-
 /// Takes the pool, and any address of it with these options.
 fn pool(client: &mut Client) {
     let body = json!({"AddressSpace": "LocalDefault", "Pool": "10.0.0.0/16"});
-    assert_eq!(post(client, "RequestPool", &body).0, 200);
+    assert_eq!(client.ask("RequestPool", &body).0, 200);
 }
 
 fn lease(client: &mut Client, options: &Value) -> String {
-    let (status, body) =
-        post(client, "RequestAddress", &json!({"PoolID": POOL, "Options": options}));
+    let (status, body) = client.ask("RequestAddress", &json!({"PoolID": POOL, "Options": options}));
     assert_eq!(status, 200, "{body}");
     body["Address"].as_str().unwrap().split('/').next().unwrap().to_owned()
 }
@@ -153,7 +146,7 @@ fn load(socket: &Path, is_over: &AtomicBool) -> BTreeSet<String> {
         if mine.len() > 20 {
             let gone = mine.pop_first().unwrap();
             let body = json!({"PoolID": POOL, "Address": gone});
-            assert_eq!(post(&mut client, "ReleaseAddress", &body).0, 200);
+            assert_eq!(client.ask("ReleaseAddress", &body).0, 200);
         }
     }
     mine
@@ -209,21 +202,6 @@ fn a_driver_is_upgraded_under_load_and_nobody_notices() {
     lease(&mut Client::connect(&socket).unwrap(), &Value::Null);
 }
 
-fn wait(mut until: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !until() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "it does not happen");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn hangup(daemon: &Daemon, until: &str) {
-    let seen = daemon.log().matches(until).count();
-    let sent = Command::new("kill").args(["-HUP", &daemon.id().to_string()]).status();
-    assert!(sent.unwrap().success());
-    wait(|| daemon.log().matches(until).count() > seen);
-}
-
 #[test]
 fn a_hangup_reads_the_configuration_again() {
     const READ: &str = "the configuration was read again";
@@ -243,7 +221,7 @@ fn a_hangup_reads_the_configuration_again() {
     let first = digests();
     pool(&mut Client::connect(&daemon.socket("lab")).unwrap());
 
-    hangup(&daemon, READ);
+    daemon.hangup(READ);
     assert_eq!(digests(), first, "nothing changed");
     assert!(!daemon.log().contains("another version is in service"));
 
@@ -252,24 +230,24 @@ fn a_hangup_reads_the_configuration_again() {
     let more =
         format!("exclude = [\"172.16.0.0/12\"]\n{text}[[driver]]\nfile = \"builtin:null\"\n");
     fs::write(&config, more).unwrap();
-    hangup(&daemon, READ);
+    daemon.hangup(READ);
     let second = digests();
     assert_eq!(second.len(), 3);
     assert_eq!(second[0], first[0]);
     assert_ne!(second[1], first[1]);
     let any = json!({"AddressSpace": "LocalDefault"});
-    let (_, granted) = post(&mut daemon.client(), "RequestPool", &any);
+    let (_, granted) = daemon.client().ask("RequestPool", &any);
     assert!(granted["Pool"].as_str().unwrap().starts_with("192.168."), "{granted}");
 
     // A configuration that cannot be meant changes nothing.
     fs::write(&config, "[[driver]]\nfil = \"lab.wasm\"\n").unwrap();
-    hangup(&daemon, "the configuration stays as it was");
+    daemon.hangup("the configuration stays as it was");
     assert_eq!(digests(), second);
     // What is gone from it serves on, and what cannot start stays as it was.
     fs::write(&lab, "no component").unwrap();
     fs::write(&config, "mac-addresses = true\n[[driver]]\nfile = \"lab.wasm\"\nname = \"lab\"\n")
         .unwrap();
-    hangup(&daemon, READ);
+    daemon.hangup(READ);
     assert_eq!(digests(), second);
     for words in ["no more in the configuration", "it stays as it was", "at the next start"] {
         assert!(daemon.log().contains(words), "{}", daemon.log());
@@ -303,7 +281,7 @@ fn a_pinned_driver_is_that_file_or_none() {
     let said = refused(&daemon, &["driver", "upgrade", "lab", files[1].to_str().unwrap()]);
     assert!(said.contains("has pinned"), "{said}");
     fs::copy(&files[1], &files[0]).unwrap();
-    hangup(&daemon, "it stays as it was");
+    daemon.hangup("it stays as it was");
     assert_eq!(done(&daemon, &["drivers"])[1]["digest"], found);
 }
 
@@ -312,7 +290,7 @@ fn engines_are_asked_for_mac_addresses_if_the_operator_says_so() {
     for (flags, want) in [(&[][..], false), (&["--mac-addresses"][..], true)] {
         let directory = tempfile::tempdir().unwrap();
         let daemon = Daemon::start(directory.path(), flags);
-        let (_, capabilities) = post(&mut daemon.client(), "GetCapabilities", &Value::Null);
+        let (_, capabilities) = daemon.client().ask("GetCapabilities", &Value::Null);
         assert_eq!(capabilities["RequiresMACAddress"], want);
         assert_eq!(capabilities["RequiresRequestReplay"], false);
     }
@@ -338,7 +316,7 @@ fn metrics_count_what_was_answered() {
     pool(&mut client);
     (0..3).for_each(|_| drop(lease(&mut client, &Value::Null)));
     let nowhere = json!({"PoolID": "nowhere", "Address": ""});
-    assert_eq!(post(&mut client, "RequestAddress", &nowhere).0, 404);
+    assert_eq!(client.ask("RequestAddress", &nowhere).0, 404);
     let text = scrape(address, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
     for line in [

@@ -1,6 +1,7 @@
 //! Programs that are in service and misbehave when they are asked.
 
-use crate::zoo::{BOUND, LIMIT, Zoo, post, wait};
+use crate::zoo::{BOUND, LIMIT, Zoo};
+use ipam_tests::daemon::wait;
 use serde_json::{Value, json};
 use std::{fs, net::TcpListener, time::Instant};
 
@@ -46,7 +47,7 @@ fn breaks(program: &str, call: &str, times: usize, words: &str) -> Zoo {
     zoo.beside(program, || {
         for _ in 0..times {
             let begin = Instant::now();
-            broke(&post(&mut client, call, &body));
+            broke(&client.ask(call, &body));
             assert!(begin.elapsed() < BOUND, "{program} had {:?}", begin.elapsed());
         }
     });
@@ -57,7 +58,7 @@ fn breaks(program: &str, call: &str, times: usize, words: &str) -> Zoo {
     if times == FAULTS {
         // On a busy machine the pause may be over before anybody looks; the
         // next is twice as long.
-        let mut ask = || post(&mut client, call, &body);
+        let mut ask = || client.ask(call, &body);
         let left_alone = (0..4).find_map(|_| {
             is_left_alone(&mut ask);
             Some(zoo.driver(program)).filter(|driver| driver["condition"] == "failing")
@@ -173,7 +174,7 @@ fn outputs_without_end_are_cut() {
 }
 
 fn address(zoo: &Zoo, driver: &str, pool: &str) -> (u16, Value) {
-    post(&mut zoo.client(driver), "RequestAddress", &json!({"PoolID": pool}))
+    zoo.client(driver).ask("RequestAddress", &json!({"PoolID": pool}))
 }
 
 #[test]
@@ -196,7 +197,7 @@ fn who_refuses_its_replay_is_not_served_and_its_releases_go_through() {
     assert_eq!(address(&zoo, "forgets", &pool).0, 200);
     let mut client = zoo.client("forgets");
     let last = json!({"PoolID": pool, "Address": "10.66.0.254"});
-    broke(&post(&mut client, "RequestAddress", &last));
+    broke(&client.ask("RequestAddress", &last));
     let driver = zoo.driver("forgets");
     assert_eq!(driver["condition"], "failing", "{driver}");
     let reason = driver["reason"].as_str().unwrap();
@@ -205,10 +206,10 @@ fn who_refuses_its_replay_is_not_served_and_its_releases_go_through() {
     assert_eq!(status, 503, "{body}");
     assert_eq!(body["Err"], "the driver is out of service");
     let held = json!({"PoolID": pool, "Address": "10.66.0.1"});
-    assert_eq!(post(&mut client, "ReleaseAddress", &held), (200, json!({})));
-    assert_eq!(post(&mut client, "ReleasePool", &json!({"PoolID": pool})), (200, json!({})));
+    assert_eq!(client.ask("ReleaseAddress", &held), (200, json!({})));
+    assert_eq!(client.ask("ReleasePool", &json!({"PoolID": pool})), (200, json!({})));
     // Nothing is left that it could refuse.
-    wait(|| post(&mut client, "RequestPool", &json!({"AddressSpace": "zoo"})).0 == 200);
+    wait(|| client.ask("RequestPool", &json!({"AddressSpace": "zoo"})).0 == 200);
     assert_eq!(zoo.driver("forgets")["condition"], "serving");
 }
 
@@ -221,10 +222,10 @@ fn whoever_refuses_releases_has_no_say_in_them() {
         let (_, body) = address(&zoo, "keeps", &pool);
         assert_eq!(body["Address"], "10.66.0.1/24");
         let held = json!({"PoolID": pool, "Address": "10.66.0.1"});
-        assert_eq!(post(&mut client, "ReleaseAddress", &held), (200, json!({})));
+        assert_eq!(client.ask("ReleaseAddress", &held), (200, json!({})));
         wait(|| zoo.driver("keeps")["restarts"] == restarts);
     }
-    assert_eq!(post(&mut client, "ReleasePool", &json!({"PoolID": pool})), (200, json!({})));
+    assert_eq!(client.ask("ReleasePool", &json!({"PoolID": pool})), (200, json!({})));
     assert_eq!(zoo.driver("keeps")["pools"], 0);
 }
 

@@ -1,7 +1,7 @@
 //! A daemon with an honest driver, and room for a hostile one.
 
 use ipam_tests::{
-    daemon::Daemon,
+    daemon::{Daemon, wait},
     http::Client,
     operator::{Ran, wipam},
 };
@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
@@ -28,11 +27,6 @@ const PACE: Duration = Duration::from_millis(2);
 /// So many requests are measured at least, and at most as many undisturbed.
 const REQUESTS: (usize, usize) = (50, 300);
 
-pub(crate) fn post(client: &mut Client, call: &str, body: &Value) -> (u16, Value) {
-    let response = client.post(&format!("/IpamDriver.{call}"), &body.to_string()).unwrap();
-    (response.status, response.body)
-}
-
 pub(crate) struct Zoo {
     directory: tempfile::TempDir,
     pub(crate) daemon: Daemon,
@@ -45,7 +39,7 @@ impl Zoo {
         let daemon = Daemon::start(directory.path(), &["--config", config.to_str().unwrap()]);
         wait(|| daemon.log().contains("ready;"));
         let body = json!({"AddressSpace": "LocalDefault", "Pool": "10.0.0.0/16"});
-        assert_eq!(post(&mut daemon.client(), "RequestPool", &body).0, 200);
+        assert_eq!(daemon.client().ask("RequestPool", &body).0, 200);
         Self { directory, daemon }
     }
 
@@ -59,14 +53,10 @@ impl Zoo {
     /// Has the running daemon load a file as one more driver, with a table of
     /// its own. Why not, if it does not.
     pub(crate) fn load(&self, file: &Path, table: &str) -> Result<(), String> {
-        const READ: &str = "the configuration was read again";
-        let before = self.daemon.log();
         let driver = format!("[[driver]]\nfile = {:?}\n{table}\n", file.to_str().unwrap());
         configure(self.directory.path(), &driver);
-        Command::new("kill").args(["-HUP", &self.daemon.id().to_string()]).status().unwrap();
-        wait(|| self.daemon.log()[before.len()..].contains(READ));
-        let log = self.daemon.log();
-        let refused = log[before.len()..].lines().find(|it| it.contains("it stays as it was"));
+        let log = self.daemon.hangup("the configuration was read again");
+        let refused = log.lines().find(|it| it.contains("it stays as it was"));
         refused.map_or(Ok(()), |line| Err(line.to_owned()))
     }
 
@@ -77,7 +67,7 @@ impl Zoo {
     /// A pool of the hostile driver.
     pub(crate) fn pool(&self, driver: &str) -> String {
         let body = json!({"AddressSpace": "zoo", "Pool": "10.66.0.0/24"});
-        let (status, body) = post(&mut self.client(driver), "RequestPool", &body);
+        let (status, body) = self.client(driver).ask("RequestPool", &body);
         assert_eq!(status, 200, "{body}");
         body["PoolID"].as_str().unwrap().to_owned()
     }
@@ -129,12 +119,12 @@ impl Zoo {
         let mut took = Vec::new();
         while goes_on(took.len()) {
             let begin = Instant::now();
-            let (status, body) = post(&mut client, "RequestAddress", &json!({"PoolID": POOL}));
+            let (status, body) = client.ask("RequestAddress", &json!({"PoolID": POOL}));
             assert_eq!(status, 200, "{body}");
             let address = body["Address"].as_str().unwrap();
             assert_eq!(address, "10.0.0.1/16", "the lowest is free");
             let released = json!({"PoolID": POOL, "Address": "10.0.0.1"});
-            let (status, body) = post(&mut client, "ReleaseAddress", &released);
+            let (status, body) = client.ask("ReleaseAddress", &released);
             assert_eq!((status, body), (200, json!({})));
             took.push(begin.elapsed() / 2);
             thread::sleep(PACE);
@@ -162,12 +152,4 @@ fn median(took: &[Duration]) -> Duration {
     let mut sorted = took.to_vec();
     sorted.sort();
     sorted[sorted.len() / 2]
-}
-
-pub(crate) fn wait(mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "it did not come");
-        thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod failures;
+mod flaky;
 mod here;
 mod lab;
 mod parallel;

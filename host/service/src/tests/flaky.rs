@@ -1,0 +1,72 @@
+//! A store that fails when a test wants it to.
+
+use crate::lock;
+use ipam_ledger::{Changes, Event, MemoryStore, State, Store, StoreError, View};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
+
+/// A store that fails while it is told to, and says each commit if asked to.
+/// Its medium can be opened again.
+pub(super) struct FlakyStore {
+    pub(super) medium: Arc<Mutex<MemoryStore>>,
+    pub(super) is_volatile: bool,
+    pub(super) fails: Arc<AtomicBool>,
+    /// Every event that was ever committed, in order.
+    pub(super) committed: Arc<Mutex<Vec<Event>>>,
+    /// Each commit says how many changes it has, and waits for the other end.
+    pub(super) gate: Option<(mpsc::Sender<usize>, mpsc::Receiver<()>)>,
+}
+
+impl FlakyStore {
+    pub(super) fn new(is_volatile: bool) -> Self {
+        let committed = Arc::default();
+        Self { medium: Arc::default(), is_volatile, fails: Arc::default(), committed, gate: None }
+    }
+}
+
+impl Store for FlakyStore {
+    /// Reads entries and not their history, as a store of entries does.
+    fn load(&mut self, driver: &ipam_api::DriverName) -> Result<State, StoreError> {
+        let medium = lock(&self.medium).load(driver)?;
+        let mut state = State::default();
+        for pool in medium.pools() {
+            state.apply(&Event::PoolGranted(pool.clone()));
+        }
+        for lease in medium.leases() {
+            state.apply(&Event::AddressLeased(lease.clone()));
+        }
+        for (&number, (pool_id, address)) in medium.owed() {
+            let (pool_id, address) = (pool_id.clone(), *address);
+            state.apply(&Event::Owed { number, pool_id, address });
+        }
+        let stored = medium.stored().iter().map(|(key, it)| (key.clone(), Some(it.clone())));
+        state.apply(&Event::Stored(Arc::new(stored.collect())));
+        Ok(state)
+    }
+
+    fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
+        if let Some((began, go)) = &self.gate {
+            // A test that no longer listens no longer holds anything up.
+            if began.send(changes.len()).is_ok() {
+                let _ = go.recv();
+            }
+        }
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(StoreError::new("the disk is full"));
+        }
+        let events = changes.iter().flat_map(|changes| &changes.records).map(|it| it.event.clone());
+        lock(&self.committed).extend(events);
+        lock(&self.medium).commit(changes)
+    }
+
+    fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
+        lock(&self.medium).view()
+    }
+
+    fn is_volatile(&self) -> bool {
+        self.is_volatile
+    }
+}
