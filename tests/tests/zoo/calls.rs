@@ -97,6 +97,17 @@ fn who_looks_at_a_driver_does_not_wait_for_it_and_sees_afterwards_that_it_failed
 }
 
 #[test]
+fn a_driver_has_the_limits_of_its_own_table() {
+    let zoo = Zoo::with("loops", "[driver.limits]\ncall-ms = 200");
+    let pool = zoo.pool("loops");
+    let begin = Instant::now();
+    broke(&address(&zoo, "loops", &pool));
+    // On a busy machine it is late, but not by as much as that.
+    assert!(begin.elapsed() < LIMIT, "{:?}", begin.elapsed());
+    assert!(zoo.daemon.log().contains("took more than 200ms"));
+}
+
+#[test]
 fn a_stack_has_an_end() {
     breaks("recurses", "RequestAddress", FAULTS, "request-address");
 }

@@ -1,6 +1,8 @@
 //! Drivers with a store: what one writes is as durable as what it granted, and
-//! no more than that. In this process, since no configuration grants a store.
+//! no more than that. In this process but for the last row, to look at what is
+//! stored.
 
+use crate::zoo::Zoo;
 use ipam_api::{
     AddressRequest, Answer, DriverName, Failure, Family, Kind, Mount, PoolChoice, PoolRequest,
     Request, Stored,
@@ -9,6 +11,7 @@ use ipam_ledger::{DurableStore, Retention};
 use ipam_runtime::{Component, Grants, Limits, Runtime, StoreLimits};
 use ipam_service::{LoadOptions, Origin, Service, ask};
 use ipam_tests::programs;
+use serde_json::json;
 use std::{
     env,
     io::{BufRead as _, BufReader},
@@ -171,4 +174,16 @@ fn who_is_killed_has_counted_what_was_answered() {
     ask(&*mount, released).unwrap();
     assert_eq!(house.count("counts", "leases"), leased + 2);
     assert_eq!(house.count("counts", "releases"), 1);
+}
+
+#[test]
+fn a_store_is_granted_in_the_configuration_with_its_limits() {
+    // Two counts and one pool.
+    let zoo = Zoo::with("counts", "store = { max-bytes = 1000, max-keys = 3 }");
+    let id = zoo.pool("counts");
+    let mut client = zoo.client("counts");
+    assert_eq!(client.ask("RequestAddress", &json!({"PoolID": id})).0, 200);
+    let (status, body) = client.ask("RequestPool", &json!({"AddressSpace": "zoo"}));
+    let words = "the store has room for 1000 bytes in 3 keys";
+    assert_eq!((status, &body["Err"]), (503, &json!(words)));
 }
