@@ -1,9 +1,10 @@
 //! A compiled component: what it takes to make instances.
 
 use crate::{
-    Grants, Limits,
+    Grants, Limits, UrlPrefix,
     bindings::{ipam, lifecycle, status},
     compile::Compiler,
+    http,
     imports::State,
     inspect::inspect,
     instance::Instance,
@@ -28,6 +29,7 @@ pub struct Component {
     pub(crate) call_ticks: u64,
     pub(crate) log_budget: Arc<Budget>,
     pub(crate) has_real_random: bool,
+    pub(crate) http: Arc<[UrlPrefix]>,
     pub(crate) pre: InstancePre<State>,
     pub(crate) lifecycle: Arc<lifecycle::GuestIndices>,
     pub(crate) ipam: Arc<ipam::GuestIndices>,
@@ -105,6 +107,7 @@ impl Component {
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
 
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
+        let linker = http::link(linker, grants).map_err(mismatch)?;
         let pre = linker.instantiate_pre(&compiled).map_err(mismatch)?;
         let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(mismatch)?;
         let ipam = ipam::GuestIndices::new(&pre).map_err(mismatch)?;
@@ -116,6 +119,7 @@ impl Component {
             call_ticks: Limits::ticks(limits.call_time),
             log_budget: Arc::new(Budget::new(&limits)),
             has_real_random: grants.random_real,
+            http: grants.http.as_slice().into(),
             limits: Arc::new(limits),
             pre,
             lifecycle: Arc::new(lifecycle),

@@ -1,15 +1,17 @@
 //! What a driver may call, and what its store holds.
 
 use crate::{
-    Limits,
+    Limits, UrlPrefix,
     bindings::{callback, log, types},
     clock::Clock,
     convert,
+    http::Http,
     log::Log,
     quota::Quota,
     wasi,
 };
 use ipam_api::{Callback, Code, Error, Kind};
+use std::{sync::Arc, time::Duration};
 use tracing::Level;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::bindings::clocks::monotonic_clock};
@@ -20,19 +22,26 @@ pub(crate) struct State {
     pub(crate) callback: Option<Box<dyn Callback>>,
     pub(crate) clock: Clock,
     pub(crate) quota: Quota,
+    pub(crate) http: Http,
+    pub(crate) table: ResourceTable,
     log: Log,
     name_bytes: usize,
     wasi: WasiCtx,
-    table: ResourceTable,
 }
 
 impl State {
-    pub(crate) fn new(log: Log, limits: &Limits, has_real_random: bool) -> Self {
+    pub(crate) fn new(
+        log: Log,
+        limits: &Limits,
+        has_real_random: bool,
+        http: Arc<[UrlPrefix]>,
+    ) -> Self {
         let clock = Clock::default();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.handles);
+        table.set_max_capacity(Http::handles(&http, limits));
         Self {
             callback: None,
+            http: Http::new(http, limits, log.clone()),
             wasi: wasi::inert(&log, &clock, has_real_random),
             quota: Quota::new(limits),
             name_bytes: limits.name_bytes,
@@ -40,6 +49,11 @@ impl State {
             log,
             table,
         }
+    }
+
+    /// A call begins that may take so long.
+    pub(crate) fn begin(&mut self, time: Duration) {
+        self.http.begin(time, self.clock.monotonic());
     }
 
     fn register(

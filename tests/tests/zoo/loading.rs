@@ -49,3 +49,8 @@ fn who_starts_again_registers_what_it_registered() {
     let words = "it registered somebody-else and renames with replay, not renames with replay";
     refused("renames", words);
 }
+
+#[test]
+fn who_was_granted_no_http_is_not_loaded() {
+    refused("http", "it imports what was not granted: wasi:http/");
+}
