@@ -1,7 +1,7 @@
 //! Does a driver that was granted a URL stay there? A real component asks real
 //! servers, which write down what they were asked.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
 mod bounds;
 mod escapes;
