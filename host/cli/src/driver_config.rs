@@ -151,6 +151,11 @@ limits! {
     report_bytes => report_bytes, BYTES_MAX, |it| it;
     log_lines => log_lines, COUNT_MAX, |it| it;
     log_line_bytes => log_line_bytes, BYTES_MAX, |it| it;
+    http_requests => http_requests, COUNT_MAX, |it| it;
+    http_connections => http_connections, COUNT_MAX, |it| it;
+    http_body_bytes => http_body_bytes, BYTES_MAX, |it| it;
+    http_head_bytes => http_head_bytes, BYTES_MAX, |it| it;
+    http_handles => http_handles, COUNT_MAX, |it| it;
 }
 
 impl DriverTable {

@@ -1,9 +1,10 @@
 //! A compiled component: what it takes to make instances.
 
 use crate::{
-    Grants, Limits, StoreLimits,
+    Grants, Limits,
     bindings::{ipam, lifecycle, status},
     compile::Compiler,
+    http,
     imports::State,
     inspect::inspect,
     instance::Instance,
@@ -27,8 +28,7 @@ pub struct Component {
     /// [`Limits::call_time`], likewise.
     pub(crate) call_ticks: u64,
     pub(crate) log_budget: Arc<Budget>,
-    pub(crate) has_real_random: bool,
-    pub(crate) store: Option<StoreLimits>,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) pre: InstancePre<State>,
     pub(crate) lifecycle: Arc<lifecycle::GuestIndices>,
     pub(crate) ipam: Arc<ipam::GuestIndices>,
@@ -106,6 +106,7 @@ impl Component {
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
 
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
+        let linker = http::link(linker, grants).map_err(mismatch)?;
         let pre = linker.instantiate_pre(&compiled).map_err(mismatch)?;
         let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(mismatch)?;
         let ipam = ipam::GuestIndices::new(&pre).map_err(mismatch)?;
@@ -116,8 +117,7 @@ impl Component {
             start_ticks: Limits::ticks(limits.start_time),
             call_ticks: Limits::ticks(limits.call_time),
             log_budget: Arc::new(Budget::new(&limits)),
-            has_real_random: grants.random_real,
-            store: grants.store,
+            grants: Arc::new(grants.clone()),
             limits: Arc::new(limits),
             pre,
             lifecycle: Arc::new(lifecycle),

@@ -1,16 +1,18 @@
 //! What a driver may call, and what its store holds.
 
 use crate::{
-    Limits,
+    Grants, Limits,
     bindings::{callback, log, store, types},
     clock::Clock,
     convert,
+    http::Http,
     log::Log,
     quota::Quota,
     store::Overlay,
     wasi,
 };
 use ipam_api::{Callback, Code, Error, Kind};
+use std::{sync::Arc, time::Duration};
 use tracing::Level;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::bindings::clocks::monotonic_clock};
@@ -23,20 +25,22 @@ pub(crate) struct State {
     pub(crate) quota: Quota,
     /// What the driver has stored.
     pub(crate) overlay: Overlay,
+    pub(crate) http: Http,
+    pub(crate) table: ResourceTable,
     log: Log,
     name_bytes: usize,
     wasi: WasiCtx,
-    table: ResourceTable,
 }
 
 impl State {
-    pub(crate) fn new(log: Log, limits: &Limits, has_real_random: bool, overlay: Overlay) -> Self {
+    pub(crate) fn new(log: Log, limits: &Limits, grants: &Arc<Grants>, overlay: Overlay) -> Self {
         let clock = Clock::default();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.handles);
+        table.set_max_capacity(Http::handles(grants, limits));
         Self {
             callback: None,
-            wasi: wasi::inert(&log, &clock, has_real_random),
+            http: Http::new(grants.clone(), limits, log.clone()),
+            wasi: wasi::inert(&log, &clock, grants.random_real),
             quota: Quota::new(limits),
             overlay,
             name_bytes: limits.name_bytes,
@@ -44,6 +48,11 @@ impl State {
             log,
             table,
         }
+    }
+
+    /// A call begins that may take so long.
+    pub(crate) fn begin(&mut self, time: Duration) {
+        self.http.begin(time, self.clock.monotonic());
     }
 
     fn register(

@@ -9,8 +9,9 @@
 //! - a driver gets the imports that its world names and nothing else; a
 //!   component that wants more is refused at load;
 //! - an instance that failed is never called again;
-//! - host functions only record: nothing here calls a driver from inside a
-//!   driver's call;
+//! - host functions only record, or ask by HTTP for whom it was granted:
+//!   nothing here calls a driver from inside a driver's call, and no wait
+//!   outlasts it;
 //! - nothing that a guest returns is believed before it was converted.
 //!
 //! Drivers belong on plain threads: WASI's synchronous side must not run on a
@@ -24,6 +25,7 @@ mod compile;
 mod component;
 mod convert;
 mod grants;
+mod http;
 mod imports;
 mod inspect;
 mod instance;

@@ -20,8 +20,9 @@ pub struct Limits {
     /// `start`. Measured in ticks of [`Limits::TICK`], so it may take one more.
     pub start_time: Duration,
     /// Wall-clock time of each other call, those of replay included. Measured
-    /// in ticks, too. No host function waits for anything, so that time spent
-    /// in them cannot outlast it.
+    /// in ticks, too. A host function that waits, which only a driver with
+    /// [`Grants::http`](crate::Grants::http) can make one do, waits no longer
+    /// than this.
     pub call_time: Duration,
     /// Linear memory of an instance, in bytes: the sum of all its memories.
     pub memory_bytes: usize,
@@ -53,6 +54,19 @@ pub struct Limits {
     pub log_lines: u32,
     /// Bytes of one line of the log; what is longer is cut.
     pub log_line_bytes: usize,
+    /// HTTP requests that one call may make, those that are refused included.
+    pub http_requests: u32,
+    /// Connections that an instance has at a time, the look-up of a name
+    /// included; further requests wait for one.
+    pub http_connections: usize,
+    /// Bytes of the body of an HTTP request, and of that of its response.
+    pub http_body_bytes: usize,
+    /// Bytes of what comes before such a body, as either side keeps it; at
+    /// least 8 KiB, even if this is less.
+    pub http_head_bytes: usize,
+    /// In place of [`Limits::handles`] for a driver that may ask by HTTP, if it
+    /// is less: its handles stand for bodies and heads.
+    pub http_handles: usize,
 }
 
 impl Limits {
@@ -93,6 +107,11 @@ impl Default for Limits {
             report_bytes: 8 << 10,
             log_lines: 64,
             log_line_bytes: 4 << 10,
+            http_requests: 64,
+            http_connections: 8,
+            http_body_bytes: 8 << 20,
+            http_head_bytes: 64 << 10,
+            http_handles: 512,
         }
     }
 }
