@@ -67,6 +67,7 @@ fn dependencies_point_one_way() {
         ("ipam-default", &["wasmtime", "ipam-api"]),
         ("ipam-pools", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-sticky", &["wasmtime", "ipam-api", "ipam-default"]),
+        ("ipam-cooldown", &["wasmtime", "ipam-api", "ipam-default"]),
     ] {
         let found = dependencies(of);
         assert!(found.contains(of), "{of}: {found:?}");

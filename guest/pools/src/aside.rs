@@ -9,15 +9,12 @@
 //! prefix is granted again, and only then costs as much as there is of it. All else
 //! costs what one address costs.
 
-use crate::Pools;
+use crate::{Place, Pools};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use core::net::IpAddr;
 use ipam_allocator::{Ages, Family, PoolName, reserved};
 use ipam_driver::{Code, Error, IpNet, PoolGrant, PoolRequest, SubnetStatus};
-
-/// An address, and the pool as a whole that it is of.
-pub type Place = (PoolName, IpAddr);
 
 /// [`Pools`] with addresses set aside.
 #[derive(Debug)]
@@ -91,6 +88,12 @@ impl Aside {
     #[must_use]
     pub fn has(&self, (pool, address): Place) -> bool {
         self.ages.get(&pool).is_some_and(|ages| ages.get(address).is_some())
+    }
+
+    /// How many addresses are set aside.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.order.len()
     }
 
     /// The address that was set aside first of all.

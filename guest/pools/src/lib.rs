@@ -16,12 +16,14 @@ extern crate std;
 
 mod aside;
 mod config;
+pub mod place;
 mod pools;
 mod store;
 
-pub use aside::{Aside, Place};
+pub use aside::Aside;
 pub use config::{Config, refusal};
 pub use ipam_allocator::PoolName;
+pub use place::Place;
 pub use pools::Pools;
 #[cfg(not(target_family = "wasm"))]
 pub use store::Memory;

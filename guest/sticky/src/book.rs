@@ -8,10 +8,10 @@
 //! clock says is not needed, and goes back at times.
 
 use crate::holder::{self, Holder};
-use alloc::{collections::BTreeMap, format, rc::Rc, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, rc::Rc, vec::Vec};
 use core::net::IpAddr;
 use ipam_driver::{Code, Error, Kind, log};
-use ipam_pools::{Aside, Place, PoolName, Store, read_all};
+use ipam_pools::{Aside, Place, Store, place, read_all};
 
 /// Reservations that one request drops to make room: as many as it takes, and
 /// an end where the store has become much smaller.
@@ -38,7 +38,8 @@ impl<S: Store> Book<S> {
         let mut unread = 0;
         let mut found = Vec::new();
         read_all(&book.store, |key, value| {
-            let read = place(key).and_then(|place| Some((place, holder::read(place.0, value)?)));
+            let read =
+                place::read(key).and_then(|place| Some((place, holder::read(place.0, value)?)));
             match read {
                 Some(read) => found.push(read),
                 None => unread += 1,
@@ -100,7 +101,7 @@ impl<S: Store> Book<S> {
     /// until there is room. The moment; nothing if there is no room, and then
     /// nothing is stored.
     fn write(&mut self, place: Place, holder: &Holder, aside: &mut Aside) -> Option<u64> {
-        let (key, moment) = (key(place), self.next);
+        let (key, moment) = (place::key(place), self.next);
         let value = holder::write(holder, moment);
         for _ in 0..=DROPPED_MAX {
             let refusal = match self.store.set(&key, value.as_bytes()) {
@@ -132,7 +133,7 @@ impl<S: Store> Book<S> {
     /// Drops the reservation of an address.
     fn forget(&mut self, place: Place, aside: &mut Aside) {
         if self.remove(place) {
-            self.delete(&key(place));
+            self.delete(&place::key(place));
         }
         aside.free(place);
     }
@@ -158,14 +159,4 @@ impl<S: Store> Book<S> {
     pub(crate) fn parts(&mut self) -> (&BTreeMap<Place, Rc<Holder>>, &mut S) {
         (&self.holders, &mut self.store)
     }
-}
-
-/// The key of an address: that of its pool, and the address.
-fn key((pool, address): Place) -> String {
-    format!("{pool}/{address}")
-}
-
-fn place(key: &str) -> Option<Place> {
-    let (pool, address) = key.rsplit_once('/')?;
-    Some((PoolName::parse(pool).ok()?, address.parse().ok()?))
 }

@@ -9,7 +9,7 @@ use ipam_driver::{
 use ipam_pools::{Aside, Config, PoolName, Store, refusal};
 
 /// How many reservations there may be: unless the operator says so, and at most.
-const RESERVATIONS_MAX: (usize, usize) = (50_000, 1_000_000);
+const RESERVATIONS_MAX: (usize, usize) = (50_000, 200_000);
 
 /// The policy, over a store.
 #[derive(Debug)]

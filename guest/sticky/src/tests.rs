@@ -282,7 +282,7 @@ fn what_is_no_reservation_in_the_store_is_left_alone() {
 #[test]
 fn a_configuration_that_is_not_understood_is_refused_by_key() {
     for (config, words) in [
-        (r#"{"max-reservations": 0}"#, "max-reservations must be from 1 to 1000000"),
+        (r#"{"max-reservations": 0}"#, "max-reservations must be from 1 to 200000"),
         (r#"{"max-reservations": -1}"#, "max-reservations: invalid value"),
         (r#"{"keys": ["mac"]}"#, "unknown field `keys`"),
         (r#"{"default-address-pools": [{"base": "x", "size": 24}]}"#, "is not a prefix"),

@@ -3,5 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod cooldown;
 mod lab;
 mod sticky;

@@ -1,5 +1,5 @@
-use super::{Aside, Place};
-use crate::Config;
+use super::Aside;
+use crate::{Config, Place};
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 use ipam_allocator::PoolName;
@@ -164,6 +164,7 @@ proptest! {
                 // The last of the pool is reserved, and not in the list.
                 prop_assert_eq!(status.dynamic_ips_available, free as u64);
             }
+            prop_assert_eq!(aside.total(), plain.values().flatten().flatten().count());
             let oldest = plain.iter().filter_map(|(address, state)| Some(((*state)??, *address))).min();
             prop_assert_eq!(aside.oldest().map(|(moment, (_, address))| (moment, address)), oldest);
         }
