@@ -65,6 +65,7 @@ fn dependencies_point_one_way() {
         ("ipam-allocator", &["wit-bindgen", "ipam-driver", "ipam-api", "wasmtime"]),
         ("ipam-driver", &["wasmtime", "ipam-api"]),
         ("ipam-default", &["wasmtime", "ipam-api"]),
+        ("ipam-remote", &["wasmtime", "ipam-api"]),
         ("ipam-pools", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-sticky", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-cooldown", &["wasmtime", "ipam-api", "ipam-default"]),

@@ -39,6 +39,13 @@ pub trait Driver: Sized + 'static {
         Ok(vec![Registration { name: Self::NAME.to_string(), capability: Self::CAPABILITY }])
     }
 
+    /// What the driver of one name needs, and nothing if there is none of that
+    /// name: for components that need not look for the others.
+    fn registration(name: &str, config: &str) -> Result<Option<Registration>, Error> {
+        let mut all = Self::registrations(config)?.into_iter();
+        Ok(all.find(|registration| registration.name == name))
+    }
+
     /// Makes the driver of one of several names. Refuses like [`Driver::new`],
     /// which is what it calls unless overridden.
     fn named(name: &str, config: &str) -> Result<Self, Error> {

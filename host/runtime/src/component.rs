@@ -75,9 +75,6 @@ pub enum LoadError {
     /// It wants something that drivers do not get.
     #[error("it imports what was not granted: {}", .0.join(", "))]
     UngrantedImports(Vec<String>),
-    /// It wants something that it was granted and this host does not have.
-    #[error("it imports what this host cannot provide yet: {}", .0.join(", "))]
-    Unprovided(Vec<String>),
     /// It speaks another version of the contract.
     #[error("it does not fit ipam:driver@0.1.0: {0}")]
     Mismatch(String),

@@ -1,15 +1,14 @@
 //! What an operator grants one driver beyond what every driver gets.
 
 use crate::inspect::GrantKind;
-use std::{fmt, str::FromStr};
+use ipam_api::DriverName;
+use std::{collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
 
 /// What an operator grants one driver beyond what every driver gets: nothing,
 /// unless it is written down.
 ///
-/// A component that imports what [`Grants::plugins`] is for is refused with or
-/// without it, and told apart:
-/// [`LoadError::UngrantedImports`](crate::LoadError::UngrantedImports) without,
-/// [`LoadError::Unprovided`](crate::LoadError::Unprovided) with.
+/// A component that imports what it was not granted is not loaded:
+/// [`LoadError::UngrantedImports`](crate::LoadError::UngrantedImports).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// What it may ask by HTTP, with any method but CONNECT. Redirects are not
@@ -20,8 +19,8 @@ pub struct Grants {
     /// Durable state of its own: what it writes while it is asked, or told of
     /// a release, is handed over by `Driver::take_writes`.
     pub store: Option<StoreLimits>,
-    /// The legacy plugins that it may call, by name.
-    pub plugins: Vec<String>,
+    /// The legacy plugins that it may call.
+    pub plugins: PluginGrant,
     /// Random numbers that nobody foresees, instead of those that are the same
     /// for everybody. The same requests then need not get the same answers.
     pub random_real: bool,
@@ -32,7 +31,7 @@ impl Grants {
         match kind {
             GrantKind::Http => !self.http.is_empty(),
             GrantKind::Store => self.store.is_some(),
-            GrantKind::Plugins => !self.plugins.is_empty(),
+            GrantKind::Plugins => !self.plugins.names.is_empty(),
         }
     }
 }
@@ -44,6 +43,34 @@ pub struct StoreLimits {
     pub bytes_max: usize,
     /// Keys.
     pub keys_max: usize,
+}
+
+/// Which legacy plugins a driver may call, and where they are looked for: as
+/// Docker's engine does, by its documentation of the plugin API, "Plugin
+/// discovery".
+///
+/// A socket that nobody listens on, and one that is this process's own, are
+/// passed over, while Docker's engine takes what it finds first. A `.json`
+/// cannot switch off that TLS knows whom it speaks to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginGrant {
+    /// Which.
+    pub names: BTreeSet<DriverName>,
+    /// Directories of `NAME.sock` and `NAME/NAME.sock`.
+    pub sockets: Vec<PathBuf>,
+    /// Directories of `NAME.spec` and `NAME.json`, and the same in `NAME/`.
+    pub specs: Vec<PathBuf>,
+}
+
+impl Default for PluginGrant {
+    /// None, where Docker's engine looks.
+    fn default() -> Self {
+        Self {
+            names: BTreeSet::new(),
+            sockets: vec!["/run/docker/plugins".into()],
+            specs: vec!["/etc/docker/plugins".into(), "/usr/lib/docker/plugins".into()],
+        }
+    }
 }
 
 /// The beginning of URLs that are granted: scheme, host, port and the first

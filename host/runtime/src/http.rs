@@ -37,8 +37,6 @@ use wasmtime_wasi_http::{
 /// What one write of a guest to a body may hold; two of them wait for the
 /// network.
 const CHUNK_BYTES: usize = 64 << 10;
-/// A call that takes a year does not come back.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What an instance may ask, and what it has asked.
 pub(crate) struct Http {
@@ -98,7 +96,7 @@ impl Http {
     /// with it.
     pub(crate) fn begin(&mut self, time: Duration, clock: u64) {
         if self.is_granted() {
-            let time = time.min(LONGEST);
+            let time = time.min(Limits::LONGEST);
             self.began = Instant::now();
             self.clock = clock;
             self.deadline = self.began + time;

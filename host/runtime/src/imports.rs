@@ -2,11 +2,12 @@
 
 use crate::{
     Grants, Limits,
-    bindings::{callback, log, store, types},
+    bindings::{callback, log, plugins, store, types},
     clock::Clock,
     convert,
     http::Http,
     log::Log,
+    plugins::Plugins,
     quota::Quota,
     store::Overlay,
     wasi,
@@ -26,6 +27,7 @@ pub(crate) struct State {
     /// What the driver has stored.
     pub(crate) overlay: Overlay,
     pub(crate) http: Http,
+    pub(crate) plugins: Plugins,
     pub(crate) table: ResourceTable,
     log: Log,
     name_bytes: usize,
@@ -39,6 +41,7 @@ impl State {
         table.set_max_capacity(Http::handles(grants, limits));
         Self {
             callback: None,
+            plugins: Plugins::new(grants.clone(), limits, log.clone()),
             http: Http::new(grants.clone(), limits, log.clone()),
             wasi: wasi::inert(&log, &clock, grants.random_real),
             quota: Quota::new(limits),
@@ -53,6 +56,7 @@ impl State {
     /// A call begins that may take so long.
     pub(crate) fn begin(&mut self, time: Duration) {
         self.http.begin(time, self.clock.monotonic());
+        self.plugins.begin(time);
     }
 
     fn register(
@@ -74,12 +78,13 @@ impl State {
 }
 
 /// Everything that a driver may import: `ipam:driver/{callback,log,types}`,
-/// WASI 0.2, and what a grant lets through: `ipam:driver/store`.
+/// WASI 0.2, and what a grant lets through: `ipam:driver/{store,plugins}`.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     store::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    plugins::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
     // Ours, since WASI's own waits.
     linker.allow_shadowing(true);

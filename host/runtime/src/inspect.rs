@@ -149,17 +149,9 @@ impl Inspection {
             return Err(LoadError::MissingExports(self.missing.clone()));
         }
         let is_granted = |need: &&Need| need.grant.is_some_and(|kind| grants.has(kind));
-        let (granted, ungranted): (Vec<&Need>, Vec<&Need>) =
-            self.needs.iter().partition(is_granted);
-        let listed =
-            |needs: Vec<&Need>| needs.into_iter().map(|need| need.import.clone()).collect();
-        if !ungranted.is_empty() {
-            return Err(LoadError::UngrantedImports(listed(ungranted)));
-        }
-        // No host function stands behind the other grants yet.
-        let unprovided: Vec<&Need> =
-            granted.into_iter().filter(|need| need.grant == Some(GrantKind::Plugins)).collect();
-        if unprovided.is_empty() { Ok(()) } else { Err(LoadError::Unprovided(listed(unprovided))) }
+        let ungranted = self.needs.iter().filter(|need| !is_granted(need));
+        let ungranted: Vec<String> = ungranted.map(|need| need.import.clone()).collect();
+        if ungranted.is_empty() { Ok(()) } else { Err(LoadError::UngrantedImports(ungranted)) }
     }
 }
 

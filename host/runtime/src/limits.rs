@@ -21,8 +21,9 @@ pub struct Limits {
     pub start_time: Duration,
     /// Wall-clock time of each other call, those of replay included. Measured
     /// in ticks, too. A host function that waits, which only a driver with
-    /// [`Grants::http`](crate::Grants::http) can make one do, waits no longer
-    /// than this.
+    /// [`Grants::http`](crate::Grants::http) or
+    /// [`Grants::plugins`](crate::Grants::plugins) can make one do, waits no
+    /// longer than this.
     pub call_time: Duration,
     /// Linear memory of an instance, in bytes: the sum of all its memories.
     pub memory_bytes: usize,
@@ -67,12 +68,23 @@ pub struct Limits {
     /// In place of [`Limits::handles`] for a driver that may ask by HTTP, if it
     /// is less: its handles stand for bodies and heads.
     pub http_handles: usize,
+    /// Wall-clock time of one call of a legacy plugin, within 9/10 of what is
+    /// left of the driver's; finding out whether it is there takes a quarter
+    /// of it.
+    pub plugin_time: Duration,
+    /// Calls of plugins that one call of the driver may make, looking for them
+    /// included.
+    pub plugin_calls: u32,
+    /// Bytes of what a plugin is asked, and of what it answers.
+    pub plugin_body_bytes: usize,
 }
 
 impl Limits {
     /// How often the clock of [`Limits::call_time`] ticks. It never ticks
     /// early; on a machine that has no time for it, it ticks late.
     pub const TICK: Duration = Duration::from_millis(10);
+    /// A call that takes a year does not come back.
+    pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     /// The stack of WebAssembly code, in bytes: one for all, since it belongs
     /// to the engine.
     pub const STACK_BYTES: usize = 512 << 10;
@@ -112,6 +124,9 @@ impl Default for Limits {
             http_body_bytes: 8 << 20,
             http_head_bytes: 64 << 10,
             http_handles: 512,
+            plugin_time: Duration::from_secs(4),
+            plugin_calls: 128,
+            plugin_body_bytes: 1 << 20,
         }
     }
 }

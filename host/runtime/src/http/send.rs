@@ -1,6 +1,6 @@
 //! One request: a connection of its own, the answer's head, and then its body.
 
-use crate::grants::Origin;
+use crate::{grants::Origin, tls};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::BodyExt as _;
@@ -8,12 +8,11 @@ use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     client::conn::http1,
 };
-use rustls_native_certs::load_native_certs;
 use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -24,10 +23,7 @@ use tokio::{
     task::spawn_blocking,
     time::{Sleep, sleep_until, timeout_at},
 };
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
-};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, io::TokioIo};
 
@@ -89,7 +85,7 @@ impl Sending {
         }
         let host = self.origin.host.trim_matches(['[', ']']).to_owned();
         let name = ServerName::try_from(host).map_err(|_| Error::HttpRequestUriInvalid)?;
-        let shaken = TlsConnector::from(TLS.clone()).connect(name, stream);
+        let shaken = TlsConnector::from(tls::MACHINE.clone()).connect(name, stream);
         let shaken = timeout_at(self.times.connected.into(), shaken).await;
         let stream = shaken.map_err(|_| Error::ConnectionTimeout)?.map_err(Error::Tls)?;
         self.exchange(stream, permit, request).await
@@ -174,18 +170,6 @@ impl Sending {
         Ok(Request::from_parts(head, body))
     }
 }
-
-/// Whom this machine trusts, read once.
-static TLS: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
-    let found = load_native_certs();
-    let (taken, left) = roots.add_parsable_certificates(found.certs);
-    tracing::info!(taken, left, errors = found.errors.len(), "authorities for TLS were read");
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks TLS 1.2 and 1.3");
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
-});
 
 /// A body of so many bytes at most.
 struct Bounded<B> {
