@@ -1,4 +1,5 @@
-//! The hostile drivers of `tests/programs`, as components.
+//! Drivers as components: the hostile ones of `tests/programs`, and those of
+//! `guest` that are not built in.
 
 use std::{
     env, fs,
@@ -35,13 +36,25 @@ const OUTER: [&str; 11] = [
 #[must_use]
 pub fn file(program: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let file = BUILT.get_or_init(|| {
-        let built = build();
+    let words = ["--package=ipam-programs", "--examples", "--features=wasm"];
+    let built = BUILT.get_or_init(|| {
+        let built = build(&words).join("examples");
         text(&built, "tables");
         built
     });
-    let file = file.join(format!("{program}.wasm"));
+    let file = built.join(format!("{program}.wasm"));
     assert!(file.is_file(), "there is no program {program}");
+    file
+}
+
+/// The file of a driver's component: that of the package `ipam-NAME` in `guest`.
+///
+/// # Panics
+/// When it cannot be built, or there is none of that name.
+#[must_use]
+pub fn driver(name: &str) -> PathBuf {
+    let file = build(&[&format!("--package=ipam-{name}")]).join(format!("ipam_{name}.wasm"));
+    assert!(file.is_file(), "there is no driver {name}");
     file
 }
 
@@ -92,7 +105,7 @@ fn text(built: &Path, program: &str) {
 
 /// A nested cargo, with the target directory that the built-in drivers are
 /// built in: neither waits for the lock of whoever runs the tests.
-fn build() -> PathBuf {
+fn build(what: &[&str]) -> PathBuf {
     let me = env::current_exe().expect("a running program has a path");
     let target = me.ancestors().find(|up| up.join("CACHEDIR.TAG").exists());
     let target = target.expect("cargo marks its target directory").join("guest");
@@ -100,8 +113,9 @@ fn build() -> PathBuf {
     let mut command = Command::new(cargo);
     command
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .args(["build", "--locked", "--quiet", "--package=ipam-programs", "--examples"])
-        .args(["--features=wasm", "--profile", PROFILE, "--target", TARGET, "--target-dir"])
+        .args(["build", "--locked", "--quiet", "--profile", PROFILE, "--target", TARGET])
+        .args(what)
+        .arg("--target-dir")
         .arg(&target);
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|text| OUTER.iter().any(|outer| text.starts_with(outer))) {
@@ -109,6 +123,6 @@ fn build() -> PathBuf {
         }
     }
     let status = command.status().expect("cargo runs");
-    assert!(status.success(), "no programs; perhaps: rustup target add {TARGET}");
-    target.join(TARGET).join(PROFILE).join("examples")
+    assert!(status.success(), "{what:?} is not built; perhaps: rustup target add {TARGET}");
+    target.join(TARGET).join(PROFILE)
 }

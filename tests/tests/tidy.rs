@@ -66,6 +66,9 @@ fn dependencies_point_one_way() {
         ("ipam-driver", &["wasmtime", "ipam-api"]),
         ("ipam-default", &["wasmtime", "ipam-api"]),
         ("ipam-remote", &["wasmtime", "ipam-api"]),
+        ("ipam-pools", &["wasmtime", "ipam-api", "ipam-default"]),
+        ("ipam-sticky", &["wasmtime", "ipam-api", "ipam-default"]),
+        ("ipam-cooldown", &["wasmtime", "ipam-api", "ipam-default"]),
     ] {
         let found = dependencies(of);
         assert!(found.contains(of), "{of}: {found:?}");

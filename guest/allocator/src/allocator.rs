@@ -5,6 +5,7 @@ use crate::{
     error::Error,
     pool::{self, Status},
     pool_id::PoolId,
+    pool_name::{PoolName, Scope},
     predefined::{Predefined, checked},
     space::Space,
 };
@@ -201,6 +202,24 @@ impl Allocator {
             .filter(|pool| pool.knows(id.sub_pool))
             .map(|pool| pool.status(id.sub_pool))
             .ok_or_else(|| not_found(&id))
+    }
+
+    /// What an id names, if that is held.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::InvalidPoolId`], [`Error::InvalidAddressSpace`]: the id names nothing;
+    /// - [`Error::PoolNotFound`]: what it names is not held.
+    pub fn name(&self, id: &str) -> Result<PoolName, Error> {
+        let read = PoolId::parse(id)?;
+        let place = self.place(&read)?.filter(|place| self.pool(*place).knows(place.sub_pool));
+        Ok(self.name_at(place.ok_or_else(|| not_found(&read))?))
+    }
+
+    /// As [`Self::name`], of what is held.
+    pub(crate) fn name_at(&self, place: Place) -> PoolName {
+        let scope = if place.scope == 0 { Scope::Local } else { Scope::Global };
+        PoolName { scope, pool: self.pool(place).prefix(), sub_pool: place.sub_pool }
     }
 
     /// Where an id leads, if what it names is held.

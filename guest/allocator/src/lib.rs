@@ -37,11 +37,13 @@
 extern crate alloc;
 
 mod address_set;
+mod ages;
 mod allocator;
 mod block;
 mod error;
 mod pool;
 mod pool_id;
+mod pool_name;
 mod predefined;
 mod prefix_tree;
 mod recent;
@@ -49,10 +51,12 @@ mod reserved;
 mod slab;
 mod space;
 
+pub use ages::Ages;
 pub use allocator::{Allocator, Choice, GLOBAL, LOCAL, Pool};
 pub use block::Family;
 pub use error::Error;
 pub use pool::Status;
+pub use pool_name::{PoolName, Scope};
 pub use predefined::{Predefined, global_predefined, local_predefined, ula};
 pub use recent::Recent;
 pub use reserved::reserved;

@@ -61,6 +61,11 @@ impl Pool {
         }
     }
 
+    /// Its prefix.
+    pub(crate) fn prefix(&self) -> IpNet {
+        self.prefix
+    }
+
     /// Whether the id of this sub-pool, or of the bare pool, may be used. The bare one
     /// always may: the reference does not ask whether it was requested.
     pub(crate) fn knows(&self, sub_pool: Option<IpNet>) -> bool {

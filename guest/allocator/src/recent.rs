@@ -4,6 +4,7 @@ use crate::{
     allocator::{Allocator, Choice, Place, Pool},
     error::Error,
     pool::Status,
+    pool_name::PoolName,
 };
 use alloc::{borrow::ToOwned, string::String};
 use core::net::IpAddr;
@@ -69,6 +70,14 @@ impl Recent {
     /// See [`Allocator::status`].
     pub fn status(&self, id: &str) -> Result<Status, Error> {
         self.allocator.status(id)
+    }
+
+    /// See [`Allocator::name`].
+    pub fn name(&mut self, id: &str) -> Result<PoolName, Error> {
+        match self.find(id) {
+            Some(place) => Ok(self.allocator.name_at(place)),
+            None => self.allocator.name(id),
+        }
     }
 
     /// Where `id` leads; nothing if it is for the allocator to say why it does not.

@@ -1,0 +1,64 @@
+#![doc = include_str!("../README.md")]
+
+mod policy;
+
+use ipam_driver::{
+    AddressGrant, AddressRequest, AddressSpaces, Driver, Error, PoolGrant, PoolRequest, Status,
+    SubnetStatus,
+};
+use ipam_pools::{HostStore, Pools};
+use std::{
+    net::IpAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+pub use policy::{Moment, Policy};
+
+/// The driver `cooldown`: the policy over the host's store and clock.
+#[derive(Debug)]
+pub struct Cooldown(Policy<HostStore>);
+
+ipam_driver::export!(Cooldown, status);
+
+/// When the request began: a host's clock stands there.
+fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Moment::try_from(since.as_millis()).unwrap_or(Moment::MAX)
+}
+
+impl Driver for Cooldown {
+    const NAME: &'static str = "cooldown";
+
+    fn new(config: &str) -> Result<Self, Error> {
+        Policy::new(config, HostStore).map(Self)
+    }
+
+    fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> {
+        Ok(Pools::address_spaces())
+    }
+
+    fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
+        self.0.request_pool(&request)
+    }
+
+    fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
+        self.0.release_pool(pool_id)
+    }
+
+    fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
+        self.0.request_address(&request, now())
+    }
+
+    fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
+        self.0.release_address(pool_id, address, now())
+    }
+}
+
+impl Status for Cooldown {
+    fn pool_status(&mut self, pool_id: &str) -> Result<SubnetStatus, Error> {
+        self.0.status(pool_id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

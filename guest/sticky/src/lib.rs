@@ -1,0 +1,69 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(target_family = "wasm", no_std)]
+
+extern crate alloc;
+
+mod book;
+mod holder;
+mod policy;
+
+use alloc::{string::ToString, vec, vec::Vec};
+use core::net::IpAddr;
+use ipam_driver::{
+    AddressGrant, AddressRequest, AddressSpaces, Capability, Driver, Error, PoolGrant, PoolRequest,
+    Registration, Status, SubnetStatus,
+};
+use ipam_pools::{HostStore, Pools};
+
+pub use policy::Policy;
+
+/// The driver `sticky`: the policy over the host's store.
+#[derive(Debug)]
+pub struct Sticky(Policy<HostStore>);
+
+ipam_driver::export!(Sticky, status);
+
+impl Driver for Sticky {
+    const NAME: &'static str = "sticky";
+
+    fn new(config: &str) -> Result<Self, Error> {
+        Policy::new(config, HostStore).map(Self)
+    }
+
+    fn registrations(config: &str) -> Result<Vec<Registration>, Error> {
+        let capability = Capability {
+            requires_mac_address: holder::Keys::of(config)?.has_mac_address(),
+            ..Self::CAPABILITY
+        };
+        Ok(vec![Registration { name: Self::NAME.to_string(), capability }])
+    }
+
+    fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> {
+        Ok(Pools::address_spaces())
+    }
+
+    fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
+        self.0.request_pool(&request)
+    }
+
+    fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
+        self.0.release_pool(pool_id)
+    }
+
+    fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
+        self.0.request_address(&request)
+    }
+
+    fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
+        self.0.release_address(pool_id, address)
+    }
+}
+
+impl Status for Sticky {
+    fn pool_status(&mut self, pool_id: &str) -> Result<SubnetStatus, Error> {
+        self.0.status(pool_id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! A daemon with one driver more.
+
+use ipam_tests::{daemon::Daemon, http::Client, programs};
+use serde_json::{Value, json};
+use std::{fs, path::Path};
+
+pub(crate) struct Lab {
+    driver: &'static str,
+    directory: tempfile::TempDir,
+    daemon: Option<Daemon>,
+}
+
+impl Lab {
+    /// Serves a driver as its README says, with some words in it replaced.
+    pub(crate) fn new(driver: &'static str, replaced: &[(&str, &str)]) -> Self {
+        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest").join(driver);
+        let readme = fs::read_to_string(readme.join("README.md")).unwrap();
+        let (_, rest) = readme.split_once("```toml\n").unwrap();
+        let (table, _) = rest.split_once("```").unwrap();
+        let file = programs::driver(driver);
+        let built = format!("ipam_{driver}.wasm");
+        let mut config = table.to_owned();
+        for (from, to) in [(built.as_str(), file.to_str().unwrap())].iter().chain(replaced) {
+            assert!(config.contains(from), "{from} is not in {table}");
+            config = config.replace(from, to);
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let config = format!("[[driver]]\nfile = \"builtin:default\"\n{config}");
+        fs::write(directory.path().join("wipam.toml"), config).unwrap();
+        let mut lab = Self { driver, directory, daemon: None };
+        lab.start();
+        lab
+    }
+
+    fn start(&mut self) {
+        let config = self.directory.path().join("wipam.toml");
+        let daemon = Daemon::start(self.directory.path(), &["--config", config.to_str().unwrap()]);
+        self.daemon = Some(daemon.ready());
+    }
+
+    /// `kill -9`, and another daemon.
+    pub(crate) fn restart(&mut self) {
+        self.daemon = None;
+        // The next one is ready when it says so itself.
+        fs::remove_file(self.directory.path().join("wipam.log")).unwrap();
+        self.start();
+    }
+
+    pub(crate) fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().unwrap()
+    }
+
+    pub(crate) fn ask(&self, call: &str, body: &Value) -> (u16, Value) {
+        let mut client = Client::connect(&self.daemon().socket(self.driver)).unwrap();
+        client.ask(call, body)
+    }
+
+    /// Takes a pool, and answers its id.
+    pub(crate) fn pool(&self, space: &str, pool: &str) -> String {
+        let (status, body) = self.ask("RequestPool", &json!({"AddressSpace": space, "Pool": pool}));
+        assert_eq!(status, 200, "{body}");
+        body["PoolID"].as_str().unwrap().to_owned()
+    }
+
+    /// Takes an address of a pool with these options: any, or this.
+    pub(crate) fn lease(&self, pool: &str, address: &str, options: &Value) -> Result<String, u16> {
+        let body = json!({"PoolID": pool, "Address": address, "Options": options});
+        let (status, body) = self.ask("RequestAddress", &body);
+        match body["Address"].as_str().and_then(|address| address.split_once('/')) {
+            Some((address, _)) => Ok(address.to_owned()),
+            None => Err(status),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn release(&self, pool: &str, address: &str) {
+        let released = self.ask("ReleaseAddress", &json!({"PoolID": pool, "Address": address}));
+        assert_eq!(released, (200, json!({})));
+    }
+}

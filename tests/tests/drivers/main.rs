@@ -1,0 +1,8 @@
+//! Drivers of `guest` that are not built in, each in a real daemon, with the
+//! configuration that its README shows.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod cooldown;
+mod lab;
+mod sticky;
