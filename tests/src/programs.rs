@@ -63,6 +63,15 @@ pub fn all() -> Vec<String> {
     names
 }
 
+/// Keeps from a command what a cargo around this program says of itself.
+pub fn forget_outer(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|text| OUTER.iter().any(|outer| text.starts_with(outer))) {
+            command.env_remove(&name);
+        }
+    }
+}
+
 /// A nested cargo, with the target directory that the built-in drivers are
 /// built in: neither waits for the lock of whoever runs the tests.
 fn build() -> PathBuf {
@@ -76,11 +85,7 @@ fn build() -> PathBuf {
         .args(["build", "--locked", "--quiet", "--package=ipam-programs", "--examples"])
         .args(["--features=wasm", "--profile", PROFILE, "--target", TARGET, "--target-dir"])
         .arg(&target);
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|text| OUTER.iter().any(|outer| text.starts_with(outer))) {
-            command.env_remove(&name);
-        }
-    }
+    forget_outer(&mut command);
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "no programs; perhaps: rustup target add {TARGET}");
     target.join(TARGET).join(PROFILE).join("examples")
