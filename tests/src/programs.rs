@@ -103,6 +103,15 @@ fn text(built: &Path, program: &str) {
     file.persist(built.join(program).with_extension("wasm")).expect("it can be renamed");
 }
 
+/// Keeps from a command what a cargo around this program says of itself.
+pub fn forget_outer(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|text| OUTER.iter().any(|outer| text.starts_with(outer))) {
+            command.env_remove(&name);
+        }
+    }
+}
+
 /// A nested cargo, with the target directory that the built-in drivers are
 /// built in: neither waits for the lock of whoever runs the tests.
 fn build(what: &[&str]) -> PathBuf {
@@ -117,11 +126,7 @@ fn build(what: &[&str]) -> PathBuf {
         .args(what)
         .arg("--target-dir")
         .arg(&target);
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|text| OUTER.iter().any(|outer| text.starts_with(outer))) {
-            command.env_remove(&name);
-        }
-    }
+    forget_outer(&mut command);
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "{what:?} is not built; perhaps: rustup target add {TARGET}");
     target.join(TARGET).join(PROFILE)

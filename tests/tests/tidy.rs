@@ -62,6 +62,7 @@ fn dependencies_point_one_way() {
             "ipam-reconcile",
             &["wasmtime", "ipam-service", "ipam-ledger", "ipam-runtime", "ipam-docker"],
         ),
+        ("ipam-templates", &["wasmtime", "ipam-driver", "wit-bindgen-core"]),
         ("ipam-allocator", &["wit-bindgen", "ipam-driver", "ipam-api", "wasmtime"]),
         ("ipam-driver", &["wasmtime", "ipam-api"]),
         ("ipam-default", &["wasmtime", "ipam-api"]),

@@ -5,6 +5,7 @@ use crate::config::{DEFAULT_METRICS_LISTEN, DEFAULT_STATE_DIR, LogFormat};
 use clap::{Parser, Subcommand};
 use ipam_admin::Moment;
 use ipam_api::DriverName;
+use ipam_templates::Language;
 use ipnet::IpNet;
 use std::{
     ffi::OsString,
@@ -107,6 +108,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         daemon: DaemonFlags,
     },
+
+    /// Make a project for a driver of your own, in a directory of its name
+    #[command(after_help = AFTER_NEW)]
+    New(NewFlags),
 
     /// Look at a driver's file, or change a driver in service
     #[command(subcommand)]
@@ -229,6 +234,25 @@ pub(crate) struct ReconcileFlags {
     #[command(flatten)]
     pub(crate) daemon: DaemonFlags,
 }
+
+/// The flags of `new`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct NewFlags {
+    /// The driver's name, and the directory's
+    pub(crate) name: DriverName,
+    /// The language: rust, python, js or c
+    #[arg(long, value_name = "LANGUAGE", default_value_t = Language::Rust)]
+    pub(crate) lang: Language,
+}
+
+const AFTER_NEW: &str = "\
+The project has a small policy, its tests, the contract, and a README with the
+commands; `make` builds NAME.wasm with the language's own tools.
+
+Exit codes: 0 written, 1 not, such as when the directory is not empty, 2 wrong command line.
+
+Example:
+  wipam new lab --lang python && make -C lab && wipam serve --driver lab/lab.wasm";
 
 const AFTER_SERVE: &str = "\
 Every flag has its key in the configuration file; a flag wins over the file.

@@ -12,6 +12,7 @@ mod drivers;
 mod host_networks;
 mod inspect;
 mod logging;
+mod new;
 mod operate;
 mod output;
 mod reconcile;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::History { address, at, driver, daemon } => {
             operate::history(&daemon, address, at, driver)
         }
+        Command::New(flags) => new::run(&flags),
         Command::Driver(DriverCommand::Inspect { file, json }) => inspect::run(&file, json),
         Command::Driver(DriverCommand::Upgrade { name, file, force, daemon }) => {
             operate::upgrade(&daemon, name, &file, force)
