@@ -65,6 +65,9 @@ fn dependencies_point_one_way() {
         ("ipam-allocator", &["wit-bindgen", "ipam-driver", "ipam-api", "wasmtime"]),
         ("ipam-driver", &["wasmtime", "ipam-api"]),
         ("ipam-default", &["wasmtime", "ipam-api"]),
+        ("ipam-conformance", &["wasmtime", "ipam-api", "ipam-default"]),
+        ("ipam-stub", &["wasmtime", "ipam-api", "ipam-driver"]),
+        ("ipam-suite", &["ipam-service", "ipam-ledger", "ipam-docker", "ipam-conformance"]),
     ] {
         let found = dependencies(of);
         assert!(found.contains(of), "{of}: {found:?}");

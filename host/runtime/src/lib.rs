@@ -33,6 +33,7 @@ mod quota;
 mod report;
 mod runtime;
 mod store;
+mod suite;
 mod wasi;
 
 pub use compile::compile;
@@ -40,4 +41,6 @@ pub use component::{Component, LoadError};
 pub use grants::{Grants, InvalidUrlPrefix, StoreLimits, UrlPrefix};
 pub use inspect::{GrantKind, Inspection, Need, inspect};
 pub use limits::Limits;
+pub use log::Conduct;
 pub use runtime::{Runtime, SetupError, read_file};
+pub use suite::{Subject, Suite, SuiteEnd};
