@@ -6,6 +6,7 @@
 //! work, 2 when it was asked wrongly.
 
 mod args;
+mod compose;
 mod config;
 mod driver_config;
 mod drivers;
@@ -18,6 +19,7 @@ mod output;
 mod reconcile;
 mod serve;
 mod state_dir;
+mod test;
 
 use args::{Args, Command, DriverCommand, ReconcileCommand};
 use clap::Parser as _;
@@ -62,6 +64,8 @@ fn main() -> ExitCode {
             operate::upgrade(&daemon, name, &file, force)
         }
         Command::Driver(DriverCommand::Reset { name, daemon }) => operate::reset(&daemon, &name),
+        Command::Test(flags) => test::run(&flags),
+        Command::Compose { file, output, stub_only } => compose::run(&file, &output, stub_only),
         Command::Reconcile(ReconcileCommand::Docker(flags)) => reconcile::docker(flags),
     };
     match result {
