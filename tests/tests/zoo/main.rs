@@ -22,6 +22,8 @@ fn no_program_is_left_out() {
         include_str!("loading.rs"),
         include_str!("stores.rs"),
         include_str!("tenants.rs"),
+        // It is for the conformance suite alone.
+        include_str!("../conformance/defects.rs"),
     ]
     .concat();
     let programs = ipam_tests::programs::all();
