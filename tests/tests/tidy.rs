@@ -69,6 +69,7 @@ fn dependencies_point_one_way() {
         ("ipam-pools", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-sticky", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-cooldown", &["wasmtime", "ipam-api", "ipam-default"]),
+        ("ipam-netbox", &["wasmtime", "ipam-api", "ipam-allocator"]),
     ] {
         let found = dependencies(of);
         assert!(found.contains(of), "{of}: {found:?}");

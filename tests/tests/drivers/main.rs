@@ -5,4 +5,6 @@
 
 mod cooldown;
 mod lab;
+mod netbox;
+mod netbox_server;
 mod sticky;
