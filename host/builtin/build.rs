@@ -1,4 +1,5 @@
-//! Builds the built-in drivers: a nested cargo into `<target>/guest`.
+//! Builds the built-in drivers, and what tests drivers: a nested cargo into
+//! `<target>/guest`.
 //!
 //! A directory of its own, because the outer cargo holds the lock of its own
 //! while this runs, and shared by all of the outer build's profiles, because
@@ -12,8 +13,19 @@ use std::{
 
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "wasm";
-const DRIVERS: [&str; 3] = ["default", "null", "remote"];
-/// A directory with `default.wasm` and so on, for who builds elsewhere.
+/// What is embedded as `NAME.wasm`, the package that it comes from, and what
+/// cargo calls its file.
+type Embedded = (&'static str, &'static str, &'static str);
+/// Built apart from those below, whose crates want `std`: in one build the
+/// drivers would get it, too.
+const DRIVERS: [Embedded; 3] = [
+    ("default", "ipam-default", "ipam_default"),
+    ("null", "ipam-null", "ipam_null"),
+    ("remote", "ipam-remote", "ipam_remote"),
+];
+const TESTERS: [Embedded; 2] =
+    [("conformance", "ipam-conformance", "conformance"), ("stub", "ipam-stub", "ipam_stub")];
+/// A directory with all of them, for who builds elsewhere.
 const PREBUILT: &str = "WIPAM_BUILTIN_DIR";
 
 /// What the outer cargo tells its children about itself. A nested cargo would
@@ -40,8 +52,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             println!(
-                "cargo::error=the built-in drivers were not built: {reason} \
-                 (or set {PREBUILT} to a directory with {DRIVERS:?} as .wasm files)"
+                "cargo::error=the built-in components were not built: {reason} (or set {PREBUILT} \
+                 to a directory with default.wasm, null.wasm, remote.wasm, conformance.wasm and stub.wasm)"
             );
             ExitCode::FAILURE
         }
@@ -53,10 +65,10 @@ fn build() -> Result<(), String> {
     println!("cargo::rerun-if-env-changed={PREBUILT}");
     if let Some(directory) = env::var_os(PREBUILT) {
         let directory = PathBuf::from(directory);
-        return DRIVERS.iter().try_for_each(|driver| {
-            let file = directory.join(format!("{driver}.wasm"));
+        return components().try_for_each(|(name, ..)| {
+            let file = directory.join(format!("{name}.wasm"));
             println!("cargo::rerun-if-changed={}", file.display());
-            copy(&file, &out.join(format!("{driver}.wasm")))
+            copy(&file, &out.join(format!("{name}.wasm")))
         });
     }
 
@@ -68,19 +80,25 @@ fn build() -> Result<(), String> {
     // Cargo marks the top of its target directory; `OUT_DIR` is deep in it.
     let marked = out.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists());
     let target_dir = marked.unwrap_or(&out).join("guest");
-    run_cargo(&root, &target_dir)?;
+    for components in [&DRIVERS[..], &TESTERS] {
+        run_cargo(&root, &target_dir, components)?;
+    }
     let built = target_dir.join(TARGET).join(PROFILE);
-    DRIVERS.iter().try_for_each(|driver| {
-        copy(&built.join(format!("ipam_{driver}.wasm")), &out.join(format!("{driver}.wasm")))
+    components().try_for_each(|(name, _, file)| {
+        copy(&built.join(format!("{file}.wasm")), &out.join(format!("{name}.wasm")))
     })
 }
 
-fn run_cargo(root: &Path, target_dir: &Path) -> Result<(), String> {
+fn components() -> impl Iterator<Item = Embedded> {
+    DRIVERS.into_iter().chain(TESTERS)
+}
+
+fn run_cargo(root: &Path, target_dir: &Path, components: &[Embedded]) -> Result<(), String> {
     let mut cargo = Command::new(variable("CARGO")?);
     // `--locked` needs no network once the packages are there; to be offline,
     // set CARGO_NET_OFFLINE, which reaches the nested cargo too.
     cargo.current_dir(root).args(["build", "--locked", "--profile", PROFILE, "--target", TARGET]);
-    cargo.args(DRIVERS.map(|driver| format!("--package=ipam-{driver}")));
+    cargo.args(components.iter().map(|(_, package, _)| format!("--package={package}")));
     cargo.arg("--target-dir").arg(target_dir);
     for (name, _) in env::vars_os() {
         let Some(text) = name.to_str() else { continue };

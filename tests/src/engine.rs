@@ -129,11 +129,23 @@ impl Engine {
     /// # Errors
     /// The first command that failed, with what it said.
     pub fn start(directory: &Path, programs: &str) -> Result<Self, String> {
+        Self::start_with(directory, programs, &["--mac-addresses"])
+    }
+
+    /// The same with a Wipam that is given these arguments.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with(
+        directory: &Path,
+        programs: &str,
+        arguments: &[&str],
+    ) -> Result<Self, String> {
         let mut engine = Self::prepare(directory, programs)?;
         let mut wipam = Command::new("nsenter");
         wipam.arg(engine.network()).arg("--").arg(daemon::binary());
         let plugins = directory.join("run/plugins");
-        engine.wipam = Some(Daemon::start_as(wipam, directory, &plugins, &["--mac-addresses"]));
+        engine.wipam = Some(Daemon::start_as(wipam, directory, &plugins, arguments));
         engine.start_dockerd()?;
         Ok(engine)
     }
@@ -278,7 +290,16 @@ impl Engine {
     /// When the engine was started without one.
     #[must_use]
     pub fn operate(&self, words: &[&str]) -> operator::Ran {
-        operator::wipam(self.wipam.as_ref().expect("it was started with Wipam"), words)
+        operator::wipam(self.wipam(), words)
+    }
+
+    /// The Wipam beside it.
+    ///
+    /// # Panics
+    /// When the engine was started without one.
+    #[must_use]
+    pub fn wipam(&self) -> &Daemon {
+        self.wipam.as_ref().expect("it was started with Wipam")
     }
 
     /// Wipam's log so far.

@@ -4,6 +4,7 @@ pub mod books;
 pub mod callers;
 pub mod daemon;
 pub mod engine;
+pub mod exchange;
 pub mod golden;
 pub mod http;
 pub mod measure;

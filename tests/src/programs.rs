@@ -37,8 +37,12 @@ const OUTER: [&str; 11] = [
 pub fn file(program: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let words = ["--package=ipam-programs", "--examples", "--features=wasm"];
-    let built = BUILT.get_or_init(|| build(&words));
-    let file = built.join("examples").join(format!("{program}.wasm"));
+    let built = BUILT.get_or_init(|| {
+        let built = build(&words).join("examples");
+        text(&built, "tables");
+        built
+    });
+    let file = built.join(format!("{program}.wasm"));
     assert!(file.is_file(), "there is no program {program}");
     file
 }
@@ -70,11 +74,42 @@ pub fn component(program: &str) -> Vec<u8> {
 #[must_use]
 pub fn all() -> Vec<String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/examples");
-    let names = fs::read_dir(sources).expect("the programs' sources are there");
     let stem = |path: &Path| path.file_stem()?.to_str().map(str::to_owned);
-    let mut names: Vec<String> = names.filter_map(|entry| stem(&entry.ok()?.path())).collect();
+    let names = [sources.parent().expect("it has one"), &sources].map(fs::read_dir);
+    let names = names.into_iter().flat_map(|them| them.expect("the programs' sources are there"));
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|it| it == "rs" || it == "wat");
+    let paths = names.filter_map(|entry| Some(entry.ok()?.path())).filter(is_source);
+    let mut names: Vec<String> = paths.filter_map(|path| stem(&path)).collect();
     names.sort();
     names
+}
+
+/// A component of a core module in WebAssembly's text, among the others.
+fn text(built: &Path, program: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = root.join("programs").join(program).with_extension("wat");
+    let mut module = wat::parse_file(source).expect("it is WebAssembly");
+    let mut resolve = wit_parser::Resolve::default();
+    let (package, _) = resolve.push_dir(root.join("../wit")).expect("the contract is there");
+    let world = resolve.select_world(&[package], Some("ipam-driver")).expect("it has that world");
+    let encoding = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding)
+        .expect("it fits the world");
+    let encoder = wit_component::ComponentEncoder::default().validate(true).module(&module);
+    let component = encoder.and_then(|mut encoder| encoder.encode()).expect("it fits the world");
+    // Other test programs may read it now.
+    let file = tempfile::NamedTempFile::new_in(built).expect("it can be written");
+    fs::write(&file, component).expect("it can be written");
+    file.persist(built.join(program).with_extension("wasm")).expect("it can be renamed");
+}
+
+/// Keeps from a command what a cargo around this program says of itself.
+pub fn forget_outer(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|text| OUTER.iter().any(|outer| text.starts_with(outer))) {
+            command.env_remove(&name);
+        }
+    }
 }
 
 /// A nested cargo, with the target directory that the built-in drivers are
@@ -91,11 +126,7 @@ fn build(what: &[&str]) -> PathBuf {
         .args(what)
         .arg("--target-dir")
         .arg(&target);
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|text| OUTER.iter().any(|outer| text.starts_with(outer))) {
-            command.env_remove(&name);
-        }
-    }
+    forget_outer(&mut command);
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "{what:?} is not built; perhaps: rustup target add {TARGET}");
     target.join(TARGET).join(PROFILE)

@@ -62,6 +62,7 @@ fn dependencies_point_one_way() {
             "ipam-reconcile",
             &["wasmtime", "ipam-service", "ipam-ledger", "ipam-runtime", "ipam-docker"],
         ),
+        ("ipam-templates", &["wasmtime", "ipam-driver", "wit-bindgen-core"]),
         ("ipam-allocator", &["wit-bindgen", "ipam-driver", "ipam-api", "wasmtime"]),
         ("ipam-driver", &["wasmtime", "ipam-api"]),
         ("ipam-default", &["wasmtime", "ipam-api"]),
@@ -70,6 +71,9 @@ fn dependencies_point_one_way() {
         ("ipam-sticky", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-cooldown", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-netbox", &["wasmtime", "ipam-api", "ipam-allocator"]),
+        ("ipam-conformance", &["wasmtime", "ipam-api", "ipam-default"]),
+        ("ipam-stub", &["wasmtime", "ipam-api", "ipam-driver"]),
+        ("ipam-suite", &["ipam-service", "ipam-ledger", "ipam-docker", "ipam-conformance"]),
     ] {
         let found = dependencies(of);
         assert!(found.contains(of), "{of}: {found:?}");

@@ -1,9 +1,10 @@
-//! The built-in drivers as components, built for wasm by this crate's build
-//! script and embedded.
+//! The built-in drivers, and what tests drivers, as components: built for wasm
+//! by this crate's build script and embedded.
 //!
-//! In: nothing. Out: bytes. They import nothing outside `ipam:driver`, so they
-//! run where no WASI is. `WIPAM_BUILTIN_DIR` names a directory with
-//! `default.wasm`, `null.wasm` and `remote.wasm` for packagers who build them elsewhere.
+//! In: nothing. Out: bytes. The drivers import nothing outside `ipam:driver`, so
+//! they run where no WASI is. `WIPAM_BUILTIN_DIR` names a directory with
+//! `default.wasm`, `null.wasm`, `remote.wasm`, `conformance.wasm` and
+//! `stub.wasm` for packagers who build them elsewhere.
 
 /// libnetwork's allocator, driver `default`: crate `ipam-default`.
 pub static DEFAULT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
@@ -15,9 +16,16 @@ pub static NULL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/null.wasm"));
 /// `ipam-remote`.
 pub static REMOTE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/remote.wasm"));
 
+/// The conformance suite, a command that imports a driver: crate
+/// `ipam-conformance`.
+pub static CONFORMANCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/conformance.wasm"));
+
+/// What a driver imports, where no host is: crate `ipam-stub`.
+pub static STUB: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stub.wasm"));
+
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT, NULL, REMOTE};
+    use super::{CONFORMANCE, DEFAULT, NULL, REMOTE, STUB};
 
     /// Every interface that `component` names, such as `wasi:cli/exit@0.2.6`.
     fn interfaces(component: &[u8]) -> Vec<String> {
@@ -31,7 +39,7 @@ mod tests {
 
     #[test]
     fn they_are_components() {
-        for component in [DEFAULT, NULL, REMOTE] {
+        for component in [DEFAULT, NULL, REMOTE, CONFORMANCE, STUB] {
             // Version 13 of layer 1; a core module is version 1 of layer 0.
             assert_eq!(component[..8], *b"\0asm\x0d\0\x01\0");
         }

@@ -5,6 +5,7 @@ use crate::config::{DEFAULT_METRICS_LISTEN, DEFAULT_STATE_DIR, LogFormat};
 use clap::{Parser, Subcommand};
 use ipam_admin::Moment;
 use ipam_api::DriverName;
+use ipam_templates::Language;
 use ipnet::IpNet;
 use std::{
     ffi::OsString,
@@ -108,6 +109,10 @@ pub(crate) enum Command {
         daemon: DaemonFlags,
     },
 
+    /// Make a project for a driver of your own, in a directory of its name
+    #[command(after_help = AFTER_NEW)]
+    New(NewFlags),
+
     /// Look at a driver's file, or change a driver in service
     #[command(subcommand)]
     Driver(DriverCommand),
@@ -115,6 +120,23 @@ pub(crate) enum Command {
     /// Find what is held and used by nobody, and free it
     #[command(subcommand)]
     Reconcile(ReconcileCommand),
+
+    /// Ask a driver for every promise of the contract; no daemon is asked
+    #[command(after_help = AFTER_TEST)]
+    Test(TestFlags),
+
+    /// Join a driver with the conformance suite, for plain `wasmtime run`
+    #[command(after_help = AFTER_COMPOSE)]
+    Compose {
+        /// The driver's component, or builtin:default, builtin:null
+        file: String,
+        /// Where the composition is written
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Without the suite: the driver alone, for `wasmtime run --invoke`
+        #[arg(long)]
+        stub_only: bool,
+    },
 
     /// Compile a component; `serve` runs this for itself
     #[command(hide = true)]
@@ -205,6 +227,47 @@ pub(crate) struct ReleaseFlags {
     pub(crate) daemon: DaemonFlags,
 }
 
+/// The flags of `test`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct TestFlags {
+    /// The driver's component, or builtin:default, builtin:null
+    #[arg(required_unless_present = "docker_socket")]
+    pub(crate) file: Option<String>,
+    /// Test an IPAM plugin of Docker's that listens here
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "config", "store", "random"])]
+    pub(crate) docker_socket: Option<PathBuf>,
+    /// The driver's table, as JSON
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) config: String,
+    /// Under this name only, where it registers several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<DriverName>,
+    /// Grant a store, of 1 MiB in 1000 keys
+    #[arg(long)]
+    pub(crate) store: bool,
+    /// Grant real random numbers
+    #[arg(long)]
+    pub(crate) random: bool,
+    /// Released addresses rest, for longer than an hour, and are not expected back
+    #[arg(long)]
+    pub(crate) resting: bool,
+    /// How long one call may take, in milliseconds
+    #[arg(long, value_name = "NUMBER", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub(crate) call_ms: u64,
+    /// Where random operations begin
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many random operations there are
+    #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
+    pub(crate) operations: u32,
+    /// Print JSON, one object for each promise, and one for each section
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write JUnit's XML, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
 /// The flags of `reconcile docker`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ReconcileFlags {
@@ -229,6 +292,25 @@ pub(crate) struct ReconcileFlags {
     #[command(flatten)]
     pub(crate) daemon: DaemonFlags,
 }
+
+/// The flags of `new`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct NewFlags {
+    /// The driver's name, and the directory's
+    pub(crate) name: DriverName,
+    /// The language: rust, python, js or c
+    #[arg(long, value_name = "LANGUAGE", default_value_t = Language::Rust)]
+    pub(crate) lang: Language,
+}
+
+const AFTER_NEW: &str = "\
+The project has a small policy, its tests, the contract, and a README with the
+commands; `make` builds NAME.wasm with the language's own tools.
+
+Exit codes: 0 written, 1 not, such as when the directory is not empty, 2 wrong command line.
+
+Example:
+  wipam new lab --lang python && make -C lab && wipam serve --driver lab/lab.wasm";
 
 const AFTER_SERVE: &str = "\
 Every flag has its key in the configuration file; a flag wins over the file.
@@ -273,6 +355,27 @@ const AFTER_RESET: &str = "\
 Without it, a driver is tried again when its pause is over and somebody asks.
 
 Exit codes: 0 it serves, 1 it does not, 2 wrong command line.";
+
+const AFTER_TEST: &str = "\
+The driver runs within the limits that it has in service. What it does not offer
+is not applicable; a promise that is broken is shown with what was asked.
+
+Exit codes: 0 it conforms, 1 it does not, 2 it cannot be loaded, or wrong command line.
+
+Examples:
+  wipam test lab.wasm --junit report.xml
+  wipam test --docker-socket /run/docker/plugins/lab.sock";
+
+const AFTER_COMPOSE: &str = "\
+What a driver imports of a host comes from a stub: registrations and log lines are
+printed on standard error, and what is stored is in memory.
+
+Exit codes: 0 written, 1 not, 2 wrong command line.
+
+Examples:
+  wipam compose lab.wasm -o test.wasm && wasmtime run test.wasm
+  wipam compose lab.wasm --stub-only -o call.wasm
+  wasmtime run --invoke 'get-default-address-spaces()' call.wasm";
 
 const AFTER_RECONCILE: &str = "\
 Frees what Docker's server granted in a driver's local space and what no given

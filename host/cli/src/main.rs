@@ -6,17 +6,20 @@
 //! work, 2 when it was asked wrongly.
 
 mod args;
+mod compose;
 mod config;
 mod driver_config;
 mod drivers;
 mod host_networks;
 mod inspect;
 mod logging;
+mod new;
 mod operate;
 mod output;
 mod reconcile;
 mod serve;
 mod state_dir;
+mod test;
 
 use args::{Args, Command, DriverCommand, ReconcileCommand};
 use clap::Parser as _;
@@ -55,11 +58,14 @@ fn main() -> ExitCode {
         Command::History { address, at, driver, daemon } => {
             operate::history(&daemon, address, at, driver)
         }
+        Command::New(flags) => new::run(&flags),
         Command::Driver(DriverCommand::Inspect { file, json }) => inspect::run(&file, json),
         Command::Driver(DriverCommand::Upgrade { name, file, force, daemon }) => {
             operate::upgrade(&daemon, name, &file, force)
         }
         Command::Driver(DriverCommand::Reset { name, daemon }) => operate::reset(&daemon, &name),
+        Command::Test(flags) => test::run(&flags),
+        Command::Compose { file, output, stub_only } => compose::run(&file, &output, stub_only),
         Command::Reconcile(ReconcileCommand::Docker(flags)) => reconcile::docker(flags),
     };
     match result {

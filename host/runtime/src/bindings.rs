@@ -33,3 +33,26 @@ mod generated {
 
 pub(crate) use generated::exports::ipam::driver::{ipam, lifecycle, status};
 pub(crate) use generated::ipam::driver::{callback, log, plugins, store, types};
+
+/// What the conformance suite imports, provided by [`crate::suite`].
+#[allow(
+    missing_debug_implementations,
+    missing_docs,
+    unreachable_pub,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    reason = "generated"
+)]
+mod asked {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "ipam:driver/conformance",
+        imports: { default: trappable },
+        with: { "ipam:driver/types@0.1.0": super::generated::ipam::driver::types },
+    });
+}
+
+/// The driver's interfaces from the other side: what somebody asks.
+pub(crate) mod asking {
+    pub(crate) use super::asked::ipam::driver::{ipam, lifecycle};
+}

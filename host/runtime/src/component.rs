@@ -8,7 +8,7 @@ use crate::{
     imports::State,
     inspect::inspect,
     instance::Instance,
-    log::Budget,
+    log::{Budget, Conduct},
 };
 use ipam_api::{Callback, Digest, Driver, Factory, Failure, Start};
 use std::{io, sync::Arc, time::Duration};
@@ -121,6 +121,12 @@ impl Component {
             ipam: Arc::new(ipam),
             status: status.map(Arc::new),
         })
+    }
+
+    /// What its instances did beside what they answered, so far.
+    #[must_use]
+    pub fn conduct(&self) -> Conduct {
+        self.log_budget.conduct()
     }
 
     /// Whether it says how full its pools are.

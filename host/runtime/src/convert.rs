@@ -25,7 +25,7 @@ pub(crate) fn address_to_guest(address: IpAddr) -> types::IpAddress {
     }
 }
 
-fn address(address: types::IpAddress) -> Result<IpAddr, Broken> {
+pub(crate) fn address(address: types::IpAddress) -> Result<IpAddr, Broken> {
     match address {
         types::IpAddress::Ipv4(octets) => Ok(Ipv4Addr::from(<[u8; 4]>::from(octets)).into()),
         types::IpAddress::Ipv6(segments) => {
@@ -38,7 +38,7 @@ fn address(address: types::IpAddress) -> Result<IpAddr, Broken> {
     }
 }
 
-fn prefix_to_guest(prefix: IpNet) -> types::Prefix {
+pub(crate) fn prefix_to_guest(prefix: IpNet) -> types::Prefix {
     types::Prefix { address: address_to_guest(prefix.addr()), length: prefix.prefix_len() }
 }
 
@@ -47,7 +47,7 @@ fn net(at: types::IpAddress, length: u8) -> Result<IpNet, Broken> {
     IpNet::new(at, length).map_err(|_| format!("the prefix length {length} with {at}"))
 }
 
-fn prefix(prefix: types::Prefix) -> Result<IpNet, Broken> {
+pub(crate) fn prefix(prefix: types::Prefix) -> Result<IpNet, Broken> {
     let net = net(prefix.address, prefix.length)?;
     if net.trunc() == net { Ok(net) } else { Err(format!("{net}, a prefix with host bits")) }
 }

@@ -71,7 +71,10 @@ impl State {
                 Err(Error::new(Code::InvalidRequest, text))
             }
             Some(callback) => register(&mut **callback),
-            None => Err(Error::other(Kind::Forbidden, "drivers register while they start")),
+            None => {
+                self.log.registers_late();
+                Err(Error::other(Kind::Forbidden, "drivers register while they start"))
+            }
         };
         result.map_err(|error| convert::error_to_guest(&error))
     }

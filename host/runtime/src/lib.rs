@@ -37,6 +37,7 @@ mod quota;
 mod report;
 mod runtime;
 mod store;
+mod suite;
 mod tls;
 mod wasi;
 
@@ -45,4 +46,6 @@ pub use component::{Component, LoadError};
 pub use grants::{Grants, InvalidUrlPrefix, PluginGrant, StoreLimits, UrlPrefix};
 pub use inspect::{GrantKind, Inspection, Need, inspect};
 pub use limits::Limits;
+pub use log::Conduct;
 pub use runtime::{Runtime, SetupError, read_file};
+pub use suite::{Subject, Suite, SuiteEnd};

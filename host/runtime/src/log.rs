@@ -3,7 +3,10 @@
 
 use crate::Limits;
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use tracing::Level;
@@ -15,6 +18,18 @@ use tracing::Level;
 pub(crate) struct Budget {
     lines: u32,
     second: Mutex<Second>,
+    lines_dropped: AtomicU64,
+    late_registrations: AtomicU64,
+}
+
+/// What all instances of a component did beside what they answered, and should
+/// not have done. It did no harm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Conduct {
+    /// Lines of the log that were more than [`Limits::log_lines`] in a second.
+    pub lines_dropped: u64,
+    /// Attempts to register a name after the start.
+    pub late_registrations: u64,
 }
 
 /// What was said since a second began.
@@ -40,7 +55,19 @@ enum Verdict {
 impl Budget {
     pub(crate) fn new(limits: &Limits) -> Self {
         let second = Second { began: Instant::now(), said: 0, dropped: 0 };
-        Self { lines: limits.log_lines, second: Mutex::new(second) }
+        Self {
+            lines: limits.log_lines,
+            second: Mutex::new(second),
+            lines_dropped: AtomicU64::new(0),
+            late_registrations: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn conduct(&self) -> Conduct {
+        Conduct {
+            lines_dropped: self.lines_dropped.load(Relaxed),
+            late_registrations: self.late_registrations.load(Relaxed),
+        }
     }
 
     fn spend(&self, now: Instant) -> Verdict {
@@ -55,6 +82,7 @@ impl Budget {
             return Verdict::Say { dropped };
         }
         second.dropped += 1;
+        self.lines_dropped.fetch_add(1, Relaxed);
         if second.dropped == 1 { Verdict::SayThatLinesAreDropped } else { Verdict::Drop }
     }
 }
@@ -70,6 +98,11 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn new(driver: Arc<str>, limits: &Limits, budget: Arc<Budget>) -> Self {
         Self { driver, line_bytes: limits.log_line_bytes, budget }
+    }
+
+    /// Counts an attempt to register after the start.
+    pub(crate) fn registers_late(&self) {
+        self.budget.late_registrations.fetch_add(1, Relaxed);
     }
 
     /// The longest line, in bytes.
@@ -150,5 +183,6 @@ mod tests {
         assert_eq!(after(2500), Verdict::Say { dropped: 0 });
         assert_eq!(after(2900), Verdict::SayThatLinesAreDropped);
         assert_eq!(after(3100), Verdict::Say { dropped: 1 });
+        assert_eq!(budget.conduct().lines_dropped, 3);
     }
 }

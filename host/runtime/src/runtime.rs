@@ -88,6 +88,10 @@ impl Runtime {
         Component::new(engine, linker, compiler.as_deref(), label, bytes, limits, grants)
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// [`Runtime::load_granted`] from a file, labelled with its name.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ impl Callback for Anybody {
 
 fuzz_target!(|bytes: &[u8]| {
     let limits = Limits {
+        start_time: Duration::from_millis(50),
         call_time: Duration::from_millis(50),
         memory_bytes: 1 << 20,
         ..Limits::default()

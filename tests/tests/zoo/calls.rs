@@ -124,6 +124,11 @@ fn memory_has_an_end() {
 }
 
 #[test]
+fn tables_have_an_end() {
+    breaks("tables", "RequestPool", FAULTS, "unreachable");
+}
+
+#[test]
 fn a_string_that_its_memory_cannot_hold_is_none() {
     breaks("string", "RequestPool", FAULTS, "request-pool");
 }

@@ -1,0 +1,66 @@
+#![doc = include_str!("../README.md")]
+
+mod case;
+mod model;
+#[cfg(not(target_family = "wasm"))]
+mod native;
+mod promises;
+mod report;
+mod settings;
+
+pub use model::{AddressGrant, Choice, Driver, Family, Options, PoolGrant, PoolRequest, Refusal};
+#[cfg(not(target_family = "wasm"))]
+pub use native::{check, check_with};
+pub use promises::{PROMISES, Promise};
+pub use report::{Json, Outcome, Report, Score, Text};
+pub use settings::{InvalidArguments, Settings};
+
+use case::{Case, Stop};
+
+/// Asks `driver` for every promise, and reports each as it is judged. Whether
+/// it conforms: none is broken.
+pub fn run(driver: &mut dyn Driver, settings: &Settings, report: &mut dyn Report) -> bool {
+    let mut score = Score::default();
+    for (number, promise) in PROMISES.iter().enumerate() {
+        // What is skipped was judged before; nothing goes without a start.
+        let is_start = number == 0;
+        if number < settings.skip && !is_start {
+            continue;
+        }
+        let is_shown = number >= settings.skip;
+        if is_shown {
+            report.begin(promise);
+        }
+        let outcome = judge(driver, settings, promise);
+        let is_broken = matches!(outcome, Outcome::Fail { .. });
+        if is_shown {
+            score.count(promise, &outcome);
+            report.end(promise, &outcome);
+        }
+        if is_start && is_broken {
+            break;
+        }
+    }
+    report.score(&score);
+    score.conforms()
+}
+
+fn judge(driver: &mut dyn Driver, settings: &Settings, promise: &Promise) -> Outcome {
+    let mut case = Case::new(driver, settings);
+    // What was granted is taken back whatever comes of it, and a driver that
+    // refuses to breaks this promise, too.
+    let kept = (promise.check)(&mut case);
+    let judged = match kept {
+        Err(Stop::Fail(_)) => kept,
+        Ok(()) | Err(Stop::NotApplicable(_)) => case.clean().and(kept),
+    };
+    match judged {
+        Ok(()) => Outcome::Pass,
+        Err(Stop::NotApplicable(reason)) => Outcome::NotApplicable { reason },
+        Err(Stop::Fail(reason)) => {
+            let exchange = case.exchange();
+            case.clean_anyway();
+            Outcome::Fail { reason, exchange }
+        }
+    }
+}

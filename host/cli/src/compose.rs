@@ -1,0 +1,63 @@
+//! `wipam compose`: joins a driver with what it imports and with the suite, so
+//! that plain `wasmtime run` can test or call it. Nothing is run.
+
+use crate::{Fatal, test};
+use ipam_runtime::{GrantKind, Inspection, inspect};
+use std::{fs, path::Path};
+use wac_graph::{CompositionGraph, EncodeOptions, PlugError, plug, types::Package};
+
+pub(crate) fn run(file: &str, output: &Path, stub_only: bool) -> Result<(), Fatal> {
+    let failed = |why: String| Fatal::Failed(format!("{file}: {why}"));
+    let (_, driver, _) = test::component(file)?;
+    let Inspection { missing, needs, .. } =
+        inspect(&driver).map_err(|error| failed(error.to_string()))?;
+    if !missing.is_empty() {
+        return Err(failed(format!("it does not export {}", missing.join(", "))));
+    }
+    // A store is in memory, and HTTP is wasmtime's own; there is no plugin to
+    // call, and nobody knows the others.
+    for need in &needs {
+        match need.grant {
+            Some(GrantKind::Store) => {}
+            Some(GrantKind::Http) => {
+                eprintln!("wipam: it imports {}: wasmtime run -S http", need.import);
+            }
+            Some(GrantKind::Plugins) | None => {
+                return Err(failed(format!("nothing stands in for {}", need.import)));
+            }
+        }
+    }
+    let driver = join(&driver, ipam_builtin::STUB).map_err(failed)?;
+    let composed = if stub_only {
+        driver
+    } else {
+        join(ipam_builtin::CONFORMANCE, &driver).map_err(failed)?
+    };
+    let left = inspect(&composed).map_err(|error| failed(error.to_string()))?.imports;
+    let is_left = |import: &&String| {
+        import.starts_with("ipam:driver/") && !import.starts_with("ipam:driver/types@")
+    };
+    if let Some(import) = left.iter().find(is_left) {
+        return Err(failed(format!("it does not fit: {import} is left open")));
+    }
+    fs::write(output, composed)
+        .map_err(|error| Fatal::Failed(format!("{}: {error}", output.display())))
+}
+
+/// Gives `socket` what it imports and `plug` exports. What imports nothing of
+/// it stays as it is.
+fn join(socket: &[u8], plugged: &[u8]) -> Result<Vec<u8>, String> {
+    let mut graph = CompositionGraph::new();
+    let mut register = |name: &str, bytes: &[u8]| {
+        let package = Package::from_bytes(name, None, bytes.to_vec(), graph.types_mut())
+            .map_err(|error| format!("{error:#}"))?;
+        graph.register_package(package).map_err(|error| error.to_string())
+    };
+    let socket_id = register("ipam:socket", socket)?;
+    let plugged = register("ipam:plug", plugged)?;
+    match plug(&mut graph, vec![plugged], socket_id) {
+        Ok(()) => graph.encode(EncodeOptions::default()).map_err(|error| error.to_string()),
+        Err(PlugError::NoPlugHappened) => Ok(socket.to_vec()),
+        Err(error) => Err(ipam_api::with_causes(&error)),
+    }
+}

@@ -1,0 +1,95 @@
+//! `wipam new`: a project for an author, in a directory of its own.
+
+use crate::{Fatal, args::NewFlags};
+use ipam_api::{DriverName, names};
+use ipam_templates::{File, project};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+pub(crate) fn run(flags: &NewFlags) -> Result<(), Fatal> {
+    let NewFlags { name, lang } = flags;
+    if [names::DEFAULT_IPAM, names::NULL_IPAM].contains(&name.as_str()) {
+        return Err(Fatal::Usage(format!("{name} is the name of a built-in driver")));
+    }
+    let directory = Path::new(name.as_str());
+    let files = project(*lang, name.as_str());
+    write(directory, &files).map_err(|error| {
+        Fatal::Failed(format!("cannot make the project {}: {error}", directory.display()))
+    })?;
+    // Whoever closed standard output has the project all the same.
+    let _ = io::stdout().write_all(next(name).as_bytes());
+    Ok(())
+}
+
+/// Writes files into a directory that is not there, or is empty.
+fn write(directory: &Path, files: &[File]) -> io::Result<()> {
+    match fs::read_dir(directory) {
+        Ok(entries) => {
+            if entries.count() > 0 {
+                return Err(io::Error::other("the directory is not empty"));
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(directory)?,
+        Err(error) => return Err(error),
+    }
+    for File { path, bytes } in files {
+        let path = directory.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::File::create_new(path)?.write_all(bytes)?;
+    }
+    Ok(())
+}
+
+fn next(name: &DriverName) -> String {
+    format!(
+        "The driver {name} is in the directory {name}. Next:\n\
+         \n  cd {name}\
+         \n  make                                    # its tests, then {name}.wasm\
+         \n  wipam driver inspect {name}.wasm\
+         \n  wipam serve --driver {name}.wasm\
+         \n  docker network create --ipam-driver {name} lab\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{File, write};
+    use std::fs;
+
+    fn files() -> Vec<File> {
+        vec![
+            File { path: "README.md", bytes: b"one".to_vec() },
+            File { path: "src/a/b", bytes: b"two".to_vec() },
+        ]
+    }
+
+    #[test]
+    fn a_project_is_written_into_an_empty_directory() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["new", "empty"] {
+            let directory = root.path().join(name);
+            if name == "empty" {
+                fs::create_dir(&directory).unwrap();
+            }
+            write(&directory, &files()).unwrap();
+            assert_eq!(fs::read(directory.join("README.md")).unwrap(), b"one");
+            assert_eq!(fs::read(directory.join("src/a/b")).unwrap(), b"two");
+        }
+    }
+
+    #[test]
+    fn what_is_there_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("notes"), "mine").unwrap();
+        let refusal = write(root.path(), &files()).unwrap_err();
+        assert_eq!(refusal.to_string(), "the directory is not empty");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        // A file where the directory would be is no directory.
+        assert!(write(&root.path().join("notes"), &files()).is_err());
+    }
+}

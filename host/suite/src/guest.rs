@@ -1,0 +1,132 @@
+//! Runs the suite's component against a driver, again and again if it breaks:
+//! a new instance is asked for the promises behind the one at which it broke.
+
+use crate::{
+    Options, Outcome, Verdict,
+    asking::Maker,
+    recorder::{Record, Recorder, lock},
+};
+use ipam_api::{Capability, DriverName};
+use ipam_runtime::{Suite, SuiteEnd};
+use std::{mem, sync::mpsc, thread};
+
+/// After so many promises at which it broke, the others are not asked for: each
+/// may take as long as its limits allow.
+const BROKEN_MAX: usize = 5;
+
+/// How the suite could not be run. It is no fault of the driver.
+#[derive(Debug, thiserror::Error)]
+#[error("the suite did not run: {0}")]
+pub struct SuiteError(String);
+
+/// Judges every promise of the suite; the record is that of the last instance
+/// that was asked, if it did not break.
+pub(crate) fn judge(
+    suite: &Suite,
+    maker: &Maker,
+    name: Option<&DriverName>,
+    capability: Capability,
+    options: &Options,
+    tell: &mut dyn FnMut(Verdict),
+) -> Result<Option<Record>, SuiteError> {
+    let promises = list(suite, maker)?;
+    let mut judged = 0;
+    for broken in 1.. {
+        let arguments = arguments(name, capability, options, judged);
+        let (recorder, shared) = Recorder::new(maker.clone());
+        let (to, lines) = mpsc::channel::<String>();
+        let mut failed_to_start = false;
+        let end = thread::scope(|scope| {
+            let run = scope.spawn(|| {
+                suite.run(&arguments, recorder, move |line| drop(to.send(line.to_owned())))
+            });
+            for line in lines {
+                // Each section's score is a line, too, and we have our own.
+                if let Ok(verdict) = serde_json::from_str::<Verdict>(&line) {
+                    failed_to_start |= judged == 0 && verdict.outcome.is_fail();
+                    judged += 1;
+                    tell(verdict);
+                }
+            }
+            run.join()
+        });
+        let end = end.map_err(|_| SuiteError("it panicked".to_owned()))?;
+        let mut record = mem::take(&mut *lock(&shared));
+        match (end, record.broke.take()) {
+            (SuiteEnd::Judged(_), None) if judged == promises.len() || failed_to_start => {
+                return Ok((!failed_to_start).then_some(record));
+            }
+            (SuiteEnd::Broke(_), Some(broke)) if judged < promises.len() => {
+                let outcome = Outcome::Fail { reason: broke.reason, exchange: broke.exchange };
+                tell(Verdict { outcome, ..promises[judged].clone() });
+                judged += 1;
+                if judged == 1 {
+                    return Ok(None);
+                }
+            }
+            (SuiteEnd::Broke(reason), _) => return Err(SuiteError(reason)),
+            (SuiteEnd::Judged(_), _) => {
+                let text = format!("{judged} of {} promises were judged", promises.len());
+                return Err(SuiteError(text));
+            }
+        }
+        if broken == BROKEN_MAX {
+            for promise in &promises[judged..] {
+                let reason = format!("not asked for: it broke {BROKEN_MAX} times before");
+                tell(Verdict { outcome: Outcome::NotApplicable { reason }, ..promise.clone() });
+            }
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn arguments(
+    name: Option<&DriverName>,
+    capability: Capability,
+    options: &Options,
+    skip: usize,
+) -> Vec<String> {
+    let mut arguments = vec!["--json".to_owned()];
+    for (flag, value) in [
+        ("--seed", options.seed.to_string()),
+        ("--operations", options.operations.to_string()),
+        ("--skip", skip.to_string()),
+    ] {
+        arguments.extend([flag.to_owned(), value]);
+    }
+    if let Some(name) = name {
+        arguments.extend(["--name".to_owned(), name.to_string()]);
+    }
+    for (flag, is_set) in [
+        ("--mac-addresses", capability.requires_mac_address),
+        ("--nameless", options.nameless),
+        ("--resting", options.resting),
+    ] {
+        arguments.extend(is_set.then(|| flag.to_owned()));
+    }
+    arguments
+}
+
+/// Every promise, not judged: `SECTION/NAME: TITLE`.
+fn list(suite: &Suite, maker: &Maker) -> Result<Vec<Verdict>, SuiteError> {
+    let (recorder, _) = Recorder::new(maker.clone());
+    let (to, lines) = mpsc::channel::<String>();
+    match suite.run(&["--list".to_owned()], recorder, move |line| drop(to.send(line.to_owned()))) {
+        SuiteEnd::Judged(true) => {}
+        end @ (SuiteEnd::Judged(false) | SuiteEnd::Broke(_)) => {
+            return Err(SuiteError(format!("it lists no promises: {end:?}")));
+        }
+    }
+    let promise = |line: String| {
+        let (name, title) = line.split_once(": ")?;
+        let (section, promise) = name.split_once('/')?;
+        Some(Verdict {
+            section: section.to_owned(),
+            promise: promise.to_owned(),
+            title: title.to_owned(),
+            outcome: Outcome::Pass,
+        })
+    };
+    Ok(lines.into_iter().filter_map(promise).collect())
+}

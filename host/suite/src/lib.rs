@@ -1,0 +1,238 @@
+#![doc = include_str!("../README.md")]
+
+mod asking;
+mod books;
+mod docker;
+mod guest;
+mod host;
+mod instances;
+mod junit;
+mod recorder;
+mod show;
+mod verdict;
+
+pub use docker::Plugin;
+pub use guest::SuiteError;
+pub use junit::junit;
+pub use verdict::{Outcome, Report, Section, Verdict};
+
+use asking::{Maker, Registered};
+use ipam_api::{Capability, DriverName, Factory};
+use ipam_runtime::{Component, Suite};
+use recorder::reason;
+use std::sync::Arc;
+
+/// How a driver is tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The operator's table for the driver: one JSON object.
+    pub config: String,
+    /// Which of its names; all of them if none is given.
+    pub name: Option<DriverName>,
+    /// Where the random numbers begin.
+    pub seed: u64,
+    /// How many random operations there are.
+    pub operations: u32,
+    /// Released addresses rest before they are leased again.
+    pub resting: bool,
+    /// Refusals have no names, as in Docker's protocol.
+    pub nameless: bool,
+    /// It was granted random numbers that nobody foresees.
+    pub has_real_random: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: "{}".to_owned(),
+            name: None,
+            seed: 1,
+            operations: 100_000,
+            resting: false,
+            nameless: false,
+            has_real_random: false,
+        }
+    }
+}
+
+/// What is tested.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A component, of a file or built in.
+    Component {
+        /// It.
+        component: Component,
+        /// Whether it is part of this program.
+        is_built_in: bool,
+    },
+    /// An IPAM plugin of Docker's. There is one instance of it.
+    Plugin(Plugin),
+}
+
+/// One promise of ours.
+fn verdict(section: &str, promise: &str, title: &str, outcome: Outcome) -> Verdict {
+    let [section, promise, title] = [section, promise, title].map(str::to_owned);
+    Verdict { section, promise, title, outcome }
+}
+
+/// Why the instances' promises are not judged.
+const BROKE: &str = "it broke, or did not start, before there was anything to compare with";
+const ONE: &str = "a plugin is one process";
+
+/// Tests a driver under each of its names, or the one that was asked for;
+/// `tell` is told each verdict with the driver's name as it comes.
+///
+/// # Errors
+/// When the suite itself cannot be run; what is wrong with the driver is in the
+/// reports.
+pub fn test(
+    suite: &Suite,
+    target: &Target,
+    options: &Options,
+    tell: &mut dyn FnMut(&str, &Verdict),
+) -> Result<Vec<Report>, SuiteError> {
+    let (factory, is_built_in): (Arc<dyn Factory>, bool) = match target {
+        Target::Component { component, is_built_in } => (Arc::new(component.clone()), *is_built_in),
+        Target::Plugin(plugin) => (Arc::new(plugin.clone()), false),
+    };
+    let maker = Maker { factory, config: options.config.clone(), is_built_in };
+    let (registered, outcome) = match maker.make(None, ipam_api::Stored::new()) {
+        Ok(asking) => (asking.registered.clone(), registers(&asking.registered)),
+        Err(failure) => (
+            Registered::default(),
+            Outcome::fail(format!("it does not start: {}", reason(&failure))),
+        ),
+    };
+    let wanted = |name: &DriverName| options.name.as_ref().is_none_or(|wanted| wanted == name);
+    let names: Vec<_> = registered.names.iter().filter(|(name, _)| wanted(name)).collect();
+    let outcome = match &options.name {
+        Some(name) if names.is_empty() && !outcome.is_fail() => {
+            Outcome::fail(format!("it does not register {name}"))
+        }
+        _ => outcome,
+    };
+    let is_one_of_several = registered.names.len() > 1;
+    let first = verdict("start", "registers", "it registers names that drivers can have", outcome);
+    if first.outcome.is_fail() {
+        tell("", &first);
+        return Ok(vec![Report { driver: String::new(), verdicts: vec![first] }]);
+    }
+    let mut reports = Vec::new();
+    for (name, capability) in names {
+        let mut report = Report { driver: name.to_string(), verdicts: Vec::new() };
+        let mut note = |verdict: Verdict| {
+            tell(&report.driver, &verdict);
+            report.verdicts.push(verdict);
+        };
+        note(first.clone());
+        let subject = Tested { suite, target, options, maker: &maker, registered: &registered };
+        subject.judge(is_one_of_several.then_some(name), *capability, &mut note)?;
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+fn registers(registered: &Registered) -> Outcome {
+    match &registered.refusal {
+        Some(refusal) => Outcome::fail(format!("a registration is refused: {refusal}")),
+        None if registered.names.is_empty() => Outcome::fail("it registers no name"),
+        None => Outcome::Pass,
+    }
+}
+
+/// One driver under test.
+struct Tested<'a> {
+    suite: &'a Suite,
+    target: &'a Target,
+    options: &'a Options,
+    maker: &'a Maker,
+    registered: &'a Registered,
+}
+
+impl Tested<'_> {
+    fn judge(
+        &self,
+        name: Option<&DriverName>,
+        capability: Capability,
+        note: &mut dyn FnMut(Verdict),
+    ) -> Result<(), SuiteError> {
+        let Self { suite, maker, options, .. } = self;
+        let record = guest::judge(suite, maker, name, capability, options, note)?;
+        self.instances(name, capability, record.as_ref(), note);
+        let component = match self.target {
+            Target::Component { component, .. } => Some(component),
+            Target::Plugin(_) => None,
+        };
+        let conduct = component.map(Component::conduct);
+        let status = match component {
+            Some(component) if !component.has_status() => {
+                Outcome::not_applicable("it does not export status")
+            }
+            Some(_) => host::status_counts(maker, name),
+            None => Outcome::not_applicable("Docker's protocol has no status"),
+        };
+        note(verdict("status", "counts", "it counts what is leased", status));
+        let little = host::says_little(conduct);
+        note(verdict("limits", "log", "what it says to the operator is not too much", little));
+        let late = host::registers_in_time(conduct);
+        note(verdict(
+            "limits",
+            "registration",
+            "it registers while it starts, and then no more",
+            late,
+        ));
+        Ok(())
+    }
+
+    /// What other instances of it show.
+    fn instances(
+        &self,
+        name: Option<&DriverName>,
+        capability: Capability,
+        record: Option<&recorder::Record>,
+        note: &mut dyn FnMut(Verdict),
+    ) {
+        let Self { maker, registered, options, .. } = self;
+        let is_one = matches!(self.target, Target::Plugin(_));
+        let unless_one = |judge: &dyn Fn() -> Outcome| {
+            if is_one { Outcome::not_applicable(ONE) } else { judge() }
+        };
+        let again = unless_one(&|| instances::registers_again(maker, registered, name, capability));
+        note(verdict(
+            "instances",
+            "registers",
+            "a new instance registers what the first did",
+            again,
+        ));
+        let built_in = unless_one(&|| host::is_not_built_in(maker, name));
+        note(verdict("instances", "built-in", "it knows whether it is part of its host", built_in));
+        let deterministic = unless_one(&|| match record {
+            _ if options.has_real_random => {
+                Outcome::not_applicable("it was granted real random numbers")
+            }
+            Some(record) => instances::deterministic(maker, name, record),
+            None => Outcome::not_applicable(BROKE),
+        });
+        let title = "the same requests in the same order get the same answers";
+        note(verdict("instances", "deterministic", title, deterministic));
+        let told = match record {
+            _ if is_one => Err(Outcome::not_applicable(ONE)),
+            _ if !capability.requires_request_replay => {
+                Err(Outcome::not_applicable("it registers without replay"))
+            }
+            Some(record) => instances::replay(maker, name, record),
+            None => Err(Outcome::not_applicable(BROKE)),
+        };
+        let (replay, respected) = match told {
+            Ok(told) => (Outcome::Pass, instances::respected(told)),
+            Err(outcome) => {
+                let reason = "there is no second instance that was told".to_owned();
+                (outcome, Outcome::NotApplicable { reason })
+            }
+        };
+        let title = "a second instance grants what it is told that the first granted";
+        note(verdict("instances", "replay", title, replay));
+        let title = "a second instance leases to nobody else what it was told";
+        note(verdict("instances", "replay-respected", title, respected));
+    }
+}

@@ -1,0 +1,54 @@
+//! Projects for authors of drivers, one in each language.
+//!
+//! In: a language and the name of the driver. Out: a project's files, which
+//! build to a component with that language's own tools, and know nothing of
+//! this repository. What they are made of is in `guest/templates`, `wit` and
+//! `guest/sdk`; `build.rs` gathers it.
+
+mod language;
+
+pub use language::{Language, UnknownLanguage};
+
+include!(concat!(env!("OUT_DIR"), "/files.rs"));
+
+/// What stands for the driver's name in the files of a template.
+const NAME: &str = "@NAME@";
+
+/// A file of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where it is in the project, with `/` between its parts.
+    pub path: &'static str,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+/// The files of a project that builds to the driver `name`, in order of their
+/// paths.
+///
+/// ```
+/// use ipam_templates::{Language, project};
+///
+/// let files = project(Language::Rust, "lab");
+/// assert!(files.iter().any(|file| file.path == "wit/ipam.wit"));
+/// ```
+#[must_use]
+pub fn project(language: Language, name: &str) -> Vec<File> {
+    let files = match language {
+        Language::C => C,
+        Language::Js => JS,
+        Language::Python => PYTHON,
+        Language::Rust => RUST,
+    };
+    let file = |(path, bytes): &(&'static str, &[u8])| {
+        let bytes = match str::from_utf8(bytes) {
+            Ok(text) => text.replace(NAME, name).into_bytes(),
+            Err(_) => bytes.to_vec(),
+        };
+        File { path, bytes }
+    };
+    files.iter().map(file).collect()
+}
+
+#[cfg(test)]
+mod tests;
