@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod conform;
 mod cooldown;
 mod lab;
 mod netbox;
