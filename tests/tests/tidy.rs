@@ -70,6 +70,7 @@ fn dependencies_point_one_way() {
         ("ipam-pools", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-sticky", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-cooldown", &["wasmtime", "ipam-api", "ipam-default"]),
+        ("ipam-netbox", &["wasmtime", "ipam-api", "ipam-allocator"]),
         ("ipam-conformance", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-stub", &["wasmtime", "ipam-api", "ipam-driver"]),
         ("ipam-suite", &["ipam-service", "ipam-ledger", "ipam-docker", "ipam-conformance"]),

@@ -8,6 +8,7 @@ use crate::{
 use clap::{Parser, Subcommand};
 use ipam_admin::Moment;
 use ipam_api::DriverName;
+
 use ipam_templates::Language;
 use ipnet::IpNet;
 use std::{

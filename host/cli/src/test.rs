@@ -88,6 +88,7 @@ fn target(flags: &TestFlags, runtime: &Runtime) -> Result<Target, Fatal> {
     let limits = Limits { call_time, ..Limits::default() };
     let grants = Grants {
         store: flags.store.then_some(STORE),
+        http: flags.http.clone(),
         random_real: flags.random,
         ..Grants::default()
     };

@@ -1,6 +1,7 @@
 //! The command line of `test` and `compose`, for authors of drivers.
 
 use ipam_api::DriverName;
+use ipam_runtime::UrlPrefix;
 use std::path::PathBuf;
 
 /// The flags of `test`.
@@ -10,7 +11,7 @@ pub(crate) struct TestFlags {
     #[arg(required_unless_present = "docker_socket")]
     pub(crate) file: Option<String>,
     /// Test an IPAM plugin of Docker's that listens here
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "config", "store", "random"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "config", "store", "http", "random"])]
     pub(crate) docker_socket: Option<PathBuf>,
     /// The driver's table, as JSON
     #[arg(long, value_name = "JSON", default_value = "{}")]
@@ -21,6 +22,9 @@ pub(crate) struct TestFlags {
     /// Grant a store, of 1 MiB in 1000 keys
     #[arg(long)]
     pub(crate) store: bool,
+    /// Grant HTTP to what begins with this URL; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) http: Vec<UrlPrefix>,
     /// Grant real random numbers
     #[arg(long)]
     pub(crate) random: bool,

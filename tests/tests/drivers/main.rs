@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod conform;
 mod cooldown;
 mod lab;
+mod netbox;
+mod netbox_server;
 mod sticky;

@@ -1,0 +1,444 @@
+//! What is asked of NetBox, word for word, and what is made of each answer.
+
+use crate::{
+    config,
+    http::{Http, Method, Request, Response},
+    policy::Policy,
+};
+use ipam_driver::{
+    AddressRequest, Code, Error, Family, Kind, Options, PoolChoice, PoolRequest, names,
+};
+use std::collections::VecDeque;
+
+const CONFIG: &str = r#"{
+    "url": "https://netbox.example/api", "token": "0123abcd", "host": "node-1",
+    "default-address-pools": [
+        {"base": "10.64.0.0/24", "size": 26}, {"base": "10.65.0.0/16", "size": 24},
+        {"base": "fd64::/48", "size": 64}
+    ]
+}"#;
+const TAG: &str = "wipam driver=netbox host=node-1";
+const POOL: &str = "netbox/17/10.64.0.0/26";
+
+/// A request as one line, the status of its answer, and the body.
+type Turn = (String, u16, String);
+
+/// A NetBox that knows just what it will be asked.
+#[derive(Debug)]
+struct Script(VecDeque<Turn>);
+
+impl Http for Script {
+    fn send(&mut self, request: &Request<'_>) -> Result<Response, String> {
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Delete => "DELETE",
+        };
+        let got = format!("{method} {} {}", request.path, request.body);
+        let (want, status, body) = self.0.pop_front().unwrap_or_else(|| panic!("asked: {got}"));
+        assert_eq!(got.trim_end(), want);
+        assert_eq!(request.config.token.header(), "Token 0123abcd");
+        match status {
+            0 => Err(body),
+            _ => Ok(Response { status, body: body.into_bytes() }),
+        }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking() || self.0.is_empty(), "not asked: {:?}", self.0);
+    }
+}
+
+fn policy(turns: &[Turn]) -> Policy<Script> {
+    let config = config::read(CONFIG).unwrap().unwrap();
+    Policy::new(config, Script(turns.iter().cloned().collect()))
+}
+
+fn turn(request: impl Into<String>, status: u16, body: impl Into<String>) -> Turn {
+    (request.into(), status, body.into())
+}
+
+/// The one page of a list.
+fn list(of: &str, filter: &str, objects: &[String]) -> Turn {
+    let request = format!("GET /ipam/{of}/?{filter}&vrf_id=null&limit=100&offset=0");
+    let body = format!(r#"{{"count": 1, "next": null, "results": [{}]}}"#, objects.join(","));
+    turn(request, 200, body)
+}
+
+fn object(id: u64, key: &str, net: &str, description: &str) -> String {
+    format!(r#"{{"id": {id}, "{key}": "{net}", "vrf": null, "description": "{description}"}}"#)
+}
+
+/// The list of what is at an address of the pool.
+fn at(last: u8, objects: &[String]) -> Turn {
+    list("ip-addresses", &format!("address=10.64.0.{last}"), objects)
+}
+
+fn made(id: u64, last: u8) -> String {
+    object(id, "address", &format!("10.64.0.{last}/26"), &format!("{TAG} pool=17"))
+}
+
+fn pool(pool: PoolChoice) -> PoolRequest {
+    PoolRequest {
+        address_space: "netbox".into(),
+        pool,
+        sub_pool: None,
+        options: Options::new(),
+        exclude: Vec::new(),
+    }
+}
+
+fn exact(prefix: &str) -> PoolRequest {
+    pool(PoolChoice::Exact(prefix.parse().unwrap()))
+}
+
+fn lease(address: Option<&str>, options: &[(&str, &str)]) -> AddressRequest {
+    AddressRequest {
+        pool_id: POOL.into(),
+        address: address.map(|address| address.parse().unwrap()),
+        options: options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+    }
+}
+
+#[track_caller]
+fn check_pool(turns: &[Turn], request: &PoolRequest, want: Result<&str, Code>) {
+    let got = policy(turns).request_pool(request).map(|grant| grant.pool_id);
+    assert_eq!(got.map_err(|refusal| refusal.code()), want.map(str::to_owned));
+}
+
+#[track_caller]
+fn check_lease(turns: &[Turn], request: &AddressRequest, want: Result<&str, Code>) {
+    let got = policy(turns).request_address(request).map(|it| it.address.unwrap().to_string());
+    assert_eq!(got.map_err(|refusal| refusal.code()), want.map(str::to_owned));
+}
+
+const ANY: PoolChoice = PoolChoice::Automatic(Family::Ipv4);
+
+/// The next prefix of a base.
+fn cut(parent: u64, length: u8, status: u16, body: &str) -> Turn {
+    let request = format!(
+        r#"POST /ipam/prefixes/{parent}/available-prefixes/ {{"description":"{TAG}","prefix_length":{length},"status":"active"}}"#
+    );
+    turn(request, status, body)
+}
+
+fn base(id: u64, prefix: &str) -> Turn {
+    let filter = format!("prefix={}", prefix.replace('/', "%2F").replace(':', "%3A"));
+    list("prefixes", &filter, &[object(id, "prefix", prefix, "")])
+}
+
+#[test]
+fn an_automatic_pool_is_the_next_available_prefix_of_the_first_base_that_has_one() {
+    let first =
+        [base(3, "10.64.0.0/24"), cut(3, 26, 201, &object(17, "prefix", "10.64.0.0/26", TAG))];
+    check_pool(&first, &pool(ANY), Ok(POOL));
+    // Some versions answer a list.
+    let listed = format!("[{}]", object(17, "prefix", "10.64.0.0/26", TAG));
+    check_pool(&[base(3, "10.64.0.0/24"), cut(3, 26, 201, &listed)], &pool(ANY), Ok(POOL));
+    let second = [
+        base(3, "10.64.0.0/24"),
+        cut(3, 26, 409, r#"{"detail": "Insufficient space"}"#),
+        base(4, "10.65.0.0/16"),
+        cut(4, 24, 201, &object(18, "prefix", "10.65.0.0/24", TAG)),
+    ];
+    check_pool(&second, &pool(ANY), Ok("netbox/18/10.65.0.0/24"));
+    let none = [
+        base(3, "10.64.0.0/24"),
+        cut(3, 26, 409, "{}"),
+        base(4, "10.65.0.0/16"),
+        cut(4, 24, 409, "{}"),
+    ];
+    check_pool(&none, &pool(ANY), Err(Code::NoMoreSubnets));
+    let ipv6 = [base(5, "fd64::/48"), cut(5, 64, 201, &object(19, "prefix", "fd64::/64", TAG))];
+    check_pool(&ipv6, &pool(PoolChoice::Automatic(Family::Ipv6)), Ok("netbox/19/fd64::/64"));
+    // Of that length, where it fits.
+    let sized =
+        [base(4, "10.65.0.0/16"), cut(4, 20, 201, &object(18, "prefix", "10.65.0.0/20", TAG))];
+    check_pool(&sized, &pool(PoolChoice::Sized(Family::Ipv4, 20)), Ok("netbox/18/10.65.0.0/20"));
+    check_pool(&[], &pool(PoolChoice::Sized(Family::Ipv4, 8)), Err(Code::InvalidPool));
+    check_pool(&[], &pool(PoolChoice::Sized(Family::Ipv4, 33)), Err(Code::InvalidPool));
+}
+
+#[test]
+fn a_base_that_netbox_does_not_have_is_said_to_be_missing() {
+    let missing = |prefix: &str| list("prefixes", &format!("prefix={prefix}"), &[]);
+    let turns = [missing("10.64.0.0%2F24"), missing("10.65.0.0%2F16")];
+    check_pool(&turns, &pool(ANY), Err(Code::NoAvailablePool));
+}
+
+#[test]
+fn an_exact_pool_is_found_or_made() {
+    let request = exact("10.9.0.0/24");
+    let filter = "prefix=10.9.0.0%2F24";
+    let found = list("prefixes", filter, &[object(17, "prefix", "10.9.0.0/24", "the lab")]);
+    check_pool(std::slice::from_ref(&found), &request, Ok("netbox/17/10.9.0.0/24"));
+    let mut twice = policy(&[found.clone(), found.clone(), found]);
+    let id = twice.request_pool(&request).unwrap().pool_id;
+    assert_eq!(twice.request_pool(&request).unwrap_err().code(), Code::PoolOverlap);
+    // It was there before, so it stays.
+    let stays = turn("GET /ipam/prefixes/17/", 404, "");
+    let mut gone = policy(&[stays]);
+    assert_eq!(gone.release_pool(&id), Ok(()));
+    drop(gone);
+    assert_eq!(twice.request_pool(&request).unwrap_err().code(), Code::PoolOverlap);
+
+    let escaped = TAG.replace(' ', "%20").replace('=', "%3D");
+    let near = |what: &str, objects: &[String]| {
+        list("prefixes", &format!("{what}=10.9.0.0%2F24&description__isw={escaped}"), objects)
+    };
+    let post = format!(
+        r#"POST /ipam/prefixes/ {{"description":"{TAG}","prefix":"10.9.0.0/24","status":"active"}}"#
+    );
+    let others = [
+        object(1, "prefix", "10.0.0.0/8", "all"),
+        object(2, "prefix", "10.9.0.0/16", &format!("{TAG}0")),
+    ];
+    let made = turn(&post, 201, object(18, "prefix", "10.9.0.0/24", TAG));
+    let turns =
+        [list("prefixes", filter, &[]), near("contains", &others), near("within", &[]), made];
+    check_pool(&turns, &request, Ok("netbox/18/10.9.0.0/24"));
+    let raced = turn(&post, 400, r#"{"prefix": ["Duplicate prefix found in global table"]}"#);
+    let turns = [list("prefixes", filter, &[]), near("contains", &[]), near("within", &[]), raced];
+    check_pool(&turns, &request, Err(Code::PoolOverlap));
+
+    // What is ours is a pool already, of whatever size.
+    let ours = |prefix| [object(9, "prefix", prefix, TAG)];
+    check_pool(&[list("prefixes", filter, &ours("10.9.0.0/24"))], &request, Err(Code::PoolOverlap));
+    let turns = [list("prefixes", filter, &[]), near("contains", &ours("10.9.0.0/16"))];
+    check_pool(&turns, &request, Err(Code::PoolOverlap));
+    let turns = [
+        list("prefixes", filter, &[]),
+        near("contains", &[]),
+        near("within", &ours("10.9.0.0/25")),
+    ];
+    check_pool(&turns, &request, Err(Code::PoolOverlap));
+    check_pool(&[], &exact("10.64.0.0/16"), Err(Code::PoolOverlap));
+    check_pool(&[], &exact("0.0.0.0/0"), Err(Code::InvalidPool));
+}
+
+#[test]
+fn what_netbox_has_no_words_for_is_refused() {
+    let elsewhere = PoolRequest { address_space: "x".into(), ..pool(ANY) };
+    check_pool(&[], &elsewhere, Err(Code::InvalidAddressSpace));
+    let sub_pool = Some("10.9.0.0/25".parse().unwrap());
+    check_pool(&[], &PoolRequest { sub_pool, ..exact("10.9.0.0/24") }, Err(Code::InvalidSubPool));
+    let mut policy = policy(&[]);
+    for id in ["", "netbox", "netbox/17", "netbox/x/10.0.0.0/24", "other/17/10.0.0.0/24"] {
+        assert_eq!(policy.release_pool(id).unwrap_err().code(), Code::PoolNotFound, "{id}");
+    }
+}
+
+#[test]
+fn only_prefixes_of_ours_are_deleted() {
+    let get = |objects: &str| turn("GET /ipam/prefixes/17/", 200, objects);
+    let delete = |status| turn("DELETE /ipam/prefixes/17/", status, "");
+    let ours = object(17, "prefix", "10.64.0.0/26", TAG);
+    for status in [204, 404] {
+        assert_eq!(policy(&[get(&ours), delete(status)]).release_pool(POOL), Ok(()));
+    }
+    let foreign = [
+        object(17, "prefix", "10.64.0.0/26", "the lab"),
+        object(17, "prefix", "10.64.0.0/26", &format!("{TAG}0")),
+        object(17, "prefix", "10.64.0.64/26", TAG),
+    ];
+    for foreign in foreign {
+        assert_eq!(policy(&[get(&foreign)]).release_pool(POOL), Ok(()));
+    }
+    let refused = policy(&[get(&ours), delete(500)]).release_pool(POOL).unwrap_err();
+    assert_eq!(refused.code(), Code::Other(Kind::Unavailable));
+}
+
+/// The next address, of whom.
+fn next(of: &str, status: u16, body: &str) -> Turn {
+    let request = format!(
+        r#"POST /ipam/prefixes/17/available-ips/ {{"description":"{TAG} pool=17{of}","status":"active"}}"#
+    );
+    turn(request, status, body)
+}
+
+#[test]
+fn any_address_is_the_next_available_one() {
+    let any = lease(None, &[]);
+    check_lease(&[next("", 201, &made(5, 1))], &any, Ok("10.64.0.1/26"));
+    check_lease(&[next("", 201, &format!("[{}]", made(5, 1)))], &any, Ok("10.64.0.1/26"));
+    // The length is the pool's.
+    let longer = object(5, "address", "10.64.0.1/32", "");
+    check_lease(&[next("", 201, &longer)], &any, Ok("10.64.0.1/26"));
+    check_lease(&[next("", 409, "{}")], &any, Err(Code::NoAvailableIps));
+    check_lease(&[next("", 404, "{}")], &any, Err(Code::PoolNotFound));
+    let web = lease(None, &[(names::ENDPOINT_NAME, "web\"\n"), (names::MAC_ADDRESS, "02:42::")]);
+    check_lease(&[next(r#" for=web\""#, 201, &made(5, 1))], &web, Ok("10.64.0.1/26"));
+    let gateway = lease(None, &[(names::REQUEST_ADDRESS_TYPE, names::GATEWAY)]);
+    check_lease(&[next(" gateway", 201, &made(5, 1))], &gateway, Ok("10.64.0.1/26"));
+    let long = "ü".repeat(300);
+    let cut = "ü".repeat(200 - TAG.len() - " pool=17 for=".len());
+    let named = lease(None, &[(names::ENDPOINT_NAME, &long)]);
+    check_lease(&[next(&format!(" for={cut}"), 201, &made(5, 1))], &named, Ok("10.64.0.1/26"));
+}
+
+#[test]
+fn an_address_by_name_is_made_and_looked_at() {
+    let nine = lease(Some("10.64.0.9"), &[]);
+    let post = format!(
+        r#"POST /ipam/ip-addresses/ {{"address":"10.64.0.9/26","description":"{TAG} pool=17","status":"active"}}"#
+    );
+    let create = |status, body: &str| turn(&post, status, body);
+    let taken = Err(Code::IpAlreadyAllocated);
+    let turns = [at(9, &[]), create(201, &made(5, 9)), at(9, &[made(5, 9)])];
+    check_lease(&turns, &nine, Ok("10.64.0.9/26"));
+    check_lease(&[at(9, &[object(1, "address", "10.64.0.9/32", "")])], &nine, taken);
+    let duplicate = r#"{"address": ["Duplicate IP address found in global table: 10.64.0.9/26"]}"#;
+    check_lease(&[at(9, &[]), create(400, duplicate)], &nine, taken);
+    // Two at once, where NetBox allows for it: the first one has it.
+    let both = [made(6, 9), object(5, "address", "10.64.0.9/26", "theirs")];
+    let delete = turn("DELETE /ipam/ip-addresses/6/", 204, "");
+    check_lease(&[at(9, &[]), create(201, &made(6, 9)), at(9, &both), delete], &nine, taken);
+    let both = [made(5, 9), object(6, "address", "10.64.0.9/26", "theirs")];
+    check_lease(&[at(9, &[]), create(201, &made(5, 9)), at(9, &both)], &nine, Ok("10.64.0.9/26"));
+
+    for (address, code) in [
+        ("10.64.0.0", Code::IpAlreadyAllocated),
+        ("10.64.0.63", Code::IpAlreadyAllocated),
+        ("10.64.0.64", Code::IpOutOfRange),
+        ("fd64::1", Code::IpOutOfRange),
+    ] {
+        check_lease(&[], &lease(Some(address), &[]), Err(code));
+    }
+}
+
+#[test]
+fn only_addresses_of_ours_are_deleted() {
+    let theirs = [
+        object(1, "address", "10.64.0.9/26", "a printer"),
+        object(2, "address", "10.64.0.9/26", &format!("{TAG} pool=171")),
+        object(3, "address", "10.64.0.9/26", &format!("{TAG}0 pool=17")),
+    ];
+    let address = "10.64.0.9".parse().unwrap();
+    assert_eq!(policy(&[at(9, &theirs)]).release_address(POOL, address), Ok(()));
+    let ours = object(4, "address", "10.64.0.9/26", &format!("{TAG} pool=17 for=web"));
+    let delete = |status, body: &str| turn("DELETE /ipam/ip-addresses/4/", status, body);
+    for status in [204, 404] {
+        let turns = [at(9, &[ours.clone(), theirs[0].clone()]), delete(status, "")];
+        assert_eq!(policy(&turns).release_address(POOL, address), Ok(()));
+    }
+    // The host tells again what may end, and only that.
+    for (status, body, kind) in [
+        (0, "ConnectionRefused", Kind::Unavailable),
+        (500, "", Kind::Unavailable),
+        (403, "", Kind::Unavailable),
+        (301, "", Kind::Unavailable),
+        (400, "", Kind::BadRequest),
+        (409, "", Kind::BadRequest),
+    ] {
+        let turns = [at(9, std::slice::from_ref(&ours)), delete(status, body)];
+        let refused = policy(&turns).release_address(POOL, address).unwrap_err();
+        assert_eq!(refused.code(), Code::Other(kind), "{status}");
+    }
+    let garbage = turn(at(9, &[]).0, 200, "{");
+    let refused = policy(&[garbage]).release_address(POOL, address).unwrap_err();
+    assert_eq!(refused.code(), Code::Other(Kind::Unavailable));
+}
+
+#[test]
+fn a_list_is_read_to_its_end() {
+    let page = |offset, next: &str, objects: &str| {
+        let request = format!(
+            "GET /ipam/ip-addresses/?address=10.64.0.9&vrf_id=null&limit=100&offset={offset}"
+        );
+        turn(request, 200, format!(r#"{{"next": {next}, "results": [{objects}]}}"#))
+    };
+    let ours = made(4, 9);
+    let first = page(
+        0,
+        r#""http://elsewhere/?offset=2""#,
+        &[made(7, 9), object(1, "address", "10.64.0.9/26", "")].join(","),
+    );
+    let delete = |id| turn(format!("DELETE /ipam/ip-addresses/{id}/"), 204, "");
+    let turns = [first, page(2, "null", &ours), delete(4), delete(7)];
+    let address = "10.64.0.9".parse().unwrap();
+    assert_eq!(policy(&turns).release_address(POOL, address), Ok(()));
+
+    let odd = Err(Code::Other(Kind::Internal));
+    let empty = [page(0, r#""more""#, "")];
+    check_lease(&empty, &lease(Some("10.64.0.9"), &[]), odd);
+    let endless: Vec<Turn> = (0..20).map(|offset| page(offset, r#""more""#, &ours)).collect();
+    check_lease(&endless, &lease(Some("10.64.0.9"), &[]), odd);
+}
+
+#[track_caller]
+fn check_words(status: u16, body: &str, kind: Kind, words: &str) {
+    let refused = policy(&[next("", status, body)]).request_address(&lease(None, &[])).unwrap_err();
+    assert_eq!(refused, Error::other(kind, words), "{status} {body}");
+    assert!(!refused.text().contains("0123abcd"));
+}
+
+#[test]
+fn every_answer_that_is_not_hoped_for_has_its_error() {
+    let detail = r#"{"detail": "Invalid token"}"#;
+    check_words(403, detail, Kind::Forbidden, "NetBox answers 403: Invalid token");
+    check_words(401, "", Kind::Forbidden, "NetBox answers 401");
+    let field = r#"{"status":["\"x\" is not a valid choice."]}"#;
+    check_words(400, field, Kind::BadRequest, &format!("NetBox answers 400: {field}"));
+    check_words(429, "", Kind::Unavailable, "NetBox answers 429");
+    check_words(502, "<html>Bad Gateway</html>", Kind::Unavailable, "NetBox answers 502");
+    // It is not followed.
+    check_words(301, "", Kind::Internal, "NetBox answers 301");
+    check_words(200, "{}", Kind::Internal, "NetBox answers 200: {}");
+    check_words(
+        0,
+        "ConnectionTimeout",
+        Kind::Unavailable,
+        "NetBox does not answer: ConnectionTimeout",
+    );
+    let long = format!(r#"{{"detail": "{}"}}"#, "ü".repeat(1000));
+    let shortened = format!("NetBox answers 500: {}", "ü".repeat(150));
+    check_words(500, &long, Kind::Unavailable, &shortened);
+
+    let odd = |text: &str| format!("NetBox's answer is not understood: {text}");
+    check_words(201, "\u{0}garbage", Kind::Internal, &odd("that is no JSON"));
+    check_words(201, "[]", Kind::Internal, &odd("nothing was made"));
+    for body in [
+        r#"{"id": 5}"#,
+        r#"{"id": "5", "address": "10.64.0.1/26"}"#,
+        r#"{"id": 5, "address": "10.64.0.1"}"#,
+    ] {
+        check_words(201, body, Kind::Internal, &odd("that has no id and address"));
+    }
+    let elsewhere = object(5, "address", "10.99.0.1/26", "");
+    check_words(201, &elsewhere, Kind::Internal, &odd("that address is not of the pool"));
+    let list =
+        turn("GET /ipam/ip-addresses/?address=10.64.0.9&vrf_id=null&limit=100&offset=0", 200, "[]");
+    check_lease(&[list], &lease(Some("10.64.0.9"), &[]), Err(Code::Other(Kind::Internal)));
+    for net in ["10.64.0.0/25", "10.99.0.0/26"] {
+        let turns = [base(3, "10.64.0.0/24"), cut(3, 26, 201, &object(17, "prefix", net, TAG))];
+        check_pool(&turns, &pool(ANY), Err(Code::Other(Kind::Internal)));
+    }
+}
+
+#[test]
+fn a_vrf_has_its_own_addresses() {
+    let config = config::read(&CONFIG.replacen('{', r#"{"vrf": 7,"#, 1)).unwrap().unwrap();
+    let get = turn(
+        "GET /ipam/ip-addresses/?address=10.64.0.9&vrf_id=7&limit=100&offset=0",
+        200,
+        r#"{"results": []}"#,
+    );
+    let post = format!(
+        r#"POST /ipam/ip-addresses/ {{"address":"10.64.0.9/26","description":"{TAG} pool=17","status":"active","vrf":7}}"#
+    );
+    let script = Script([get.clone(), turn(post, 201, made(5, 9)), get].into());
+    assert!(Policy::new(config, script).request_address(&lease(Some("10.64.0.9"), &[])).is_ok());
+}
+
+#[test]
+fn without_a_configuration_nobody_is_asked() {
+    use ipam_driver::Driver as _;
+    let mut driver = crate::NetBox::new("{}").unwrap();
+    assert_eq!(driver.default_address_spaces().unwrap().local, "netbox");
+    let refused = driver.request_pool(pool(ANY)).unwrap_err();
+    assert_eq!(refused.code(), Code::Other(Kind::Unavailable));
+    let registrations = crate::NetBox::registrations("{}").unwrap();
+    assert_eq!(registrations[0].capability, ipam_driver::Capability::NOTHING);
+}
