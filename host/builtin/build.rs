@@ -12,8 +12,8 @@ use std::{
 
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "wasm";
-const DRIVERS: [&str; 2] = ["default", "null"];
-/// A directory with `default.wasm` and `null.wasm`, for who builds elsewhere.
+const DRIVERS: [&str; 3] = ["default", "null", "remote"];
+/// A directory with `default.wasm` and so on, for who builds elsewhere.
 const PREBUILT: &str = "WIPAM_BUILTIN_DIR";
 
 /// What the outer cargo tells its children about itself. A nested cargo would
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Err(reason) => {
             println!(
                 "cargo::error=the built-in drivers were not built: {reason} \
-                 (or set {PREBUILT} to a directory with default.wasm and null.wasm)"
+                 (or set {PREBUILT} to a directory with {DRIVERS:?} as .wasm files)"
             );
             ExitCode::FAILURE
         }

@@ -66,6 +66,7 @@ fn dependencies_point_one_way() {
         ("ipam-allocator", &["wit-bindgen", "ipam-driver", "ipam-api", "wasmtime"]),
         ("ipam-driver", &["wasmtime", "ipam-api"]),
         ("ipam-default", &["wasmtime", "ipam-api"]),
+        ("ipam-remote", &["wasmtime", "ipam-api"]),
     ] {
         let found = dependencies(of);
         assert!(found.contains(of), "{of}: {found:?}");

@@ -10,6 +10,7 @@ mod error;
 mod export;
 pub mod log;
 pub mod names;
+pub mod plugins;
 mod request;
 pub mod store;
 #[cfg(target_family = "wasm")]

@@ -10,10 +10,11 @@
 mod bare;
 mod convert;
 mod panic;
+pub(crate) mod plugins;
 pub(crate) mod store;
 
 use crate::{Capability, Driver, Error, Kind, Registration, Status, log::Level};
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec};
 use bindings::{
     exports::ipam::driver::{ipam, lifecycle},
     ipam::driver::{callback, types},
@@ -87,6 +88,30 @@ mod store_bindings {
     });
 }
 
+/// The bindings of legacy plugins, likewise.
+#[allow(
+    clippy::all,
+    missing_debug_implementations,
+    missing_docs,
+    unreachable_pub,
+    unsafe_code,
+    reason = "generated: what crosses the boundary is memory"
+)]
+mod plugins_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package ipam:sdk;
+            world plugins { import ipam:driver/plugins@0.1.0; }
+        ",
+        world: "ipam:sdk/plugins",
+        with: {
+            "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types,
+            "ipam:driver/plugins@0.1.0": generate,
+        },
+    });
+}
+
 use status_bindings::exports::ipam::driver::status;
 
 /// The one driver of an instance.
@@ -132,14 +157,14 @@ impl<D: Driver> Instance<D> {
 
     fn start(&self, name: Option<&str>, config: &str) -> Result<(), Error> {
         panic::report_to_host();
-        let mut registrations = D::registrations(config)?;
-        if let Some(name) = name {
-            registrations.retain(|registration| registration.name == name);
-            if registrations.is_empty() {
-                let text = format!("this component has no driver {name:?}");
-                return Err(Error::other(Kind::NotFound, text));
+        let registrations = match name {
+            None => D::registrations(config)?,
+            Some(name) => {
+                let registration = D::registration(name, config)?;
+                let none = || format!("this component has no driver {name:?}");
+                vec![registration.ok_or_else(|| Error::other(Kind::NotFound, none()))?]
             }
-        }
+        };
         // Of several names each gets an instance of its own, so there is no
         // driver to make yet.
         if let [Registration { name, .. }] = registrations.as_slice() {

@@ -1,9 +1,9 @@
 //! The built-in drivers as components, built for wasm by this crate's build
 //! script and embedded.
 //!
-//! In: nothing. Out: bytes. Both import nothing outside `ipam:driver`, so they
+//! In: nothing. Out: bytes. They import nothing outside `ipam:driver`, so they
 //! run where no WASI is. `WIPAM_BUILTIN_DIR` names a directory with
-//! `default.wasm` and `null.wasm` for packagers who build them elsewhere.
+//! `default.wasm`, `null.wasm` and `remote.wasm` for packagers who build them elsewhere.
 
 /// libnetwork's allocator, driver `default`: crate `ipam-default`.
 pub static DEFAULT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
@@ -11,9 +11,13 @@ pub static DEFAULT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wa
 /// libnetwork's null driver, driver `null`: crate `ipam-null`.
 pub static NULL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/null.wasm"));
 
+/// libnetwork's remote driver, one driver for each plugin it is granted: crate
+/// `ipam-remote`.
+pub static REMOTE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/remote.wasm"));
+
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT, NULL};
+    use super::{DEFAULT, NULL, REMOTE};
 
     /// Every interface that `component` names, such as `wasi:cli/exit@0.2.6`.
     fn interfaces(component: &[u8]) -> Vec<String> {
@@ -27,7 +31,7 @@ mod tests {
 
     #[test]
     fn they_are_components() {
-        for component in [DEFAULT, NULL] {
+        for component in [DEFAULT, NULL, REMOTE] {
             // Version 13 of layer 1; a core module is version 1 of layer 0.
             assert_eq!(component[..8], *b"\0asm\x0d\0\x01\0");
         }
@@ -35,7 +39,7 @@ mod tests {
 
     #[test]
     fn they_name_no_interface_but_the_contracts() {
-        for component in [DEFAULT, NULL] {
+        for component in [DEFAULT, NULL, REMOTE] {
             let interfaces = interfaces(component);
             let exported = |name: &&String| name.contains("ipam:driver/ipam@0.1.0");
             assert!(interfaces.iter().any(|name| exported(&name)), "{interfaces:?}");

@@ -3,13 +3,17 @@
 
 use crate::{Fatal, config::parse_name};
 use ipam_api::{Digest, DriverName, names};
-use ipam_runtime::{Grants, Limits, StoreLimits};
+use ipam_runtime::{Grants, Limits, PluginGrant, StoreLimits};
 use serde::Deserialize;
 use std::{
     fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+/// The embedded driver whose own name nobody sees: it registers those of the
+/// plugins that it is granted.
+pub(crate) const REMOTE: &str = "remote";
 
 /// Where a driver comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +64,8 @@ pub(crate) struct DriverTable {
     store: Option<StoreTable>,
     #[serde(default)]
     plugins: Vec<String>,
+    plugin_sockets: Option<Vec<PathBuf>>,
+    plugin_specs: Option<Vec<PathBuf>>,
     #[serde(default)]
     random: Random,
     #[serde(default)]
@@ -151,6 +157,14 @@ limits! {
     report_bytes => report_bytes, BYTES_MAX, |it| it;
     log_lines => log_lines, COUNT_MAX, |it| it;
     log_line_bytes => log_line_bytes, BYTES_MAX, |it| it;
+    http_requests => http_requests, COUNT_MAX, |it| it;
+    http_connections => http_connections, COUNT_MAX, |it| it;
+    http_body_bytes => http_body_bytes, BYTES_MAX, |it| it;
+    http_head_bytes => http_head_bytes, BYTES_MAX, |it| it;
+    http_handles => http_handles, COUNT_MAX, |it| it;
+    plugin_ms => plugin_time, MS_MAX, Duration::from_millis;
+    plugin_calls => plugin_calls, COUNT_MAX, |it| it;
+    plugin_body_bytes => plugin_body_bytes, BYTES_MAX, |it| it;
 }
 
 impl DriverTable {
@@ -158,6 +172,13 @@ impl DriverTable {
     pub(crate) fn settings(self, base: &Path) -> Result<DriverSettings, Fatal> {
         let usage = |why: &dyn fmt::Display| Fatal::Usage(format!("driver {}: {why}", self.file));
         let digest = self.digest.as_ref().map(|text| text.parse());
+        let usual = PluginGrant::default();
+        let names = self.plugins.iter().map(|name| parse_name(name));
+        let plugins = PluginGrant {
+            names: names.collect::<Result<_, _>>()?,
+            sockets: self.plugin_sockets.unwrap_or(usual.sockets),
+            specs: self.plugin_specs.unwrap_or(usual.specs),
+        };
         let http = self.http.iter().map(|text| text.parse());
         let grants = Grants {
             http: http.collect::<Result<_, _>>().map_err(|error| usage(&error))?,
@@ -167,7 +188,7 @@ impl DriverTable {
                 .map(StoreTable::limits)
                 .transpose()
                 .map_err(|it| usage(&it))?,
-            plugins: self.plugins.clone(),
+            plugins,
             random_real: self.random == Random::Real,
         };
         Ok(DriverSettings {
@@ -186,9 +207,10 @@ impl DriverSettings {
         let source = match file.strip_prefix("builtin:") {
             Some(names::DEFAULT_IPAM) => Source::BuiltIn(names::DEFAULT_IPAM),
             Some(names::NULL_IPAM) => Source::BuiltIn(names::NULL_IPAM),
+            Some(REMOTE) => Source::BuiltIn(REMOTE),
             Some(other) => {
                 return Err(Fatal::Usage(format!(
-                    "no driver builtin:{other}; there are builtin:default and builtin:null"
+                    "no driver builtin:{other}; there are builtin:default, builtin:null and builtin:{REMOTE}"
                 )));
             }
             None if file.is_empty() => {
@@ -254,7 +276,7 @@ mod tests {
         assert_eq!(lab.limits.parts, ipam_runtime::Limits::default().parts);
         assert_eq!(lab.grants.http[0].to_string(), "https://netbox.example/api/");
         assert_eq!(lab.grants.store.map(|store| store.keys_max), Some(10));
-        assert_eq!(lab.grants.plugins, ["infoblox"]);
+        assert!(lab.grants.plugins.names.contains("infoblox"));
         assert!(lab.grants.random_real);
         assert!(lab.digest.is_some());
     }

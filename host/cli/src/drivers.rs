@@ -2,7 +2,7 @@
 
 use crate::{
     Fatal,
-    driver_config::{DriverSettings, Source},
+    driver_config::{DriverSettings, REMOTE, Source},
 };
 use ipam_admin::{Host, Upgrade};
 use ipam_api::{Digest, DriverName, Factory, names};
@@ -128,6 +128,8 @@ impl Drivers {
             Source::BuiltIn(names::NULL_IPAM) => {
                 (names::NULL_IPAM.into(), ipam_builtin::NULL, Origin::BuiltIn)
             }
+            // It is ours, and what it registers is not: it waits for others.
+            Source::BuiltIn(REMOTE) => (REMOTE.into(), ipam_builtin::REMOTE, Origin::Component),
             Source::BuiltIn(name) => {
                 // What makes the site's IPv6 addresses its own (RFC 4193).
                 config.entry("site-id").or_insert_with(|| self.site_id.clone().into());

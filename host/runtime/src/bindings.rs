@@ -18,11 +18,18 @@ mod generated {
             world driver {
                 include ipam:driver/ipam-driver-with-status@0.1.0;
                 import ipam:driver/store@0.1.0;
+                import ipam:driver/plugins@0.1.0;
             }
         ",
         world: "ipam:host/driver",
+        // A handle may not be one.
+        imports: { "ipam:driver/plugins": trappable },
+        with: {
+            "ipam:driver/plugins.plugin": crate::plugins::Plugin,
+            "ipam:driver/plugins.plugin-getter": crate::plugins::Getter,
+        },
     });
 }
 
 pub(crate) use generated::exports::ipam::driver::{ipam, lifecycle, status};
-pub(crate) use generated::ipam::driver::{callback, log, store, types};
+pub(crate) use generated::ipam::driver::{callback, log, plugins, store, types};

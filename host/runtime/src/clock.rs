@@ -5,6 +5,10 @@
 //! come at once, and its clock still stands: no guest can hold its thread in a
 //! host function, and one that loops until time has passed loops until its
 //! deadline. While an instance starts, it is 1970.
+//!
+//! A driver that may ask by HTTP does wait, and its answers depend on others
+//! anyway: its monotonic clock runs on from that moment during a call, and its
+//! timers take the time that they say.
 
 use crate::imports::State;
 use std::{
@@ -14,6 +18,7 @@ use std::{
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::time::{Instant, sleep_until};
 use wasmtime::component::Resource;
 use wasmtime_wasi::{
     HostWallClock, WasiView as _, async_trait,
@@ -41,8 +46,13 @@ impl Clock {
         self.latest.fetch_max(since, Relaxed);
     }
 
-    fn monotonic(&self) -> u64 {
+    pub(crate) fn monotonic(&self) -> u64 {
         self.latest.load(Relaxed)
+    }
+
+    /// It is at least so late.
+    fn run(&self, to: u64) -> u64 {
+        self.latest.fetch_max(to, Relaxed).max(to)
     }
 }
 
@@ -64,23 +74,46 @@ impl Pollable for Come {
     async fn ready(&mut self) {}
 }
 
+/// A moment that comes; nothing if that is beyond all reckoning.
+struct Timer(Option<Instant>);
+
+#[async_trait]
+impl Pollable for Timer {
+    async fn ready(&mut self) {
+        match self.0 {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 impl monotonic_clock::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.clock.monotonic())
+        Ok(match self.http.moment() {
+            Some(moment) => self.clock.run(moment),
+            None => self.clock.monotonic(),
+        })
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
         Ok(u64::try_from(RESOLUTION.as_nanos())?)
     }
 
-    fn subscribe_instant(&mut self, _: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let table = self.ctx().table;
-        let come = table.push(Come)?;
-        subscribe(table, come)
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let now = self.now()?;
+        self.subscribe_duration(when.saturating_sub(now))
     }
 
-    fn subscribe_duration(&mut self, _: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        self.subscribe_instant(0)
+    fn subscribe_duration(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let waits = self.http.is_granted();
+        let table = self.ctx().table;
+        if waits {
+            let timer = Timer(Instant::now().checked_add(Duration::from_nanos(when)));
+            let timer = table.push(timer)?;
+            return subscribe(table, timer);
+        }
+        let come = table.push(Come)?;
+        subscribe(table, come)
     }
 }
 

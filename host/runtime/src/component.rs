@@ -1,9 +1,10 @@
 //! A compiled component: what it takes to make instances.
 
 use crate::{
-    Grants, Limits, StoreLimits,
+    Grants, Limits,
     bindings::{ipam, lifecycle, status},
     compile::Compiler,
+    http,
     imports::State,
     inspect::inspect,
     instance::Instance,
@@ -27,8 +28,7 @@ pub struct Component {
     /// [`Limits::call_time`], likewise.
     pub(crate) call_ticks: u64,
     pub(crate) log_budget: Arc<Budget>,
-    pub(crate) has_real_random: bool,
-    pub(crate) store: Option<StoreLimits>,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) pre: InstancePre<State>,
     pub(crate) lifecycle: Arc<lifecycle::GuestIndices>,
     pub(crate) ipam: Arc<ipam::GuestIndices>,
@@ -75,9 +75,6 @@ pub enum LoadError {
     /// It wants something that drivers do not get.
     #[error("it imports what was not granted: {}", .0.join(", "))]
     UngrantedImports(Vec<String>),
-    /// It wants something that it was granted and this host does not have.
-    #[error("it imports what this host cannot provide yet: {}", .0.join(", "))]
-    Unprovided(Vec<String>),
     /// It speaks another version of the contract.
     #[error("it does not fit ipam:driver@0.1.0: {0}")]
     Mismatch(String),
@@ -106,6 +103,7 @@ impl Component {
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
 
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
+        let linker = http::link(linker, grants).map_err(mismatch)?;
         let pre = linker.instantiate_pre(&compiled).map_err(mismatch)?;
         let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(mismatch)?;
         let ipam = ipam::GuestIndices::new(&pre).map_err(mismatch)?;
@@ -116,8 +114,7 @@ impl Component {
             start_ticks: Limits::ticks(limits.start_time),
             call_ticks: Limits::ticks(limits.call_time),
             log_budget: Arc::new(Budget::new(&limits)),
-            has_real_random: grants.random_real,
-            store: grants.store,
+            grants: Arc::new(grants.clone()),
             limits: Arc::new(limits),
             pre,
             lifecycle: Arc::new(lifecycle),

@@ -1,24 +1,26 @@
 //! What an operator grants one driver beyond what every driver gets.
 
 use crate::inspect::GrantKind;
-use std::{fmt, str::FromStr};
+use ipam_api::DriverName;
+use std::{collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
 
 /// What an operator grants one driver beyond what every driver gets: nothing,
 /// unless it is written down.
 ///
-/// Of these, [`Grants::store`] and [`Grants::random_real`] are provided today.
-/// A component that imports what the others are for is refused with or without them, and told
-/// apart: [`LoadError::UngrantedImports`](crate::LoadError::UngrantedImports)
-/// without, [`LoadError::Unprovided`](crate::LoadError::Unprovided) with.
+/// A component that imports what it was not granted is not loaded:
+/// [`LoadError::UngrantedImports`](crate::LoadError::UngrantedImports).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// What it may ask by HTTP.
+    /// What it may ask by HTTP, with any method but CONNECT. Redirects are not
+    /// followed: it sees them, and what it then asks is judged again. A name is
+    /// granted as a name: which address it stands for is what this machine
+    /// resolves it to, be it inside or out.
     pub http: Vec<UrlPrefix>,
     /// Durable state of its own: what it writes while it is asked, or told of
     /// a release, is handed over by `Driver::take_writes`.
     pub store: Option<StoreLimits>,
-    /// The legacy plugins that it may call, by name.
-    pub plugins: Vec<String>,
+    /// The legacy plugins that it may call.
+    pub plugins: PluginGrant,
     /// Random numbers that nobody foresees, instead of those that are the same
     /// for everybody. The same requests then need not get the same answers.
     pub random_real: bool,
@@ -29,7 +31,7 @@ impl Grants {
         match kind {
             GrantKind::Http => !self.http.is_empty(),
             GrantKind::Store => self.store.is_some(),
-            GrantKind::Plugins => !self.plugins.is_empty(),
+            GrantKind::Plugins => !self.plugins.names.is_empty(),
         }
     }
 }
@@ -41,6 +43,34 @@ pub struct StoreLimits {
     pub bytes_max: usize,
     /// Keys.
     pub keys_max: usize,
+}
+
+/// Which legacy plugins a driver may call, and where they are looked for: as
+/// Docker's engine does, by its documentation of the plugin API, "Plugin
+/// discovery".
+///
+/// A socket that nobody listens on, and one that is this process's own, are
+/// passed over, while Docker's engine takes what it finds first. A `.json`
+/// cannot switch off that TLS knows whom it speaks to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginGrant {
+    /// Which.
+    pub names: BTreeSet<DriverName>,
+    /// Directories of `NAME.sock` and `NAME/NAME.sock`.
+    pub sockets: Vec<PathBuf>,
+    /// Directories of `NAME.spec` and `NAME.json`, and the same in `NAME/`.
+    pub specs: Vec<PathBuf>,
+}
+
+impl Default for PluginGrant {
+    /// None, where Docker's engine looks.
+    fn default() -> Self {
+        Self {
+            names: BTreeSet::new(),
+            sockets: vec!["/run/docker/plugins".into()],
+            specs: vec!["/etc/docker/plugins".into(), "/usr/lib/docker/plugins".into()],
+        }
+    }
 }
 
 /// The beginning of URLs that are granted: scheme, host, port and the first
@@ -56,12 +86,18 @@ pub struct StoreLimits {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlPrefix {
-    is_https: bool,
-    /// In lower case.
-    host: String,
-    port: u16,
+    pub(crate) origin: Origin,
     /// Begins and ends with a slash.
-    path: String,
+    pub(crate) path: String,
+}
+
+/// Whom a URL asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) is_https: bool,
+    /// In lower case, with the brackets of an IPv6 address.
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 /// Not the beginning of a URL that could be granted.
@@ -80,44 +116,66 @@ impl FromStr for UrlPrefix {
 /// What could be read in two ways is no prefix: user names, escapes, dots.
 fn parse(text: &str) -> Option<UrlPrefix> {
     let (scheme, rest) = text.split_once("://")?;
-    let is_https = match scheme {
-        "https" => true,
-        "http" => false,
-        _ => return None,
-    };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok()?)),
-        _ => (authority, None),
-    };
-    let is_plain = |text: &str, more: &[char]| {
-        text.chars().all(|letter| letter.is_ascii_alphanumeric() || more.contains(&letter))
-    };
-    let is_host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
-        Some(address) => address?.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && is_plain(host, &['.', '-']),
-    };
+    let origin = Origin::parse(scheme, authority)?;
     let path = path.strip_suffix('/').unwrap_or(path);
     let is_segment = |segment: &str| {
         !matches!(segment, "" | "." | "..") && is_plain(segment, &['.', '-', '_', '~'])
     };
     let is_path = path.is_empty() || path.split('/').all(is_segment);
-    (is_host && is_path).then(|| UrlPrefix {
-        is_https,
-        host: host.to_ascii_lowercase(),
-        port: port.unwrap_or(if is_https { 443 } else { 80 }),
+    is_path.then(|| UrlPrefix {
+        origin,
         path: if path.is_empty() { "/".to_owned() } else { format!("/{path}/") },
     })
 }
 
+fn is_plain(text: &str, more: &[char]) -> bool {
+    text.chars().all(|letter| letter.is_ascii_alphanumeric() || more.contains(&letter))
+}
+
+impl Origin {
+    /// Reads both ends with the same eyes: what is granted and what is asked.
+    pub(crate) fn parse(scheme: &str, authority: &str) -> Option<Self> {
+        let is_https = match scheme {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let port = match port {
+            // `parse` would take a sign.
+            Some(port) if port.bytes().all(|digit| digit.is_ascii_digit()) => port.parse().ok()?,
+            Some(_) => return None,
+            None => Self::usual_port(is_https),
+        };
+        let is_host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
+            Some(address) => address?.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && is_plain(host, &['.', '-']),
+        };
+        is_host.then(|| Self { is_https, host: host.to_ascii_lowercase(), port })
+    }
+
+    fn usual_port(is_https: bool) -> u16 {
+        if is_https { 443 } else { 80 }
+    }
+
+    /// What goes into a `Host` header.
+    pub(crate) fn authority(&self) -> String {
+        if self.port == Self::usual_port(self.is_https) {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
 impl fmt::Display for UrlPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, usual) = if self.is_https { ("https", 443) } else { ("http", 80) };
-        write!(f, "{scheme}://{}", self.host)?;
-        if self.port != usual {
-            write!(f, ":{}", self.port)?;
-        }
-        f.write_str(&self.path)
+        let scheme = if self.origin.is_https { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.origin.authority(), self.path)
     }
 }
 
@@ -151,6 +209,8 @@ mod tests {
             "https://a@c/",
             "https://a:99999/",
             "https://a:/",
+            "https://a:+443/",
+            "https://a:80:80/",
             "https://a/../b",
             "https://a//b",
             "https://a/%2e%2e/",

@@ -1,16 +1,19 @@
 //! What a driver may call, and what its store holds.
 
 use crate::{
-    Limits,
-    bindings::{callback, log, store, types},
+    Grants, Limits,
+    bindings::{callback, log, plugins, store, types},
     clock::Clock,
     convert,
+    http::Http,
     log::Log,
+    plugins::Plugins,
     quota::Quota,
     store::Overlay,
     wasi,
 };
 use ipam_api::{Callback, Code, Error, Kind};
+use std::{sync::Arc, time::Duration};
 use tracing::Level;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::bindings::clocks::monotonic_clock};
@@ -23,20 +26,24 @@ pub(crate) struct State {
     pub(crate) quota: Quota,
     /// What the driver has stored.
     pub(crate) overlay: Overlay,
+    pub(crate) http: Http,
+    pub(crate) plugins: Plugins,
+    pub(crate) table: ResourceTable,
     log: Log,
     name_bytes: usize,
     wasi: WasiCtx,
-    table: ResourceTable,
 }
 
 impl State {
-    pub(crate) fn new(log: Log, limits: &Limits, has_real_random: bool, overlay: Overlay) -> Self {
+    pub(crate) fn new(log: Log, limits: &Limits, grants: &Arc<Grants>, overlay: Overlay) -> Self {
         let clock = Clock::default();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.handles);
+        table.set_max_capacity(Http::handles(grants, limits));
         Self {
             callback: None,
-            wasi: wasi::inert(&log, &clock, has_real_random),
+            plugins: Plugins::new(grants.clone(), limits, log.clone()),
+            http: Http::new(grants.clone(), limits, log.clone()),
+            wasi: wasi::inert(&log, &clock, grants.random_real),
             quota: Quota::new(limits),
             overlay,
             name_bytes: limits.name_bytes,
@@ -44,6 +51,12 @@ impl State {
             log,
             table,
         }
+    }
+
+    /// A call begins that may take so long.
+    pub(crate) fn begin(&mut self, time: Duration) {
+        self.http.begin(time, self.clock.monotonic());
+        self.plugins.begin(time);
     }
 
     fn register(
@@ -65,12 +78,13 @@ impl State {
 }
 
 /// Everything that a driver may import: `ipam:driver/{callback,log,types}`,
-/// WASI 0.2, and what a grant lets through: `ipam:driver/store`.
+/// WASI 0.2, and what a grant lets through: `ipam:driver/{store,plugins}`.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     store::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    plugins::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
     // Ours, since WASI's own waits.
     linker.allow_shadowing(true);

@@ -58,6 +58,8 @@ const IMPORTS: [&str; 3] =
 /// What an inert WASI provides.
 const WASI: [&str; 6] =
     ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+/// What a grant of HTTP provides: the side that asks.
+const HTTP: [&str; 2] = ["wasi:http/outgoing-handler@0.2.", "wasi:http/types@0.2."];
 
 /// Reads what a component exports and imports, without compiling it. It may
 /// still be refused when it is loaded.
@@ -134,7 +136,7 @@ impl GrantKind {
         if compatible(import, "ipam:driver/plugins@0.1.0") {
             return Some(Self::Plugins);
         }
-        let is_http = import.starts_with("wasi:http/") && import.contains("@0.2.");
+        let is_http = HTTP.iter().any(|name| import.starts_with(name));
         is_http.then_some(Self::Http)
     }
 }
@@ -147,17 +149,9 @@ impl Inspection {
             return Err(LoadError::MissingExports(self.missing.clone()));
         }
         let is_granted = |need: &&Need| need.grant.is_some_and(|kind| grants.has(kind));
-        let (granted, ungranted): (Vec<&Need>, Vec<&Need>) =
-            self.needs.iter().partition(is_granted);
-        let listed =
-            |needs: Vec<&Need>| needs.into_iter().map(|need| need.import.clone()).collect();
-        if !ungranted.is_empty() {
-            return Err(LoadError::UngrantedImports(listed(ungranted)));
-        }
-        // No host function stands behind the other grants yet.
-        let unprovided: Vec<&Need> =
-            granted.into_iter().filter(|need| need.grant != Some(GrantKind::Store)).collect();
-        if unprovided.is_empty() { Ok(()) } else { Err(LoadError::Unprovided(listed(unprovided))) }
+        let ungranted = self.needs.iter().filter(|need| !is_granted(need));
+        let ungranted: Vec<String> = ungranted.map(|need| need.import.clone()).collect();
+        if ungranted.is_empty() { Ok(()) } else { Err(LoadError::UngrantedImports(ungranted)) }
     }
 }
 

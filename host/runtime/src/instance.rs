@@ -36,13 +36,15 @@ impl Instance {
         let limits = &component.limits;
         let driver = start.name.as_ref().map_or(&*component.label, |name| name.as_str());
         let log = Log::new(driver.into(), limits, component.log_budget.clone());
-        let overlay = Overlay::new(&start.stored, component.store, limits.copied_bytes);
-        let state = State::new(log, limits, component.has_real_random, overlay);
+        let grants = &component.grants;
+        let overlay = Overlay::new(&start.stored, grants.store, limits.copied_bytes);
+        let state = State::new(log, limits, grants, overlay);
         let mut store = Store::new(component.pre.engine(), state);
         store.limiter(|state| &mut state.quota);
         store.set_max_component_handles(limits.handles);
         store.set_hostcall_fuel(limits.copied_bytes);
         store.set_epoch_deadline(component.start_ticks);
+        store.data_mut().begin(limits.start_time);
         // Not its configuration: that may hold secrets.
         let report =
             Report { call: "start", time: limits.start_time, request: &start.name, limits };
@@ -92,6 +94,7 @@ impl Instance {
         }
         let limits = &self.component.limits;
         self.store.set_epoch_deadline(self.component.call_ticks);
+        self.store.data_mut().begin(limits.call_time);
         let report = Report { call: function, time: limits.call_time, request, limits };
         let answer = match call(&self.ipam, &mut self.store) {
             Ok(Ok(value)) => convert(value, limits).map_err(|rule| report.violation(&rule)),

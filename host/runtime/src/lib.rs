@@ -9,8 +9,10 @@
 //! - a driver gets the imports that its world names and nothing else; a
 //!   component that wants more is refused at load;
 //! - an instance that failed is never called again;
-//! - host functions only record: nothing here calls a driver from inside a
-//!   driver's call;
+//! - host functions only record, or ask by HTTP or a plugin for whom that was
+//!   granted:
+//!   nothing here calls a driver from inside a driver's call, and no wait
+//!   outlasts it;
 //! - nothing that a guest returns is believed before it was converted.
 //!
 //! Drivers belong on plain threads: WASI's synchronous side must not run on a
@@ -24,20 +26,23 @@ mod compile;
 mod component;
 mod convert;
 mod grants;
+mod http;
 mod imports;
 mod inspect;
 mod instance;
 mod limits;
 mod log;
+mod plugins;
 mod quota;
 mod report;
 mod runtime;
 mod store;
+mod tls;
 mod wasi;
 
 pub use compile::compile;
 pub use component::{Component, LoadError};
-pub use grants::{Grants, InvalidUrlPrefix, StoreLimits, UrlPrefix};
+pub use grants::{Grants, InvalidUrlPrefix, PluginGrant, StoreLimits, UrlPrefix};
 pub use inspect::{GrantKind, Inspection, Need, inspect};
 pub use limits::Limits;
 pub use runtime::{Runtime, SetupError, read_file};

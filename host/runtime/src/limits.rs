@@ -20,8 +20,10 @@ pub struct Limits {
     /// `start`. Measured in ticks of [`Limits::TICK`], so it may take one more.
     pub start_time: Duration,
     /// Wall-clock time of each other call, those of replay included. Measured
-    /// in ticks, too. No host function waits for anything, so that time spent
-    /// in them cannot outlast it.
+    /// in ticks, too. A host function that waits, which only a driver with
+    /// [`Grants::http`](crate::Grants::http) or
+    /// [`Grants::plugins`](crate::Grants::plugins) can make one do, waits no
+    /// longer than this.
     pub call_time: Duration,
     /// Linear memory of an instance, in bytes: the sum of all its memories.
     pub memory_bytes: usize,
@@ -53,12 +55,36 @@ pub struct Limits {
     pub log_lines: u32,
     /// Bytes of one line of the log; what is longer is cut.
     pub log_line_bytes: usize,
+    /// HTTP requests that one call may make, those that are refused included.
+    pub http_requests: u32,
+    /// Connections that an instance has at a time, the look-up of a name
+    /// included; further requests wait for one.
+    pub http_connections: usize,
+    /// Bytes of the body of an HTTP request, and of that of its response.
+    pub http_body_bytes: usize,
+    /// Bytes of what comes before such a body, as either side keeps it; at
+    /// least 8 KiB, even if this is less.
+    pub http_head_bytes: usize,
+    /// In place of [`Limits::handles`] for a driver that may ask by HTTP, if it
+    /// is less: its handles stand for bodies and heads.
+    pub http_handles: usize,
+    /// Wall-clock time of one call of a legacy plugin, within 9/10 of what is
+    /// left of the driver's; finding out whether it is there takes a quarter
+    /// of it.
+    pub plugin_time: Duration,
+    /// Calls of plugins that one call of the driver may make, looking for them
+    /// included.
+    pub plugin_calls: u32,
+    /// Bytes of what a plugin is asked, and of what it answers.
+    pub plugin_body_bytes: usize,
 }
 
 impl Limits {
     /// How often the clock of [`Limits::call_time`] ticks. It never ticks
     /// early; on a machine that has no time for it, it ticks late.
     pub const TICK: Duration = Duration::from_millis(10);
+    /// A call that takes a year does not come back.
+    pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     /// The stack of WebAssembly code, in bytes: one for all, since it belongs
     /// to the engine.
     pub const STACK_BYTES: usize = 512 << 10;
@@ -93,6 +119,14 @@ impl Default for Limits {
             report_bytes: 8 << 10,
             log_lines: 64,
             log_line_bytes: 4 << 10,
+            http_requests: 64,
+            http_connections: 8,
+            http_body_bytes: 8 << 20,
+            http_head_bytes: 64 << 10,
+            http_handles: 512,
+            plugin_time: Duration::from_secs(4),
+            plugin_calls: 128,
+            plugin_body_bytes: 1 << 20,
         }
     }
 }

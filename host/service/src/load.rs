@@ -98,13 +98,15 @@ impl fmt::Display for Names<'_> {
     }
 }
 
-/// One name of a component, with an instance that knows the ledger.
+/// One name of a component, with what the ledger holds of it.
 pub(crate) struct Prepared {
     pub(crate) name: DriverName,
     pub(crate) source: Source,
     pub(crate) spaces: AddressSpaces,
     pub(crate) state: State,
-    pub(crate) instance: Instance,
+    /// Or why there is none that agrees with the ledger: it is served, since
+    /// releases go on, and is tried again like one that fails later.
+    pub(crate) instance: Result<Instance, Unfit>,
     pub(crate) coming: Coming,
 }
 
@@ -184,8 +186,7 @@ pub(crate) fn prepare(
         let made = first.map_or_else(|| source.make(state.stored()), Ok);
         let revived = made.and_then(|mut instance| {
             let spaces = instance.default_address_spaces().map_err(Unfit::Ask)?;
-            source.teach(&state, &mut instance)?;
-            Ok((instance, spaces))
+            Ok((source.teach(&state, &mut instance).map(|()| instance), spaces))
         });
         match revived {
             Ok((instance, spaces)) => {

@@ -3,7 +3,7 @@
 use crate::{
     committer::{commit, load},
     outage::Outage,
-    rebuild::Source,
+    rebuild::{Source, Unfit},
     release::by_host,
     worker::Worker,
 };
@@ -108,17 +108,21 @@ impl Worker {
         match self.source.revive(&self.spaces, &self.state) {
             Ok(instance) => {
                 self.instance = Some(instance);
+                self.note_version();
                 self.outage.over();
                 self.health.serves();
                 tracing::info!(driver = %self.name, "the driver serves again");
                 self.deliver_owed();
             }
-            Err(unfit) => {
-                self.outage.failed(&self.limits);
-                self.health.failed(&unfit.to_string());
-                tracing::error!(driver = %self.name, %unfit, "the driver is not served");
-            }
+            Err(unfit) => self.is_unfit(&unfit),
         }
+    }
+
+    /// It is out of service, and tried again later.
+    pub(crate) fn is_unfit(&mut self, unfit: &Unfit) {
+        self.outage.failed(&self.limits);
+        self.health.failed(&unfit.to_string());
+        tracing::error!(driver = %self.name, %unfit, "the driver is not served");
     }
 
     /// From here on nothing is granted until the store works.

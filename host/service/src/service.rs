@@ -87,11 +87,14 @@ impl Service {
     /// Starts a driver and registers each of its names: all of them, or none.
     ///
     /// Every name gets an instance, a queue and a thread of its own, and knows
-    /// what the ledger holds of it before anybody hears of it.
+    /// what the ledger holds of it before anybody hears of it. One that
+    /// disagrees with the ledger is registered and out of service, as if it
+    /// had failed later: releases go on, grants are refused, the operator is
+    /// told the entry ([`Service::inspect`]), and it is tried again.
     ///
     /// # Errors
     /// When the driver does not start, registers nothing, cannot have its
-    /// names, disagrees with the ledger, or cannot be served by a subscriber.
+    /// names, or cannot be served by a subscriber.
     pub fn load(
         &self,
         factory: Arc<dyn Factory>,
@@ -106,7 +109,8 @@ impl Service {
         let prepared = prepare(&factory, &options, taken, &self.limits, read)?;
         let mut registered = Vec::new();
         let component: Arc<[_]> = prepared.iter().map(|one| one.name.clone()).collect();
-        let comings: Vec<_> = prepared.iter().map(|one| one.coming).collect();
+        let comings = prepared.iter().map(|one| one.instance.is_ok().then_some(one.coming));
+        let comings: Vec<_> = comings.collect();
         for one in prepared {
             match self.start(&options, &component, one) {
                 Ok(one) => registered.push(one),
@@ -123,7 +127,8 @@ impl Service {
         }
         let names: Vec<_> = handles.iter().map(|handle| handle.name.clone()).collect();
         lock(&self.drivers).extend(names.iter().cloned().zip(registered));
-        for (name, Coming { entries, read, replay }) in names.iter().zip(comings) {
+        for (name, coming) in names.iter().zip(comings) {
+            let Some(Coming { entries, read, replay }) = coming else { continue };
             let origin = options.origin;
             tracing::info!(driver = %name, ?origin, entries, ?read, ?replay, "a driver is in service");
         }
@@ -216,7 +221,7 @@ impl Service {
             source,
             health: health.clone(),
             state,
-            instance: Some(instance),
+            instance: None,
             outage: Outage::default(),
             breaker: Breaker::default(),
             store_outage: None,
@@ -227,7 +232,13 @@ impl Service {
             kept_owed: VecDeque::new(),
             tail: None,
         };
-        worker.note_version();
+        match instance {
+            Ok(instance) => {
+                worker.instance = Some(instance);
+                worker.note_version();
+            }
+            Err(unfit) => worker.is_unfit(&unfit),
+        }
         let worker = Arc::new(Mutex::new(worker));
         let here = (options.origin == Origin::BuiltIn).then(|| worker.clone());
         let thread = thread::Builder::new().name(format!("ipam-{name}"));

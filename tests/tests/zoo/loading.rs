@@ -54,3 +54,8 @@ fn who_starts_again_registers_what_it_registered() {
 fn who_was_granted_no_store_has_none() {
     refused("stores_and_lies", "imports what was not granted: ipam:driver/store@0.1.0");
 }
+
+#[test]
+fn who_was_granted_no_http_is_not_loaded() {
+    refused("http", "it imports what was not granted: wasi:http/");
+}

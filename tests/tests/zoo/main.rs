@@ -22,6 +22,8 @@ fn no_program_is_left_out() {
         include_str!("loading.rs"),
         include_str!("stores.rs"),
         include_str!("tenants.rs"),
+        include_str!("../http/lab.rs"),
+        include_str!("../remote/grant.rs"),
     ]
     .concat();
     let programs = ipam_tests::programs::all();

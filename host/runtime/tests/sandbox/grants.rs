@@ -5,7 +5,7 @@ use crate::{
     lab::{AnyName, any_pool, any_start, runtime},
 };
 use ipam_api::Factory as _;
-use ipam_runtime::{GrantKind, Grants, Limits, LoadError, StoreLimits, inspect};
+use ipam_runtime::{GrantKind, Grants, Limits, LoadError, PluginGrant, StoreLimits, inspect};
 
 /// Imports all that there is a grant for, and one thing that there is none for.
 const WANTS: &str = r#"
@@ -36,7 +36,7 @@ fn all_that_was_not_granted_is_listed_at_once() {
     let mut all = Grants {
         http: vec!["https://netbox.example/".parse().unwrap()],
         store: Some(StoreLimits { bytes_max: 1, keys_max: 1 }),
-        plugins: vec!["old".to_owned()],
+        plugins: PluginGrant { names: ["old".parse().unwrap()].into(), ..PluginGrant::default() },
         random_real: true,
     };
     let Err(LoadError::UngrantedImports(listed)) = load(all.clone()) else { panic!("one") };
@@ -44,16 +44,6 @@ fn all_that_was_not_granted_is_listed_at_once() {
     all.store = None;
     let Err(LoadError::UngrantedImports(listed)) = load(all) else { panic!("two") };
     assert_eq!(sorted(&listed), [BACKDOOR, STORE]);
-}
-
-#[test]
-fn what_is_granted_and_cannot_be_had_is_no_success() {
-    let import = r#"(import "ipam:driver/plugins@0.1.0" "get-plugin-getter" (func (param i32)))"#;
-    let grants = Grants { plugins: vec!["old".to_owned()], ..Grants::default() };
-    let component = guest(import, &[]);
-    let refused = runtime().load_granted("guest", &component, Limits::default(), &grants);
-    let Err(LoadError::Unprovided(listed)) = refused else { panic!("no plugin stands behind it") };
-    assert_eq!(listed, [PLUGINS]);
 }
 
 #[test]

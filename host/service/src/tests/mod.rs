@@ -8,6 +8,7 @@ mod lab;
 mod parallel;
 mod property;
 mod registry;
+mod reload;
 mod repeats;
 mod stored;
 mod stores;

@@ -1,0 +1,113 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(target_family = "wasm", no_std)]
+
+extern crate alloc;
+
+mod protocol;
+mod wire;
+
+use alloc::{format, vec::Vec};
+use core::net::IpAddr;
+use ipam_driver::{
+    AddressGrant, AddressRequest, AddressSpaces, Code, Driver, Error, Kind, PoolGrant, PoolRequest,
+    Registration, names, plugins,
+};
+use protocol::{Ask, Protocol};
+use serde::Deserialize;
+
+/// The driver of one plugin, or of none: an instance that has no name yet.
+#[derive(Debug)]
+pub struct Remote(Option<Protocol<plugins::Plugin>>);
+
+/// The operator's table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Config {
+    /// Whether a plugin that asks for replay gets it.
+    replay: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { replay: true }
+    }
+}
+
+impl Config {
+    fn read(text: &str) -> Result<Self, Error> {
+        serde_json::from_str(text)
+            .map_err(|error| Error::new(Code::InvalidRequest, format!("configuration: {error}")))
+    }
+}
+
+impl Ask for plugins::Plugin {
+    fn ask(&self, method: &str, body: &[u8]) -> Result<plugins::Answer, Error> {
+        self.call(method, body)
+    }
+}
+
+fn registration(plugin: plugins::Plugin, config: &Config) -> Registration {
+    let name = plugin.name();
+    let mut capability = Protocol(plugin).capability();
+    capability.requires_request_replay &= config.replay;
+    Registration { name, capability }
+}
+
+impl Remote {
+    fn plugin(&self) -> Result<&Protocol<plugins::Plugin>, Error> {
+        let nobody = || Error::other(Kind::Unavailable, "there is no plugin behind this driver");
+        self.0.as_ref().ok_or_else(nobody)
+    }
+}
+
+impl Driver for Remote {
+    const NAME: &'static str = "remote";
+
+    fn new(config: &str) -> Result<Self, Error> {
+        Config::read(config)?;
+        Ok(Self(None))
+    }
+
+    fn registrations(config: &str) -> Result<Vec<Registration>, Error> {
+        let config = Config::read(config)?;
+        let found = plugins::all(names::PLUGIN_ENDPOINT_TYPE);
+        Ok(found.into_iter().map(|plugin| registration(plugin, &config)).collect())
+    }
+
+    fn registration(name: &str, config: &str) -> Result<Option<Registration>, Error> {
+        let config = Config::read(config)?;
+        let found = plugins::get(name, names::PLUGIN_ENDPOINT_TYPE)?;
+        Ok(Some(registration(found, &config)))
+    }
+
+    fn named(name: &str, config: &str) -> Result<Self, Error> {
+        Config::read(config)?;
+        let plugin = plugins::get(name, names::PLUGIN_ENDPOINT_TYPE)?;
+        Ok(Self(Some(Protocol(plugin))))
+    }
+
+    fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> {
+        self.plugin()?.default_address_spaces()
+    }
+
+    fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
+        self.plugin()?.request_pool(request)
+    }
+
+    fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
+        self.plugin()?.release_pool(pool_id)
+    }
+
+    fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
+        self.plugin()?.request_address(request)
+    }
+
+    fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
+        self.plugin()?.release_address(pool_id, address)
+    }
+}
+
+ipam_driver::export!(Remote);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Whom TLS trusts.
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
+use tokio_rustls::rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+
+/// Whom this machine trusts, read once.
+pub(crate) static MACHINE: LazyLock<Arc<ClientConfig>> =
+    LazyLock::new(|| Arc::new(builder().with_root_certificates(roots()).with_no_client_auth()));
+
+fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (taken, left) = roots.add_parsable_certificates(found.certs);
+    tracing::info!(taken, left, errors = found.errors.len(), "authorities for TLS were read");
+    roots
+}
+
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks TLS 1.2 and 1.3")
+}
+
+/// Whom the authorities of a file vouch for, instead of those of this machine,
+/// and who we are, if they want to know: a chain of certificates and its key.
+pub(crate) fn of_files(
+    authorities: Option<&Path>,
+    identity: Option<(&Path, &Path)>,
+) -> io::Result<Arc<ClientConfig>> {
+    let roots = match authorities {
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            for authority in certificates(file)? {
+                roots.add(authority).map_err(|error| bad(file, &error))?;
+            }
+            roots
+        }
+        None => roots(),
+    };
+    let builder = builder().with_root_certificates(roots);
+    let Some((chain, key)) = identity else { return Ok(Arc::new(builder.with_no_client_auth())) };
+    let chain = certificates(chain)?;
+    let config = builder.with_client_auth_cert(
+        chain,
+        PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, &error))?,
+    );
+    config.map(Arc::new).map_err(|error| bad(key, &error))
+}
+
+fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| bad(file, &error))?;
+    let certificates: Result<Vec<_>, _> = certificates.collect();
+    match certificates.map_err(|error| bad(file, &error))? {
+        none if none.is_empty() => Err(bad(file, &"there is no certificate in it")),
+        some => Ok(some),
+    }
+}
+
+fn bad(file: &Path, why: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", file.display()))
+}

@@ -1,0 +1,58 @@
+//! A driver that is loaded over what the ledger holds of it.
+
+use super::lab::{
+    Control, FlakyStore, Lab, PlainFactory, REPLAYED, id, lease, lease_of, limits, pool, release,
+};
+use crate::{LoadOptions, Origin, Service, ask, lock};
+use ipam_api::{Kind, Mount, Request};
+use std::sync::Arc;
+
+const POOL: &str = "10.0.0.0/24";
+
+/// Another service on the same medium, with a driver that was not loaded yet.
+fn next(store: FlakyStore) -> (Service, Arc<Control>, Arc<PlainFactory>) {
+    let control = Arc::new(Control::default());
+    lock(&control.registers).push(("lab".into(), REPLAYED));
+    let factory = Arc::new(PlainFactory(control.clone()));
+    (Service::new(Box::new(store), limits()).unwrap(), control, factory)
+}
+
+#[test]
+fn who_disagrees_at_its_start_is_out_of_service_and_nobody_else() {
+    let store = FlakyStore::new(false);
+    let medium = store.medium.clone();
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(lease_of(POOL, "10.0.0.1")).unwrap();
+    lab.ask(lease_of(POOL, "10.0.0.2")).unwrap();
+    drop(lab);
+
+    let store = FlakyStore { medium, ..FlakyStore::new(false) };
+    let (service, control, factory) = next(store);
+    *lock(&control.replay_answers) = Some(id("other"));
+    service.load(factory, LoadOptions::new(Origin::Component)).unwrap();
+    let mount = service.mount(&"lab".parse().unwrap()).unwrap();
+    let kind = |mount: &Arc<dyn Mount>, request: Request| {
+        ask(&**mount, request).map(drop).map_err(|failure| failure.contract().kind())
+    };
+
+    // The operator is told which entry it is; its callers are refused.
+    let trouble = service.inspect()[0].trouble.clone().unwrap();
+    assert!(trouble.reason.contains("disagrees") && trouble.reason.contains(POOL), "{trouble:?}");
+    assert_eq!(kind(&mount, lease(POOL)), Err(Kind::Unavailable));
+    // The ledger decides about releases.
+    assert_eq!(kind(&mount, release(POOL, "10.0.0.1")), Ok(()));
+    // Another driver serves.
+    let other = Arc::new(Control::default());
+    lock(&other.registers).push(("other".into(), REPLAYED));
+    service.load(Arc::new(PlainFactory(other)), LoadOptions::new(Origin::Component)).unwrap();
+    assert_eq!(kind(&service.mount(&"other".parse().unwrap()).unwrap(), pool(POOL)), Ok(()));
+
+    // Once it agrees, it serves what is left.
+    *lock(&control.replay_answers) = None;
+    control.look();
+    assert_eq!(kind(&mount, lease_of(POOL, "10.0.0.1")), Ok(()));
+    let again = ["start", "pool 10.0.0.0/24 again", "address 10.0.0.2 of 10.0.0.0/24 again"];
+    assert_eq!(control.look()[..3], again);
+    assert!(service.inspect().iter().all(|driver| driver.trouble.is_none()));
+}
