@@ -120,15 +120,14 @@ fn address(
         "https" => Some(443),
         _ => return Err(bad()),
     };
-    let port = match (authority.port_u16(), authority.port()) {
-        (Some(port), _) => port,
-        (None, None) => usual.ok_or_else(bad)?,
-        (None, Some(_)) => return Err(bad()),
-    };
     let host = authority.host();
-    if host.is_empty() || authority.as_str().contains('@') {
-        return Err(bad());
-    }
+    // With somebody's name before the host, it is no beginning.
+    let after = authority.as_str().strip_prefix(host).filter(|_| !host.is_empty());
+    let port = match after.ok_or_else(bad)? {
+        "" => usual,
+        port => port.strip_prefix(':').and_then(|port| port.parse().ok()),
+    };
+    let port = port.ok_or_else(bad)?;
     let tls = if scheme == "https" { Some(tls()?) } else { None };
     Ok(Target::Tcp { host: host.to_owned(), port, tls })
 }
