@@ -1,10 +1,9 @@
 //! Conversations with a driver through its plugin socket, as text.
 //!
 //! `> CALL BODY` is a request of Docker's, `< STATUS BODY` its answer, and
-//! every other line is for the reader. `$name` in a request is the driver's
-//! name. In a script that has them, `$1`, `$2` and so on are the pool ids in
-//! the order in which they were first granted, so that one script fits drivers
-//! that make ids in different ways.
+//! every other line is for the reader. In a script that has them, `$name` is
+//! the driver's name, and `$1`, `$2` and so on are the pool ids in the order in
+//! which they were first granted, so that one script fits many drivers.
 
 use crate::http::Client;
 use std::fmt::Write;
@@ -28,6 +27,9 @@ pub fn play(client: &mut Client, name: &str, script: &str) -> String {
         }
         let answer = client.post(&format!("/IpamDriver.{call}"), &body).expect("it answers");
         let mut text = answer.body.to_string();
+        if script.contains("$name") {
+            text = text.replace(&format!("\"{name}\""), "\"$name\"");
+        }
         if let (true, Some(id)) = (ids_are_named, answer.body["PoolID"].as_str()) {
             let known = ids.iter().position(|other| other == id);
             let number = known.unwrap_or_else(|| {

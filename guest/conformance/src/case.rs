@@ -1,16 +1,13 @@
 //! One promise under test: a driver to ask, and the books of what it granted.
 //!
 //! In: questions. Out: answers that the contract allows, or a [`Stop`] with
-//! the rule that one broke. What every answer must be is judged here, so that
-//! a promise says only what is special to it. When it is over, everything that
+//! the rule that one broke: `judge` says what every answer must be, so that a
+//! promise says only what is special to it. When it is over, everything that
 //! was granted is released again.
 
 use crate::{
     Settings,
-    model::{
-        AddressGrant, Answered, Asked, Choice, Driver, Family, Options, PoolGrant, PoolRequest,
-        Refusal, quoted,
-    },
+    model::{Answered, Asked, Choice, Driver, Options, PoolRequest, Refusal},
 };
 use ipnet::IpNet;
 use std::{
@@ -20,8 +17,6 @@ use std::{
 
 /// How many of the last exchanges a report shows.
 const EXCHANGES: usize = 6;
-/// The longest pool id, in bytes.
-const POOL_ID_MAX_BYTES: usize = 256;
 /// The longest name of an address space, in bytes.
 const SPACE_MAX_BYTES: usize = 256;
 
@@ -78,16 +73,21 @@ impl Pool {
 
 /// A pool and what is leased of it.
 #[derive(Debug)]
-struct Live {
-    pool: Pool,
+pub(crate) struct Live {
+    pub(crate) pool: Pool,
     leases: BTreeSet<IpAddr>,
 }
 
+/// What is known of an instance beyond one promise: which pools it granted
+/// once, by space and what was asked for.
+pub(crate) type Memory = BTreeSet<(String, String)>;
+
 pub(crate) struct Case<'a> {
     driver: &'a mut dyn Driver,
+    memory: &'a mut Memory,
     pub(crate) settings: &'a Settings,
     exchanges: VecDeque<(Asked, Answered)>,
-    live: Vec<Live>,
+    pub(crate) live: Vec<Live>,
     /// Each endpoint has a MAC address of its own.
     endpoints: u32,
 }
@@ -97,8 +97,19 @@ pub(crate) fn overlap(one: &IpNet, other: &IpNet) -> bool {
 }
 
 impl<'a> Case<'a> {
-    pub(crate) fn new(driver: &'a mut dyn Driver, settings: &'a Settings) -> Self {
-        Self { driver, settings, exchanges: VecDeque::new(), live: Vec::new(), endpoints: 0 }
+    pub(crate) fn new(
+        driver: &'a mut dyn Driver,
+        settings: &'a Settings,
+        memory: &'a mut Memory,
+    ) -> Self {
+        Self {
+            driver,
+            memory,
+            settings,
+            exchanges: VecDeque::new(),
+            live: Vec::new(),
+            endpoints: 0,
+        }
     }
 
     /// The last questions with their answers, a line each.
@@ -155,65 +166,35 @@ impl<'a> Case<'a> {
     /// Asks for a pool.
     pub(crate) fn request_pool(&mut self, request: PoolRequest) -> Check<Result<Pool, Refusal>> {
         let answer = self.driver.request_pool(&request);
+        // What was asked for, if nothing else was said.
+        let PoolRequest { space, choice, sub_pool, options, exclude } = &request;
+        let is_plain = sub_pool.is_none() && options.is_empty() && exclude.is_empty();
+        let plain = is_plain.then(|| (space.clone(), choice.to_string()));
         match answer {
             Ok(grant) => {
                 self.record(Asked::Pool(request.clone()), Answered::Pool(grant.clone()));
                 let pool = self.judge_pool(request, grant)?;
+                self.memory.extend(plain);
                 self.live.push(Live { pool: pool.clone(), leases: BTreeSet::new() });
                 Ok(Ok(pool))
             }
             Err(refusal) => {
+                let was_granted = plain.is_some_and(|plain| self.memory.contains(&plain));
+                let is_free = match request.choice {
+                    Choice::Exact(prefix) => !self.live.iter().any(|Live { pool, .. }| {
+                        pool.space == request.space && overlap(&pool.prefix, &prefix)
+                    }),
+                    // Whatever is granted may be what there was to choose.
+                    Choice::Automatic(_) | Choice::Sized(..) => self.live.is_empty(),
+                };
+                let choice = request.choice;
                 self.record(Asked::Pool(request), Answered::Refused(refusal.clone()));
+                if was_granted && is_free {
+                    fail!("{choice} was granted before and released, and is {refusal}");
+                }
                 Ok(Err(refusal))
             }
         }
-    }
-
-    fn judge_pool(&self, request: PoolRequest, grant: PoolGrant) -> Check<Pool> {
-        let PoolGrant { id, address, length, data } = grant;
-        if id.is_empty() || id.len() > POOL_ID_MAX_BYTES {
-            fail!("a pool id has 1 to {POOL_ID_MAX_BYTES} bytes, not {}", id.len());
-        }
-        let prefix = judge_prefix(address, length)?;
-        if prefix.trunc() != prefix {
-            fail!("{prefix} has host bits, and is no prefix");
-        }
-        judge_data(&data)?;
-        let family = Family::of(&prefix.addr());
-        let is_automatic = match request.choice {
-            Choice::Exact(wanted) if prefix != wanted => {
-                fail!("{wanted} was asked for, and {prefix} granted")
-            }
-            Choice::Automatic(wanted) | Choice::Sized(wanted, _) if family != wanted => {
-                fail!("{wanted} was asked for, and {prefix} granted")
-            }
-            Choice::Sized(_, wanted) if length != wanted => {
-                fail!("a pool of length {wanted} was asked for, and {prefix} granted")
-            }
-            Choice::Automatic(_) | Choice::Sized(..) => true,
-            Choice::Exact(_) => false,
-        };
-        let gateway = judge_gateway(&prefix, &data)?;
-        let PoolRequest { space, sub_pool, .. } = request;
-        let pool = Pool { id, space, prefix, sub_pool, gateway };
-        if is_automatic && pool.is_none() {
-            return Ok(pool);
-        }
-        for Live { pool: other, .. } in &self.live {
-            let is_same_space = other.space == pool.space;
-            if other.id == pool.id && (other.prefix != prefix || !is_same_space) {
-                fail!("the id {} is that of {} already", quoted(&pool.id), other.prefix);
-            }
-            if other.id == pool.id && other.sub_pool != pool.sub_pool {
-                fail!("the id {} is that of another sub-pool already", quoted(&pool.id));
-            }
-            let is_in_the_way =
-                is_same_space && !other.is_none() && overlap(&other.prefix, &prefix);
-            if is_automatic && is_in_the_way {
-                fail!("it chose {prefix}, which overlaps {}", other.prefix);
-            }
-        }
-        Ok(pool)
     }
 
     /// Asks for a pool that the promise cannot do without.
@@ -262,40 +243,6 @@ impl<'a> Case<'a> {
                 Ok(Err(refusal))
             }
         }
-    }
-
-    fn judge_address(
-        &self,
-        pool: &Pool,
-        wanted: Option<IpAddr>,
-        grant: AddressGrant,
-    ) -> Check<Option<IpAddr>> {
-        judge_data(&grant.data)?;
-        let Some((address, length)) = grant.address else { return Ok(None) };
-        let leased = judge_prefix(address, length)?;
-        if pool.is_none() {
-            fail!("{leased} was leased of no pool");
-        }
-        if !pool.prefix.contains(&address) {
-            fail!("{leased} is not in {}", pool.prefix);
-        }
-        if length != pool.prefix.prefix_len() {
-            fail!("{leased} does not carry the length of its pool {}", pool.prefix);
-        }
-        match wanted {
-            Some(wanted) if wanted != address => {
-                fail!("{wanted} was asked for, and {address} leased")
-            }
-            None if !pool.range().contains(&address) => {
-                fail!("{leased} is not in the sub-pool {}", pool.range())
-            }
-            None if pool.gateway == Some(address) => fail!("{leased} is the pool's gateway"),
-            Some(_) | None => {}
-        }
-        if self.is_held(pool, address) {
-            fail!("{leased} is leased to somebody else");
-        }
-        Ok(Some(address))
     }
 
     /// Whether somebody has it: in this pool, under any of its ids.
@@ -396,30 +343,4 @@ impl<'a> Case<'a> {
 
 fn done(answer: &Result<(), Refusal>) -> Answered {
     answer.as_ref().map_or_else(|refusal| Answered::Refused(refusal.clone()), |()| Answered::Done)
-}
-
-fn judge_prefix(address: IpAddr, length: u8) -> Check<IpNet> {
-    if address.to_canonical() != address {
-        fail!("{address} is an IPv4-mapped address");
-    }
-    match IpNet::new(address, length) {
-        Ok(net) => Ok(net),
-        Err(_) => fail!("no prefix of {} has {length} bits", Family::of(&address)),
-    }
-}
-
-fn judge_data(data: &[(String, String)]) -> Check {
-    if !data.is_sorted_by(|(one, _), (next, _)| one < next) {
-        fail!("the keys of data are not unique and in ascending order");
-    }
-    Ok(())
-}
-
-/// `com.docker.network.gateway` = `ADDRESS/LENGTH`.
-fn judge_gateway(pool: &IpNet, data: &[(String, String)]) -> Check<Option<IpAddr>> {
-    let Some((_, text)) = data.iter().find(|(key, _)| key == GATEWAY) else { return Ok(None) };
-    match text.parse::<IpNet>() {
-        Ok(at) if at.trunc() == *pool => Ok(Some(at.addr())),
-        _ => fail!("the gateway {} is no address of {pool} with its length", quoted(text)),
-    }
 }

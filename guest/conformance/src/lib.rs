@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod case;
+mod judge;
 mod model;
 #[cfg(not(target_family = "wasm"))]
 mod native;
@@ -15,12 +16,13 @@ pub use promises::{PROMISES, Promise};
 pub use report::{Json, Outcome, Report, Score, Text};
 pub use settings::{InvalidArguments, Settings};
 
-use case::{Case, Stop};
+use case::{Case, Memory, Stop};
 
 /// Asks `driver` for every promise, and reports each as it is judged. Whether
 /// it conforms: none is broken.
 pub fn run(driver: &mut dyn Driver, settings: &Settings, report: &mut dyn Report) -> bool {
     let mut score = Score::default();
+    let mut memory = Memory::new();
     for (number, promise) in PROMISES.iter().enumerate() {
         // What is skipped was judged before; nothing goes without a start.
         let is_start = number == 0;
@@ -31,7 +33,7 @@ pub fn run(driver: &mut dyn Driver, settings: &Settings, report: &mut dyn Report
         if is_shown {
             report.begin(promise);
         }
-        let outcome = judge(driver, settings, promise);
+        let outcome = judge(driver, settings, &mut memory, promise);
         let is_broken = matches!(outcome, Outcome::Fail { .. });
         if is_shown {
             score.count(promise, &outcome);
@@ -45,8 +47,13 @@ pub fn run(driver: &mut dyn Driver, settings: &Settings, report: &mut dyn Report
     score.conforms()
 }
 
-fn judge(driver: &mut dyn Driver, settings: &Settings, promise: &Promise) -> Outcome {
-    let mut case = Case::new(driver, settings);
+fn judge(
+    driver: &mut dyn Driver,
+    settings: &Settings,
+    memory: &mut Memory,
+    promise: &Promise,
+) -> Outcome {
+    let mut case = Case::new(driver, settings, memory);
     // What was granted is taken back whatever comes of it, and a driver that
     // refuses to breaks this promise, too.
     let kept = (promise.check)(&mut case);

@@ -16,6 +16,54 @@ use core::net::IpAddr;
 /// no randomness, no map whose order varies.
 ///
 /// A panic costs the instance its life; its message, file and line are logged.
+///
+/// The least that is one, granting "no pool" as libnetwork's null driver does;
+/// the crate's first page has one that keeps books:
+///
+/// ```
+/// use ipam_driver::{
+///     AddressGrant, AddressRequest, AddressSpaces, Capability, Code, Driver, Error, Family,
+///     PoolChoice, PoolGrant, PoolRequest,
+/// };
+/// use std::net::IpAddr;
+///
+/// struct Nothing;
+///
+/// ipam_driver::export!(Nothing);
+///
+/// impl Driver for Nothing {
+///     const NAME: &'static str = "nothing";
+///     const CAPABILITY: Capability = Capability::NOTHING; // there is nothing to be told again
+///
+///     fn new(_config: &str) -> Result<Self, Error> {
+///         Ok(Self)
+///     }
+///     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> {
+///         Ok(AddressSpaces::new("nothing", "nothing"))
+///     }
+///     fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
+///         match request.pool {
+///             PoolChoice::Automatic(Family::Ipv4) => {
+///                 Ok(PoolGrant::new("nothing", "0.0.0.0/0".parse().expect("a prefix")))
+///             }
+///             _ => Err(Code::InvalidPool.into()),
+///         }
+///     }
+///     fn release_pool(&mut self, _pool_id: &str) -> Result<(), Error> {
+///         Ok(())
+///     }
+///     fn request_address(&mut self, _: AddressRequest) -> Result<AddressGrant, Error> {
+///         Ok(AddressGrant::without_address())
+///     }
+///     fn release_address(&mut self, _pool_id: &str, _address: IpAddr) -> Result<(), Error> {
+///         Ok(())
+///     }
+/// }
+///
+/// let registrations = Nothing::registrations("{}")?;
+/// assert_eq!(registrations[0].name, "nothing");
+/// # Ok::<(), Error>(())
+/// ```
 #[expect(clippy::missing_errors_doc, reason = "each method says when it refuses")]
 pub trait Driver: Sized + 'static {
     /// The name that it registers: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`.
@@ -88,6 +136,38 @@ pub trait Driver: Sized + 'static {
 }
 
 /// A driver that says how full its pools are: `export!(MyDriver, status)`.
+///
+/// ```
+/// # use ipam_driver::*;
+/// # use std::{collections::BTreeMap, net::IpAddr};
+/// struct Lab {
+///     leases: BTreeMap<String, u64>, // of each pool, all of them /24
+/// }
+///
+/// impl Status for Lab {
+///     fn pool_status(&mut self, pool_id: &str) -> Result<SubnetStatus, Error> {
+///         let leases = *self.leases.get(pool_id).ok_or(Code::PoolNotFound)?;
+///         // Network and broadcast address are in use, too.
+///         let ips_in_use = leases + 2;
+///         Ok(SubnetStatus { ips_in_use, dynamic_ips_available: 256 - ips_in_use })
+///     }
+/// }
+///
+/// let mut lab = Lab { leases: BTreeMap::from([("192.0.2.0/24".to_owned(), 4)]) };
+/// assert_eq!(lab.pool_status("192.0.2.0/24")?.dynamic_ips_available, 250);
+/// assert_eq!(lab.pool_status("x").unwrap_err().code(), Code::PoolNotFound);
+/// # impl Driver for Lab {
+/// #     const NAME: &'static str = "lab";
+/// #     fn new(_: &str) -> Result<Self, Error> { Ok(Self { leases: BTreeMap::new() }) }
+/// #     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> { todo!() }
+/// #     fn request_pool(&mut self, _: PoolRequest) -> Result<PoolGrant, Error> { todo!() }
+/// #     fn release_pool(&mut self, _: &str) -> Result<(), Error> { todo!() }
+/// #     fn request_address(&mut self, _: AddressRequest) -> Result<AddressGrant, Error> { todo!() }
+/// #     fn release_address(&mut self, _: &str, _: IpAddr) -> Result<(), Error> { todo!() }
+/// # }
+/// # export!(Lab, status);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Status: Driver {
     /// The status of a granted pool.
     ///

@@ -6,6 +6,11 @@
 /// Once per crate, whose `crate-type` must contain `cdylib`. Off wasm nothing
 /// is exported, only the traits are checked, so that the crate builds and tests
 /// natively.
+///
+/// ```compile_fail
+/// struct NoDriver;
+/// ipam_driver::export!(NoDriver); // the trait `Driver` is not implemented for it
+/// ```
 #[macro_export]
 macro_rules! export {
     ($driver:ty) => {

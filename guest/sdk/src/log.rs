@@ -2,6 +2,13 @@
 //!
 //! The host bounds lines and their length: what is too much is dropped or cut.
 //! Off wasm, where tests run, they go to the standard error of the test.
+//!
+//! ```
+//! use ipam_driver::log;
+//!
+//! log::warn("rack r7 has 3 addresses left");
+//! log::log(log::Level::Debug, "chose 10.64.3.0/24");
+//! ```
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

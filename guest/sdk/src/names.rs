@@ -2,6 +2,12 @@
 //!
 //! Source: moby `daemon/libnetwork/ipamapi` and `netlabel`; the table with
 //! their history is in `wit/README.md`.
+//!
+//! ```
+//! use ipam_driver::names;
+//!
+//! assert_eq!(names::ALLOC_SERIAL_PREFIX, format!("{}.ipam.serial", names::PREFIX));
+//! ```
 
 /// The name of the built-in allocator, `ipamapi.DefaultIPAM`.
 pub const DEFAULT_IPAM: &str = "default";

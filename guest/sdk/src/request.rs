@@ -19,6 +19,13 @@ pub enum Family {
 
 impl Family {
     /// The family of a prefix.
+    ///
+    /// ```
+    /// use ipam_driver::Family;
+    ///
+    /// assert_eq!(Family::of(&"fd00::/48".parse()?), Family::Ipv6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn of(prefix: &IpNet) -> Self {
         match prefix {
@@ -29,6 +36,15 @@ impl Family {
 }
 
 /// What a driver needs of its host. The default is [`Capability::REPLAY`].
+///
+/// ```
+/// use ipam_driver::Capability;
+///
+/// // For a driver whose leases follow from MAC addresses:
+/// let both = Capability { requires_mac_address: true, ..Capability::REPLAY };
+/// assert!(both.requires_request_replay);
+/// assert_eq!(Capability::default(), Capability::REPLAY);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capability {
     /// Every address request for an endpoint must carry its MAC address, see
@@ -53,6 +69,15 @@ impl Default for Capability {
 }
 
 /// A name that a component serves, and what it needs for that.
+///
+/// ```
+/// use ipam_driver::{Capability, Registration};
+///
+/// // One component, a driver for each rack.
+/// let racks = ["rack-7", "rack-8"]
+///     .map(|name| Registration { name: name.into(), capability: Capability::REPLAY });
+/// assert_eq!(racks[1].name, "rack-8");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     /// `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`.
@@ -62,6 +87,12 @@ pub struct Registration {
 }
 
 /// The names of a driver's two address spaces; they may be the same.
+///
+/// ```
+/// use ipam_driver::AddressSpaces;
+///
+/// assert_eq!(AddressSpaces::new("lab", "lab").local, "lab");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressSpaces {
     /// For networks of one node.
@@ -79,6 +110,24 @@ impl AddressSpaces {
 }
 
 /// Which pool is asked for.
+///
+/// ```
+/// use ipam_driver::{Family, PoolChoice};
+///
+/// // docker network create: with nothing said, Docker 29's size, --subnet
+/// let choices = [
+///     PoolChoice::Automatic(Family::Ipv4),
+///     PoolChoice::Sized(Family::Ipv4, 26),
+///     PoolChoice::Exact("192.0.2.0/24".parse()?),
+/// ];
+/// let asked = |choice| match choice {
+///     PoolChoice::Automatic(_) => 24, // of this driver's own choosing
+///     PoolChoice::Sized(_, length) => length,
+///     PoolChoice::Exact(prefix) => prefix.prefix_len(),
+/// };
+/// assert_eq!(choices.map(asked), [24, 26, 24]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolChoice {
     /// Any pool of that family.
@@ -117,6 +166,16 @@ impl PoolRequest {
 }
 
 /// A pool that a driver proposes to grant.
+///
+/// ```
+/// use ipam_driver::{PoolGrant, names};
+///
+/// // With the gateway that the driver chose: none will be requested then.
+/// let mut grant = PoolGrant::new("192.0.2.0/24", "192.0.2.0/24".parse()?);
+/// grant.data.insert(names::GATEWAY.into(), "192.0.2.254/24".into());
+/// assert_eq!(grant.pool.prefix_len(), 24);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolGrant {
     /// The driver's name for the pool, 1 to 256 bytes, opaque to the host.
@@ -137,6 +196,17 @@ impl PoolGrant {
 }
 
 /// A request for an address.
+///
+/// ```
+/// use ipam_driver::{AddressRequest, Options, names};
+///
+/// // What Docker asks when it makes a network.
+/// let gateway = names::GATEWAY.to_owned();
+/// let options = Options::from([(names::REQUEST_ADDRESS_TYPE.to_owned(), gateway)]);
+/// let request = AddressRequest { pool_id: "192.0.2.0/24".into(), address: None, options };
+/// assert!(request.is_gateway());
+/// assert_eq!((request.mac_address(), request.replay()), (None, None));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressRequest {
     /// The driver's name for a pool that it granted.
@@ -187,6 +257,16 @@ impl AddressRequest {
 }
 
 /// An address that a driver proposes to lease.
+///
+/// ```
+/// use ipam_driver::{AddressGrant, IpNet};
+///
+/// // The length is that of the pool, also when the address is of a sub-pool.
+/// let grant = AddressGrant::new(IpNet::new_assert("192.0.2.130".parse()?, 24));
+/// assert_eq!(grant.address.map(|address| address.to_string()).as_deref(), Some("192.0.2.130/24"));
+/// assert_eq!(AddressGrant::without_address().address, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressGrant {
     /// The address, host bits kept, with the prefix length of its pool (not of
@@ -211,6 +291,22 @@ impl AddressGrant {
 }
 
 /// How a replayed request had once been asked for.
+///
+/// ```
+/// use ipam_driver::{Options, PoolChoice, PoolRequest, Replay, names};
+///
+/// // A pool that the driver had chosen before, told to its next instance.
+/// let automatic = names::REPLAY_AUTOMATIC.to_owned();
+/// let request = PoolRequest {
+///     address_space: "lab".into(),
+///     pool: PoolChoice::Exact("10.64.0.0/24".parse()?),
+///     sub_pool: None,
+///     options: Options::from([(names::REPLAY.to_owned(), automatic)]),
+///     exclude: Vec::new(),
+/// };
+/// assert_eq!(request.replay(), Some(Replay::Automatic));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replay {
     /// The caller had named it.

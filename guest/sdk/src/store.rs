@@ -8,7 +8,35 @@
 //! and read here what replay does not tell. A component that calls none of
 //! this needs no grant.
 //!
-//! Off wasm there is no store, and every call is refused.
+//! Off wasm there is no store, and every call is refused: a test gives the
+//! driver another one.
+//!
+//! ```
+//! use ipam_driver::{Error, store};
+//!
+//! /// How often an address was leased.
+//! fn count(address: &str) -> Result<u64, Error> {
+//!     let key = format!("count/{address}");
+//!     let before = store::get(&key)?.and_then(|bytes| bytes.try_into().ok());
+//!     let count = before.map_or(0, u64::from_be_bytes) + 1;
+//!     store::set(&key, &count.to_be_bytes())?;
+//!     Ok(count)
+//! }
+//!
+//! /// Every address that was ever leased, by a page of keys at a time.
+//! fn known() -> Result<Vec<String>, Error> {
+//!     let mut all: Vec<String> = Vec::new();
+//!     loop {
+//!         let page = store::list_keys("count/", all.last().map(String::as_str), 100)?;
+//!         if page.is_empty() {
+//!             return Ok(all);
+//!         }
+//!         all.extend(page);
+//!     }
+//! }
+//!
+//! assert!(count("192.0.2.7").is_err() && known().is_err(), "no host, no store");
+//! ```
 
 use crate::Error;
 use alloc::{string::String, vec::Vec};

@@ -13,12 +13,14 @@ const NAME = "@NAME@";
 // An instance that was never started answers with its defaults.
 let policy = new Policy();
 
-/** Turns a Refusal into the contract's error. */
+/** Turns a Refusal into the contract's error; whatever else it was is logged. */
 const refusing = (call) => (...asked) => {
   try {
     return call(...asked);
   } catch (error) {
-    throw error instanceof Refusal ? { tag: error.code, val: error.message } : error;
+    if (error instanceof Refusal) throw { tag: error.code, val: error.message };
+    log.log("error", `${error}\n${error.stack}`);
+    throw error;
   }
 };
 

@@ -23,12 +23,20 @@ policy = Policy()
 
 @contextmanager
 def refusals():
-    """Turns a `Refusal` into the contract's error."""
+    """Turns a `Refusal` into the contract's error; whatever else it was is logged."""
     try:
         yield
     except Refusal as refusal:
         name = "Error_" + refusal.code.title().replace("-", "")
         raise Err(getattr(types, name)(refusal.text)) from None
+    except Exception as error:
+        # Not by `traceback`, which wants to read the source: there are no files.
+        at = error.__traceback__
+        while at.tb_next:
+            at = at.tb_next
+        place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}"
+        log.log(log.Level.ERROR, f"{place}: {error!r}")
+        raise
 
 
 def read_address(address):

@@ -20,6 +20,7 @@ mod reconcile;
 mod serve;
 mod state_dir;
 mod test;
+mod test_args;
 
 use args::{Args, Command, DriverCommand, ReconcileCommand};
 use clap::Parser as _;

@@ -3,8 +3,10 @@
 
 use crate::{
     Fatal,
-    args::TestFlags,
+    config::LogFormat,
     driver_config::{DriverSettings, Source},
+    logging,
+    test_args::TestFlags,
 };
 use ipam_api::names;
 use ipam_runtime::{Grants, Limits, Runtime, StoreLimits, read_file};
@@ -26,6 +28,8 @@ pub(crate) fn run(flags: &TestFlags) -> Result<(), Fatal> {
     if !config.is_object() {
         return Err(Fatal::Usage("--config: it is no JSON object".to_owned()));
     }
+    // What the driver says, its panics above all.
+    logging::start(LogFormat::Text)?;
     // Compiled code is of no use to anybody else, and foreign code must not be
     // found there.
     let cache = tempfile::tempdir().map_err(|error| usage("a temporary directory", &error))?;

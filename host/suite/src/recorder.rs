@@ -48,11 +48,28 @@ pub(crate) fn lock(shared: &Shared) -> MutexGuard<'_, Record> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The operator reads all of a failure; here, what was asked is shown apart,
-/// and what it was allowed is in the documentation.
-pub(crate) fn reason(failure: &Failure) -> String {
+/// How many frames of a backtrace are shown.
+const FRAMES: usize = 6;
+
+/// How the driver failed, and where in its component. The operator of a daemon
+/// reads all of it in one line; here, what was asked is shown apart, and what
+/// it was allowed is in the documentation.
+pub(crate) fn broke(failure: &Failure) -> (String, Vec<String>) {
     let text = failure.to_string();
-    text.split("; asked: ").next().unwrap_or_default().to_owned()
+    let text = text.split("; asked: ").next().unwrap_or_default();
+    let Some((reason, trace)) = text.split_once(": error while executing at wasm backtrace:")
+    else {
+        return (text.to_owned(), Vec::new());
+    };
+    let (frames, cause) = trace.rsplit_once(": wasm trap: ").unwrap_or((trace, ""));
+    let frames = frames.split("\\n").map(str::trim).filter(|frame| !frame.is_empty());
+    let cause = if cause.is_empty() { String::new() } else { format!(": {cause}") };
+    (format!("{reason}{cause}"), frames.take(FRAMES).map(str::to_owned).collect())
+}
+
+/// How the driver failed, in one line.
+pub(crate) fn reason(failure: &Failure) -> String {
+    broke(failure).0
 }
 
 pub(crate) struct Recorder {
@@ -80,7 +97,9 @@ impl Recorder {
                 .map(|(asked, answered)| show::exchange(asked, answered))
                 .collect();
             exchange.extend(asked.map(|asked| format!("{} -> no answer", show::request(asked))));
-            record.broke = Some(Broke { reason: reason(failure), exchange });
+            let (reason, frames) = broke(failure);
+            exchange.extend(frames);
+            record.broke = Some(Broke { reason, exchange });
         }
         answer
     }
@@ -144,5 +163,22 @@ impl Driver for Recorder {
 
     fn release_address(&mut self, pool_id: &PoolId, address: IpAddr) -> Result<(), Failure> {
         self.ask(Request::ReleaseAddress(pool_id.clone(), address)).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::broke;
+    use ipam_api::Failure;
+
+    #[test]
+    fn a_failure_is_told_without_what_it_was_allowed() {
+        let text = "start: took more than 5s: error while executing at wasm backtrace:\\n    0: 0x1 \
+                    - a!b\\n    1: 0x2 - a!c: wasm trap: interrupt; asked: x; allowed: y";
+        let (reason, frames) = broke(&Failure::broken(text));
+        assert_eq!(reason, "driver failed: start: took more than 5s: interrupt");
+        assert_eq!(frames, ["0: 0x1 - a!b", "1: 0x2 - a!c"]);
+        let (reason, frames) = broke(&Failure::broken("answered 7; asked: x"));
+        assert_eq!((&*reason, frames.len()), ("driver failed: answered 7", 0));
     }
 }

@@ -66,8 +66,23 @@ pub(crate) fn answer(answer: &Result<Answer, Error>) -> String {
         Ok(Answer::Status(status)) => {
             format!("{} in use, {} available", status.ips_in_use, status.dynamic_ips_available)
         }
-        Err(error) => format!("refused, {:?} {}", error.code(), quoted(&error.to_string())),
+        Err(error) => {
+            let name = kebab(&format!("{:?}", error.code()));
+            format!("refused, {name} {}", quoted(&error.to_string()))
+        }
     }
+}
+
+/// A name as the WIT has it: `Other(NotFound)` is `other(not-found)`.
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !text.is_empty() && !text.ends_with('(') {
+            text.push('-');
+        }
+        text.extend(letter.to_lowercase());
+    }
+    text
 }
 
 /// Both.

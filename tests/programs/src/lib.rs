@@ -36,6 +36,9 @@ pub struct Honest {
 impl Honest {
     /// Grants a pool.
     pub fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Error> {
+        if request.address_space != SPACE {
+            return Err(Code::InvalidAddressSpace.into());
+        }
         let overlap = |a: &IpNet, b: &IpNet| a.contains(b) || b.contains(a);
         // A length of 0 is "no pool", and in nobody's way.
         let live = || self.pools.values().filter(|(live, ..)| live.prefix_len() > 0);
@@ -49,12 +52,16 @@ impl Honest {
             PoolChoice::Sized(Family::Ipv6, length) => ("fd66::/48", length),
         };
         let base: IpNet = base.parse().expect("a prefix");
-        let mut pools = base.subnets(length).map_err(|_| Code::InvalidPool)?;
+        // It looks at the first few thousand, since there may be 2^64.
+        let mut pools = base.subnets(length).map_err(|_| Code::InvalidPool)?.take(1 << 12);
         let pool = pools.find(|pool| !taken(pool) && !excluded(pool)).ok_or(Code::NoMoreSubnets)?;
         self.grant(pool, None)
     }
 
     fn grant(&mut self, pool: IpNet, sub_pool: Option<IpNet>) -> Result<PoolGrant, Error> {
+        if sub_pool.is_some_and(|sub_pool| !pool.contains(&sub_pool)) {
+            return Err(Code::InvalidSubPool.into());
+        }
         let pool_id = pool.to_string();
         if self.pools.contains_key(&pool_id) {
             return Err(Code::PoolOverlap.into());

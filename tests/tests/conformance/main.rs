@@ -2,7 +2,11 @@
 //! drivers that conform, on drivers with one seeded defect each, on hostile
 //! ones, and on plugins of Docker's.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
 mod built_in;
+mod defects;
+mod docker;
+mod plain_wasmtime;
 mod ran;
+mod zoo;

@@ -24,6 +24,8 @@ fn no_program_is_left_out() {
         include_str!("tenants.rs"),
         include_str!("../http/lab.rs"),
         include_str!("../remote/grant.rs"),
+        // It is for the conformance suite alone.
+        include_str!("../conformance/defects.rs"),
     ]
     .concat();
     let programs = ipam_tests::programs::all();

@@ -89,6 +89,7 @@ pub const PROMISES: &[Promise] = &[
     promise("releases", "address-twice", "releasing an address twice changes nothing", releases::address_twice),
     promise("releases", "unknown", "releasing what is not leased changes nothing", releases::unknown),
     promise("releases", "pool", "a pool that was released is granted again, and empty", releases::pool),
+    promise("releases", "automatic-pools", "automatic pools that are released do not run out", releases::automatic_pools),
     promise("releases", "pool-twice", "releasing a pool twice changes nothing", releases::pool_twice),
     promise("releases", "pool-in-use", "a pool with leases is kept with them, or released with them", releases::pool_in_use),
     promise("releases", "neighbours", "a release touches no other pool", releases::neighbours),

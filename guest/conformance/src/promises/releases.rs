@@ -100,6 +100,22 @@ pub(super) fn pool(case: &mut Case<'_>) -> Check {
     Ok(())
 }
 
+/// How often a pool is taken and released.
+const ROUNDS: usize = 300;
+
+pub(super) fn automatic_pools(case: &mut Case<'_>) -> Check {
+    let request = case.ask(Choice::Automatic(Family::Ipv4))?;
+    let first = case.need_pool(request.clone())?;
+    case.release_pool(&first)?;
+    for round in 1..ROUNDS {
+        match case.request_pool(request.clone())? {
+            Ok(pool) => case.release_pool(&pool)?,
+            Err(refusal) => fail!("{round} pools were released, and the next is {refusal}"),
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn pool_twice(case: &mut Case<'_>) -> Check {
     let kept = offers::any(case)?;
     let address = case.need_address(&kept, None)?;

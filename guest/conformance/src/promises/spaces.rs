@@ -54,7 +54,13 @@ pub(super) fn apart(case: &mut Case<'_>) -> Check {
     let one = offers::any_exact(case)?;
     let mut request = case.ask(Choice::Exact(one.prefix))?;
     request.space = global;
-    let other = case.need_pool(request)?;
+    let other = match case.request_pool(request)? {
+        Ok(other) => other,
+        Err(refusal) if refusal.name == "pool-overlap" => {
+            fail!("{} is not taken there, and is {refusal}", one.prefix)
+        }
+        Err(refusal) => not_applicable!("it has no such pool there: {refusal}"),
+    };
     if one.id == other.id {
         fail!("both spaces call {} {:?}", one.prefix, one.id);
     }
