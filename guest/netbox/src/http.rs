@@ -102,10 +102,12 @@ mod wasi {
             ("authorization", token.as_str()),
             ("accept", "application/json"),
             ("user-agent", concat!("wipam-netbox/", env!("CARGO_PKG_VERSION"))),
+            // Else it is sent in chunks, also where it is empty, and many a server of
+            // NetBox takes none.
+            ("content-length", &length),
         ];
         if request.method == Method::Post {
-            // Many a server of NetBox takes no chunks.
-            all.extend([("content-type", "application/json"), ("content-length", &length)]);
+            all.push(("content-type", "application/json"));
         }
         for (name, value) in all {
             headers.append(name, value.as_bytes()).map_err(text)?;

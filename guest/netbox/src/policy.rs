@@ -18,6 +18,9 @@ use std::{collections::BTreeSet, net::IpAddr};
 /// The longest description that NetBox takes.
 const DESCRIPTION_CHARACTERS_MAX: usize = 200;
 
+/// Addresses that one call deletes: the host bounds its requests.
+const DELETED_MAX: usize = 20;
+
 /// The policy, over a way to ask.
 #[derive(Debug)]
 pub(crate) struct Policy<H> {
@@ -110,11 +113,34 @@ impl<H: Http> Policy<H> {
         Err(error)
     }
 
-    /// Deletes the prefix if it is ours; one that NetBox had before stays.
+    /// Deletes what is ours of the pool: addresses that were left behind, and the
+    /// prefix; one that NetBox had before stays.
     pub(crate) fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
         let (prefix, net) = read_id(pool_id)?;
+        self.delete_addresses(prefix, net).map_err(later)?;
         self.delete_prefix(prefix, net).map_err(later)?;
         self.found.remove(pool_id);
+        Ok(())
+    }
+
+    /// As many as fit into one call; then the host tells again.
+    fn delete_addresses(&mut self, prefix: u64, net: IpNet) -> Result<(), Error> {
+        let tag = self.tag(Some(prefix));
+        let net = net.to_string();
+        let filters = [("parent", net.as_str()), ("description__isw", tag.as_str())];
+        let listed = self.api.list(Of::Addresses, &filters)?;
+        let ours: Vec<u64> = listed
+            .iter()
+            .filter(|known| self.is_ours(known, Some(prefix)))
+            .map(|known| known.id)
+            .collect();
+        for id in ours.iter().take(DELETED_MAX) {
+            self.api.delete(Of::Addresses, *id)?;
+        }
+        if ours.len() > DELETED_MAX {
+            let text = format!("{} addresses are still to be deleted", ours.len() - DELETED_MAX);
+            return Err(Error::other(Kind::Unavailable, text));
+        }
         Ok(())
     }
 

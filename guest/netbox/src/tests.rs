@@ -116,6 +116,13 @@ fn check_lease(turns: &[Turn], request: &AddressRequest, want: Result<&str, Code
 
 const ANY: PoolChoice = PoolChoice::Automatic(Family::Ipv4);
 
+/// The list of our addresses in the pool.
+fn left(objects: &[String]) -> Turn {
+    let escaped = TAG.replace(' ', "%20").replace('=', "%3D");
+    let filters = format!("parent=10.64.0.0%2F26&description__isw={escaped}%20pool%3D17");
+    list("ip-addresses", &filters, objects)
+}
+
 /// The next prefix of a base.
 fn cut(parent: u64, length: u8, status: u16, body: &str) -> Turn {
     let request = format!(
@@ -179,7 +186,9 @@ fn an_exact_pool_is_found_or_made() {
     assert_eq!(twice.request_pool(&request).unwrap_err().code(), Code::PoolOverlap);
     // It was there before, so it stays.
     let stays = turn("GET /ipam/prefixes/17/", 404, "");
-    let mut gone = policy(&[stays]);
+    let (nothing, status, body) = left(&[]);
+    let nothing = nothing.replace("10.64.0.0%2F26", "10.9.0.0%2F24");
+    let mut gone = policy(&[(nothing, status, body), stays]);
     assert_eq!(gone.release_pool(&id), Ok(()));
     drop(gone);
     assert_eq!(twice.request_pool(&request).unwrap_err().code(), Code::PoolOverlap);
@@ -236,7 +245,7 @@ fn only_prefixes_of_ours_are_deleted() {
     let delete = |status| turn("DELETE /ipam/prefixes/17/", status, "");
     let ours = object(17, "prefix", "10.64.0.0/26", TAG);
     for status in [204, 404] {
-        assert_eq!(policy(&[get(&ours), delete(status)]).release_pool(POOL), Ok(()));
+        assert_eq!(policy(&[left(&[]), get(&ours), delete(status)]).release_pool(POOL), Ok(()));
     }
     let foreign = [
         object(17, "prefix", "10.64.0.0/26", "the lab"),
@@ -244,10 +253,24 @@ fn only_prefixes_of_ours_are_deleted() {
         object(17, "prefix", "10.64.0.64/26", TAG),
     ];
     for foreign in foreign {
-        assert_eq!(policy(&[get(&foreign)]).release_pool(POOL), Ok(()));
+        assert_eq!(policy(&[left(&[]), get(&foreign)]).release_pool(POOL), Ok(()));
     }
-    let refused = policy(&[get(&ours), delete(500)]).release_pool(POOL).unwrap_err();
+    let refused = policy(&[left(&[]), get(&ours), delete(500)]).release_pool(POOL).unwrap_err();
     assert_eq!(refused.code(), Code::Other(Kind::Unavailable));
+}
+
+#[test]
+fn addresses_that_were_left_behind_go_with_their_pool() {
+    let delete = |id| turn(format!("DELETE /ipam/ip-addresses/{id}/"), 204, "");
+    let get = turn("GET /ipam/prefixes/17/", 404, "");
+    let other = object(6, "address", "10.64.0.2/26", &format!("{TAG} pool=171"));
+    let turns = [left(&[made(5, 1), other]), delete(5), get];
+    assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+
+    let many: Vec<String> = (1..=21).map(|id| made(id, 1)).collect();
+    let turns: Vec<Turn> = [left(&many)].into_iter().chain((1..=20).map(delete)).collect();
+    let refused = policy(&turns).release_pool(POOL).unwrap_err();
+    assert_eq!(refused.code(), Code::Other(Kind::Unavailable), "the host tells it again");
 }
 
 /// The next address, of whom.

@@ -241,8 +241,20 @@ impl State {
             .map(|(net, _)| *net)
             .filter(|net| parent.contains(net) && *net != parent)
             .collect();
-        let mut all = parent.subnets(length).ok()?;
-        all.find(|free| !children.iter().any(|child| overlap(child, free)))
+        // From child to child, since a /48 has more prefixes than there is time.
+        let mut at = parent.network();
+        loop {
+            let free = IpNet::new(at, length).ok().filter(|free| parent.contains(free))?;
+            let Some(child) = children.iter().find(|child| overlap(child, &free)) else {
+                return Some(free);
+            };
+            let last =
+                if child.prefix_len() < length { child.broadcast() } else { free.broadcast() };
+            at = match last {
+                IpAddr::V4(last) => IpAddr::V4(last.to_bits().checked_add(1)?.into()),
+                IpAddr::V6(last) => IpAddr::V6(last.to_bits().checked_add(1)?.into()),
+            };
+        }
     }
 }
 
@@ -261,6 +273,7 @@ fn list(
     let is_found = |(net, text): &(IpNet, String)| {
         query.iter().all(|(name, value)| match name.as_str() {
             "prefix" => net.to_string() == *value,
+            "parent" => value.parse::<IpNet>().unwrap().contains(&net.addr()),
             "contains" => net.contains(&value.parse::<IpNet>().unwrap()),
             "within" => {
                 let parent: IpNet = value.parse().unwrap();
