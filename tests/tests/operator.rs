@@ -319,6 +319,15 @@ fn metrics_count_what_was_answered() {
     assert_eq!(client.ask("RequestAddress", &nowhere).0, 404);
     let text = scrape(address, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
+    // And so does the command.
+    let drivers = done(&daemon, &["drivers"]);
+    let default = drivers.iter().find(|driver| driver["name"] == "default").unwrap();
+    let refused = json!({"call": "request-address", "outcome": "not-found", "count": 1});
+    assert!(default["answered"].as_array().unwrap().contains(&refused), "{default}");
+    let buckets = default["latency"].as_array().unwrap();
+    assert_eq!(buckets.iter().map(|it| it["count"].as_u64().unwrap()).sum::<u64>(), 5);
+    assert!(default["guest_calls"].as_u64() >= Some(4), "{default}");
+    assert!(default["guest_micros"].as_u64() > Some(0), "{default}");
     for line in [
         r#"wipam_answers_total{driver="default",call="request-pool",outcome="ok"} 1"#,
         r#"wipam_answers_total{driver="default",call="request-address",outcome="ok"} 3"#,

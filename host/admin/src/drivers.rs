@@ -6,7 +6,7 @@ use crate::{
     wire::{self, Condition},
 };
 use ipam_api::{Kind, with_causes};
-use ipam_service::{Origin, Outcome};
+use ipam_service::{Latency, Origin, Outcome, Reading, outcome_word};
 
 pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
     let mut rows: Vec<wire::Driver> = Vec::new();
@@ -50,6 +50,11 @@ pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
             violations: reading.map_or(0, |it| it.violations),
             memory_bytes: reading.map_or(0, |it| it.memory_bytes),
             memory_bytes_most: reading.map_or(0, |it| it.memory_bytes_most),
+            answered: reading.map(answered).unwrap_or_default(),
+            latency: reading.map(latency).unwrap_or_default(),
+            guest_calls: reading.map_or(0, |it| it.guest_calls),
+            guest_micros: reading
+                .map_or(0, |it| u64::try_from(it.guest_time.as_micros()).unwrap_or(u64::MAX)),
             name: info.name.to_string(),
         });
     }
@@ -81,10 +86,29 @@ pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
             violations: 0,
             memory_bytes: 0,
             memory_bytes_most: 0,
+            answered: Vec::new(),
+            latency: Vec::new(),
+            guest_calls: 0,
+            guest_micros: 0,
         });
     }
     rows.sort_by(|one, other| one.name.cmp(&other.name));
     rows.iter().try_for_each(|row| out.item(row))
+}
+
+fn answered(reading: &Reading) -> Vec<wire::Answered> {
+    let answers = reading.answers.iter().map(|&(call, outcome, count)| wire::Answered {
+        call: call.as_str().to_owned(),
+        outcome: outcome_word(outcome).to_owned(),
+        count,
+    });
+    answers.collect()
+}
+
+fn latency(reading: &Reading) -> Vec<wire::Bucket> {
+    let bounds = Latency::BOUNDS_MICROS.into_iter().map(Some).chain([None]);
+    let buckets = bounds.zip(reading.latency.counts);
+    buckets.map(|(at_most_micros, count)| wire::Bucket { at_most_micros, count }).collect()
 }
 
 fn origin(origin: Origin) -> &'static str {

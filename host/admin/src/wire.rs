@@ -172,6 +172,39 @@ pub struct Driver {
     pub memory_bytes: u64,
     /// The most that an instance had.
     pub memory_bytes_most: u64,
+    /// Answers by what was asked and how it came out; none that is zero.
+    #[serde(default)]
+    pub answered: Vec<Answered>,
+    /// How long answers took, from the question to the answer that is durable.
+    #[serde(default)]
+    pub latency: Vec<Bucket>,
+    /// Calls into its instances, replay aside.
+    #[serde(default)]
+    pub guest_calls: u64,
+    /// Time spent in them, in microseconds.
+    #[serde(default)]
+    pub guest_micros: u64,
+}
+
+/// Answers of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// What was asked, as the contract names it.
+    pub call: String,
+    /// `ok`, or the class of the error.
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// A part of a histogram.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// They took no longer than this and longer than the bucket before; nothing
+    /// if they took longer than all.
+    pub at_most_micros: Option<u64>,
+    /// How many.
+    pub count: u64,
 }
 
 /// A pool that is held.

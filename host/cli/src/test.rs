@@ -46,6 +46,7 @@ pub(crate) fn run(flags: &TestFlags) -> Result<(), Fatal> {
         resting: flags.resting,
         nameless: flags.docker_socket.is_some(),
         has_real_random: flags.random,
+        asks_others: !flags.http.is_empty(),
     };
     let mut printer = Printer { json: flags.json, driver: String::new() };
     let mut told = Ok(());

@@ -1,7 +1,6 @@
 //! Readings as text.
 
-use ipam_api::Kind;
-use ipam_service::{Latency, Outcome, Reading, Service};
+use ipam_service::{Latency, Reading, Service, outcome_word};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, prometheus_text},
@@ -61,7 +60,7 @@ impl Collector for Readings {
                 let labels = [
                     ("driver", reading.driver.as_str()),
                     ("call", call.as_str()),
-                    ("outcome", word(*outcome)),
+                    ("outcome", outcome_word(*outcome)),
                 ];
                 ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
             }
@@ -123,16 +122,4 @@ fn buckets(latency: &Latency) -> Vec<(f64, u64)> {
     let seconds = |micros: u64| micros as f64 / 1e6;
     let bounds = Latency::BOUNDS_MICROS.into_iter().map(seconds);
     bounds.zip(latency.counts).collect()
-}
-
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Ok(()) => "ok",
-        Err(Kind::BadRequest) => "bad-request",
-        Err(Kind::Forbidden) => "forbidden",
-        Err(Kind::NotFound) => "not-found",
-        Err(Kind::NotImplemented) => "not-implemented",
-        Err(Kind::Unavailable) => "unavailable",
-        Err(Kind::Internal) => "internal",
-    }
 }

@@ -113,7 +113,7 @@ pub use health::Trouble;
 pub use inspect::{CheckReport, DriverInfo, Held};
 pub use limits::Limits;
 pub use load::{LoadError, LoadOptions, Origin};
-pub use meter::{Call, Latency, Outcome, Reading};
+pub use meter::{Call, Latency, Outcome, Reading, outcome_word};
 pub use mount::ask;
 pub use service::Service;
 pub use upgrade::{UpgradeError, Upgraded};

@@ -69,6 +69,20 @@ impl Call {
 /// it.
 pub type Outcome = Result<(), Kind>;
 
+/// Its word, as operators read it.
+#[must_use]
+pub fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Ok(()) => "ok",
+        Err(Kind::BadRequest) => "bad-request",
+        Err(Kind::Forbidden) => "forbidden",
+        Err(Kind::NotFound) => "not-found",
+        Err(Kind::NotImplemented) => "not-implemented",
+        Err(Kind::Unavailable) => "unavailable",
+        Err(Kind::Internal) => "internal",
+    }
+}
+
 const OUTCOMES: [Outcome; 7] = [
     Ok(()),
     Err(Kind::BadRequest),

@@ -39,6 +39,8 @@ pub struct Options {
     pub nameless: bool,
     /// It was granted random numbers that nobody foresees.
     pub has_real_random: bool,
+    /// It was granted to ask others.
+    pub asks_others: bool,
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             resting: false,
             nameless: false,
             has_real_random: false,
+            asks_others: false,
         }
     }
 }
@@ -209,6 +212,9 @@ impl Tested<'_> {
         let deterministic = unless_one(&|| match record {
             _ if options.has_real_random => {
                 Outcome::not_applicable("it was granted real random numbers")
+            }
+            _ if options.asks_others => {
+                Outcome::not_applicable("others decide with it, and they remember")
             }
             Some(record) => instances::deterministic(maker, name, record),
             None => Outcome::not_applicable(BROKE),
