@@ -303,7 +303,7 @@ mod tests {
             ("exclude = ['10.0.0.0']", "IP"),
             ("[[driver]]\nname = 'x'", "file"),
             ("[[driver]]\nfile = ''", "needs a file"),
-            ("[[driver]]\nfile = 'builtin:remote'", "builtin:remote"),
+            ("[[driver]]\nfile = 'builtin:cluster'", "builtin:cluster"),
             ("[[driver]]\nfile = 'x'\nname = '../x'", "../x"),
             ("docker-names = { default = 'a/b' }", "a/b"),
             ("log-format = 'xml'", "xml"),
