@@ -176,7 +176,7 @@ fn what_is_wrong_is_said_in_one_line() {
         (&["--driver", &*text], 1, &["text.wasm", "not WebAssembly"]),
         (&["--driver", &*empty], 1, &["empty.wasm", "does not export", "ipam:driver/ipam"]),
         (&["--driver", &*missing], 1, &["missing.wasm", "No such file"]),
-        (&["--driver", "builtin:remote"], 2, &["builtin:remote", "builtin:default"]),
+        (&["--driver", "builtin:nobody"], 2, &["builtin:nobody", "builtin:default"]),
         (&["--driver", "../x=a.wasm"], 1, &["../x=a.wasm"]),
         (&["--driver", "a b=a.wasm"], 2, &["a b"]),
         (&["--config", &*missing], 2, &["missing.wasm", "No such file"]),
