@@ -6,6 +6,7 @@
 use crate::{
     Fatal,
     args::ServeFlags,
+    built_in::BuiltIn,
     driver_config::{DriverSettings, DriverTable},
 };
 use ipam_api::{DriverName, names};
@@ -127,8 +128,8 @@ impl Settings {
             file.driver.into_iter().map(|table| table.settings(base)).collect::<Result<_, _>>()?
         } else {
             vec![
-                DriverSettings::built_in(names::DEFAULT_IPAM),
-                DriverSettings::built_in(names::NULL_IPAM),
+                DriverSettings::built_in(BuiltIn::Default),
+                DriverSettings::built_in(BuiltIn::Null),
             ]
         };
         let in_file = |path: PathBuf| base.join(path);
@@ -218,8 +219,8 @@ pub(crate) fn parse_name(text: &str) -> Result<DriverName, Fatal> {
 #[cfg(test)]
 mod tests {
     use super::{DriverSettings, File, LogFormat, Retention, Settings};
-    use crate::args::ServeFlags;
     use crate::driver_config::Source;
+    use crate::{args::ServeFlags, built_in::BuiltIn};
     use std::path::Path;
 
     fn settings(flags: ServeFlags, file: &str) -> Result<Settings, String> {
@@ -233,7 +234,7 @@ mod tests {
         assert_eq!(settings.plugin_dir, Path::new("/run/docker/plugins"));
         assert_eq!(
             settings.drivers,
-            [DriverSettings::built_in("default"), DriverSettings::built_in("null")]
+            [BuiltIn::Default, BuiltIn::Null].map(DriverSettings::built_in)
         );
         let names: Vec<String> =
             settings.docker_names.iter().map(|(driver, name)| format!("{driver}={name}")).collect();

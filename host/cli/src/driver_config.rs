@@ -1,8 +1,8 @@
 //! One driver's table in the configuration: where it comes from, what it may
 //! use, and what it is granted.
 
-use crate::{Fatal, config::parse_name};
-use ipam_api::{Digest, DriverName, names};
+use crate::{Fatal, built_in::BuiltIn, config::parse_name};
+use ipam_api::{Digest, DriverName};
 use ipam_runtime::{Grants, Limits, PluginGrant, StoreLimits};
 use serde::Deserialize;
 use std::{
@@ -11,15 +11,11 @@ use std::{
     time::Duration,
 };
 
-/// The embedded driver whose own name nobody sees: it registers those of the
-/// plugins that it is granted.
-pub(crate) const REMOTE: &str = "remote";
-
 /// Where a driver comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Embedded in this program, under this name.
-    BuiltIn(&'static str),
+    /// Embedded in this program.
+    BuiltIn(BuiltIn),
     /// A component file.
     File(PathBuf),
 }
@@ -27,7 +23,7 @@ pub(crate) enum Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BuiltIn(name) => write!(f, "builtin:{name}"),
+            Self::BuiltIn(which) => write!(f, "builtin:{}", which.name()),
             Self::File(path) => path.display().fmt(f),
         }
     }
@@ -205,14 +201,14 @@ impl DriverSettings {
     /// A driver with the limits of every driver, and without grants.
     pub(crate) fn new(file: &str, name: Option<&str>, base: &Path) -> Result<Self, Fatal> {
         let source = match file.strip_prefix("builtin:") {
-            Some(names::DEFAULT_IPAM) => Source::BuiltIn(names::DEFAULT_IPAM),
-            Some(names::NULL_IPAM) => Source::BuiltIn(names::NULL_IPAM),
-            Some(REMOTE) => Source::BuiltIn(REMOTE),
-            Some(other) => {
-                return Err(Fatal::Usage(format!(
-                    "no driver builtin:{other}; there are builtin:default, builtin:null and builtin:{REMOTE}"
-                )));
-            }
+            Some(name) => match BuiltIn::ALL.into_iter().find(|which| which.name() == name) {
+                Some(which) => Source::BuiltIn(which),
+                None => {
+                    let all = BuiltIn::ALL.map(|which| format!("builtin:{}", which.name()));
+                    let text = format!("no driver builtin:{name}; there are {}", all.join(", "));
+                    return Err(Fatal::Usage(text));
+                }
+            },
             None if file.is_empty() => {
                 return Err(Fatal::Usage("a driver needs a file".to_owned()));
             }
@@ -221,8 +217,8 @@ impl DriverSettings {
         Ok(Self { rename: name.map(parse_name).transpose()?, ..Self::of(source) })
     }
 
-    pub(crate) fn built_in(name: &'static str) -> Self {
-        Self::of(Source::BuiltIn(name))
+    pub(crate) fn built_in(which: BuiltIn) -> Self {
+        Self::of(Source::BuiltIn(which))
     }
 
     fn of(source: Source) -> Self {

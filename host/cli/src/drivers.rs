@@ -2,10 +2,11 @@
 
 use crate::{
     Fatal,
-    driver_config::{DriverSettings, REMOTE, Source},
+    built_in::BuiltIn,
+    driver_config::{DriverSettings, Source},
 };
 use ipam_admin::{Host, Upgrade};
-use ipam_api::{Digest, DriverName, Factory, names};
+use ipam_api::{Digest, DriverName, Factory};
 use ipam_runtime::{Component, Runtime, inspect, read_file};
 use ipam_service::{LoadOptions, Origin, Service};
 use std::{
@@ -125,15 +126,12 @@ impl Drivers {
         let label = settings.rename.as_ref().map(DriverName::as_str);
         let read;
         let (label, bytes, origin) = match &settings.source {
-            Source::BuiltIn(names::NULL_IPAM) => {
-                (names::NULL_IPAM.into(), ipam_builtin::NULL, Origin::BuiltIn)
-            }
-            // It is ours, and what it registers is not: it waits for others.
-            Source::BuiltIn(REMOTE) => (REMOTE.into(), ipam_builtin::REMOTE, Origin::Component),
-            Source::BuiltIn(name) => {
-                // What makes the site's IPv6 addresses its own (RFC 4193).
-                config.entry("site-id").or_insert_with(|| self.site_id.clone().into());
-                ((*name).into(), ipam_builtin::DEFAULT, Origin::BuiltIn)
+            Source::BuiltIn(which) => {
+                if *which == BuiltIn::Default {
+                    // What makes the site's IPv6 addresses its own (RFC 4193).
+                    config.entry("site-id").or_insert_with(|| self.site_id.clone().into());
+                }
+                (which.name().into(), which.component(), which.origin())
             }
             Source::File(path) => {
                 read = read_file(path, &settings.limits).map_err(|error| error.to_string())?;

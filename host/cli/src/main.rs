@@ -6,6 +6,7 @@
 //! work, 2 when it was asked wrongly.
 
 mod args;
+mod built_in;
 mod compose;
 mod config;
 mod driver_config;

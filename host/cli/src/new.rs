@@ -9,9 +9,12 @@ use std::{
     path::Path,
 };
 
+/// What built-in drivers are called, and what Docker sees them as.
+const TAKEN: [&str; 4] = [names::DEFAULT_IPAM, names::NULL_IPAM, "wipam", "wipam-null"];
+
 pub(crate) fn run(flags: &NewFlags) -> Result<(), Fatal> {
     let NewFlags { name, lang } = flags;
-    if [names::DEFAULT_IPAM, names::NULL_IPAM].contains(&name.as_str()) {
+    if TAKEN.contains(&name.as_str()) {
         return Err(Fatal::Usage(format!("{name} is the name of a built-in driver")));
     }
     let directory = Path::new(name.as_str());

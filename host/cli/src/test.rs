@@ -8,8 +8,8 @@ use crate::{
     logging,
     test_args::TestFlags,
 };
-use ipam_api::names;
 use ipam_runtime::{Grants, Limits, Runtime, StoreLimits, read_file};
+use ipam_service::Origin;
 use ipam_suite::{Options, Outcome, Plugin, Report, Section, Target, Verdict, junit, test};
 use serde::Serialize;
 use std::{
@@ -44,9 +44,10 @@ pub(crate) fn run(flags: &TestFlags) -> Result<(), Fatal> {
         seed: flags.seed,
         operations: flags.operations,
         resting: flags.resting,
-        nameless: flags.docker_socket.is_some(),
+        // Behind a driver that bridges to plugins are plugins.
+        nameless: flags.docker_socket.is_some() || !flags.plugin.is_empty(),
         has_real_random: flags.random,
-        asks_others: !flags.http.is_empty(),
+        asks_others: !flags.http.is_empty() || !flags.plugin.is_empty(),
     };
     let mut printer = Printer { json: flags.json, driver: String::new() };
     let mut told = Ok(());
@@ -90,8 +91,8 @@ fn target(flags: &TestFlags, runtime: &Runtime) -> Result<Target, Fatal> {
     let grants = Grants {
         store: flags.store.then_some(STORE),
         http: flags.http.clone(),
+        plugins: flags.plugins(),
         random_real: flags.random,
-        ..Grants::default()
     };
     let (label, bytes, is_built_in) = component(file)?;
     let component = runtime
@@ -104,10 +105,10 @@ fn target(flags: &TestFlags, runtime: &Runtime) -> Result<Target, Fatal> {
 /// the log, its bytes, and whether it is built in.
 pub(crate) fn component(file: &str) -> Result<(String, Vec<u8>, bool), Fatal> {
     match DriverSettings::new(file, None, Path::new(""))?.source {
-        Source::BuiltIn(names::NULL_IPAM) => {
-            Ok((names::NULL_IPAM.to_owned(), ipam_builtin::NULL.to_vec(), true))
+        Source::BuiltIn(which) => {
+            let is_built_in = which.origin() == Origin::BuiltIn;
+            Ok((which.name().to_owned(), which.component().to_vec(), is_built_in))
         }
-        Source::BuiltIn(name) => Ok((name.to_owned(), ipam_builtin::DEFAULT.to_vec(), true)),
         Source::File(path) => {
             let bytes =
                 read_file(&path, &Limits::default()).map_err(|error| usage(file, &error))?;

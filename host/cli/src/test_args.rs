@@ -1,17 +1,17 @@
 //! The command line of `test` and `compose`, for authors of drivers.
 
 use ipam_api::DriverName;
-use ipam_runtime::UrlPrefix;
+use ipam_runtime::{PluginGrant, UrlPrefix};
 use std::path::PathBuf;
 
 /// The flags of `test`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct TestFlags {
-    /// The driver's component, or builtin:default, builtin:null
+    /// The driver's component, or builtin:default, builtin:null, builtin:remote
     #[arg(required_unless_present = "docker_socket")]
     pub(crate) file: Option<String>,
     /// Test an IPAM plugin of Docker's that listens here
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "config", "store", "http", "random"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "config", "store", "http", "plugin", "random"])]
     pub(crate) docker_socket: Option<PathBuf>,
     /// The driver's table, as JSON
     #[arg(long, value_name = "JSON", default_value = "{}")]
@@ -25,6 +25,12 @@ pub(crate) struct TestFlags {
     /// Grant HTTP to what begins with this URL; may be repeated
     #[arg(long, value_name = "URL")]
     pub(crate) http: Vec<UrlPrefix>,
+    /// Grant calls of this Docker plugin; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) plugin: Vec<DriverName>,
+    /// Where plugins have their sockets, instead of /run/docker/plugins
+    #[arg(long, value_name = "DIR", requires = "plugin")]
+    pub(crate) plugin_sockets: Option<PathBuf>,
     /// Grant real random numbers
     #[arg(long)]
     pub(crate) random: bool,
@@ -46,6 +52,18 @@ pub(crate) struct TestFlags {
     /// Write JUnit's XML, too
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+impl TestFlags {
+    /// The plugins that are granted.
+    pub(crate) fn plugins(&self) -> PluginGrant {
+        let usual = PluginGrant::default();
+        PluginGrant {
+            names: self.plugin.iter().cloned().collect(),
+            sockets: self.plugin_sockets.clone().map_or(usual.sockets, |directory| vec![directory]),
+            ..usual
+        }
+    }
 }
 
 pub(crate) const AFTER_TEST: &str = "\
