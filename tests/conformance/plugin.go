@@ -170,14 +170,27 @@ func releaseAddress(r request) (reply, string) {
 	return reply{}, ""
 }
 
-func spaces(request) (reply, string) {
-	return reply{"LocalDefaultAddressSpace": "local", "GlobalDefaultAddressSpace": "global"}, ""
+func activate() reply {
+	return reply{"Implements": []string{"IpamDriver"}}
 }
 
-func capabilities(request) (reply, string) {
-	return reply{"RequiresMACAddress": false, "RequiresRequestReplay": false}, ""
+func spaces() reply {
+	return reply{"LocalDefaultAddressSpace": "local", "GlobalDefaultAddressSpace": "global"}
 }
 
+func capabilities() reply {
+	return reply{"RequiresMACAddress": false, "RequiresRequestReplay": false}
+}
+
+// What Docker asks without a body.
+func tell(method string, answer func() reply) {
+	http.HandleFunc("/"+method, func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(answer())
+	})
+}
+
+// What Docker asks with one. When it asks again after a lost answer, it sends
+// none: to take that for a request would grant something nobody knows of.
 func handle(method string, answer func(request) (reply, string)) {
 	http.HandleFunc("/IpamDriver."+method, func(w http.ResponseWriter, r *http.Request) {
 		var asked request
@@ -198,8 +211,9 @@ func handle(method string, answer func(request) (reply, string)) {
 }
 
 func main() {
-	handle("GetCapabilities", capabilities)
-	handle("GetDefaultAddressSpaces", spaces)
+	tell("Plugin.Activate", activate)
+	tell("IpamDriver.GetCapabilities", capabilities)
+	tell("IpamDriver.GetDefaultAddressSpaces", spaces)
 	handle("RequestPool", requestPool)
 	handle("ReleasePool", releasePool)
 	handle("RequestAddress", requestAddress)

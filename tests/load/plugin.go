@@ -81,6 +81,9 @@ func handle(path string, answer func(request) (any, string)) {
 }
 
 func main() {
+	http.HandleFunc("/Plugin.Activate", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`{"Implements":["IpamDriver"]}`))
+	})
 	handle("/IpamDriver.RequestPool", requestPool)
 	handle("/IpamDriver.RequestAddress", requestAddress)
 	listener, err := net.Listen("unix", os.Args[1])

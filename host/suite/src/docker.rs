@@ -10,12 +10,12 @@ mod message;
 
 use http::Client;
 use ipam_api::{
-    AddressGrant, AddressRequest, AddressSpaces, Callback, Capability, Driver, Factory, Failure,
-    Family, IpNet, PoolChoice, PoolGrant, PoolId, PoolRequest, Start,
+    AddressGrant, AddressRequest, AddressSpaces, Callback, Code, Driver, Factory, Failure, Family,
+    IpNet, Options, PoolChoice, PoolGrant, PoolId, PoolRequest, Start,
 };
 use message::{
-    AddressAnswer, Capabilities, Nothing, PoolAnswer, ReleaseAddress, ReleasePool, RequestAddress,
-    RequestPool, Spaces,
+    Activation, AddressAnswer, Capabilities, Nothing, PoolAnswer, ReleaseAddress, ReleasePool,
+    RequestAddress, RequestPool, Spaces,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -51,29 +51,42 @@ impl Factory for Plugin {
     /// The name is the socket's, as in Docker.
     fn make(&self, _: &Start, mut callback: Box<dyn Callback>) -> Result<Box<dyn Driver>, Failure> {
         let mut remote = Remote { client: Client::new(&self.socket, self.call_time)? };
-        // Older plugins have no such method, and no needs.
-        let capability = match remote.ask::<Capabilities>("GetCapabilities", &Nothing {}) {
-            Ok(answer) => answer.into(),
-            Err(Failure::Refused(_)) => Capability::default(),
-            Err(failure) => return Err(failure),
-        };
+        let (status, body) = remote.client.ask(ACTIVATE, NO_BODY)?;
+        let Activation { implements } = message::read(ACTIVATE, status, &body)?;
+        if !implements.iter().flatten().any(|kind| kind == TYPE) {
+            return Err(Failure::broken(format!("{ACTIVATE}: it does not implement {TYPE}")));
+        }
+        // Older plugins have no such method, and no needs. What cannot be read
+        // is forgiven here, as by Docker, and nowhere else.
+        let capability = remote.ask::<Capabilities>("GetCapabilities", NO_BODY);
+        let capability = capability.map(Into::into).unwrap_or_default();
         let name = self.socket.file_stem().unwrap_or_default().to_string_lossy();
         callback.register_ipam_driver_with_capabilities(&name, capability)?;
         Ok(Box::new(remote))
     }
 }
 
+/// The plugin type of IPAM drivers.
+const TYPE: &str = "IpamDriver";
+const ACTIVATE: &str = "Plugin.Activate";
+const NO_BODY: Option<&Nothing> = None;
+
 struct Remote {
     client: Client,
+}
+
+/// `null` where there are none, as from Docker.
+fn options(options: &Options) -> Option<&Options> {
+    Some(options).filter(|options| !options.is_empty())
 }
 
 impl Remote {
     fn ask<T: DeserializeOwned>(
         &mut self,
         method: &str,
-        body: &impl Serialize,
+        asked: Option<&impl Serialize>,
     ) -> Result<T, Failure> {
-        let (status, bytes) = self.client.ask(method, body)?;
+        let (status, bytes) = self.client.ask(&format!("{TYPE}.{method}"), asked)?;
         message::read(method, status, &bytes)
     }
 }
@@ -84,7 +97,7 @@ fn broken(method: &str, why: impl std::fmt::Display) -> Failure {
 
 impl Driver for Remote {
     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure> {
-        let spaces: Spaces = self.ask("GetDefaultAddressSpaces", &Nothing {})?;
+        let spaces: Spaces = self.ask("GetDefaultAddressSpaces", NO_BODY)?;
         Ok(AddressSpaces {
             local: spaces.local_default_address_space,
             global: spaces.global_default_address_space,
@@ -105,10 +118,10 @@ impl Driver for Remote {
                 PoolChoice::Exact(prefix) => prefix.to_string(),
             },
             sub_pool: request.sub_pool.map(|it| it.to_string()).unwrap_or_default(),
-            options: &request.options,
+            options: options(&request.options),
             v6: family == Family::Ipv6,
         };
-        let PoolAnswer { pool_id, pool, data } = self.ask("RequestPool", &asked)?;
+        let PoolAnswer { pool_id, pool, data } = self.ask("RequestPool", Some(&asked))?;
         let prefix: IpNet = pool.parse().map_err(|_| {
             broken("RequestPool", format_args!("{:?}, no prefix", message::cut(&pool)))
         })?;
@@ -121,30 +134,29 @@ impl Driver for Remote {
 
     fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure> {
         let asked = ReleasePool { pool_id: pool_id.as_str() };
-        self.ask::<Nothing>("ReleasePool", &asked).map(drop)
+        self.ask::<Nothing>("ReleasePool", Some(&asked)).map(drop)
     }
 
     fn request_address(&mut self, request: &AddressRequest) -> Result<AddressGrant, Failure> {
         let asked = RequestAddress {
             pool_id: request.pool_id.as_str(),
             address: request.address.map(|it| it.to_string()).unwrap_or_default(),
-            options: &request.options,
+            options: options(&request.options),
         };
-        let AddressAnswer { address, data } = self.ask("RequestAddress", &asked)?;
-        let leased = match &*address {
-            "" => None,
-            text => Some(text.parse().map_err(|_| {
-                broken(
-                    "RequestAddress",
-                    format_args!("{:?}, no address with a length", message::cut(text)),
-                )
-            })?),
-        };
-        Ok(AddressGrant { address: leased, data: data.unwrap_or_default() })
+        let AddressAnswer { address, data } = self.ask("RequestAddress", Some(&asked))?;
+        if address.is_empty() {
+            // To Docker that is a refusal.
+            return Err(Code::NoIpReturned.into());
+        }
+        let leased = address.parse().map_err(|_| {
+            let text = message::cut(&address);
+            broken("RequestAddress", format_args!("{text:?}, no address with a length"))
+        })?;
+        Ok(AddressGrant { address: Some(leased), data: data.unwrap_or_default() })
     }
 
     fn release_address(&mut self, pool_id: &PoolId, address: IpAddr) -> Result<(), Failure> {
         let asked = ReleaseAddress { pool_id: pool_id.as_str(), address: address.to_string() };
-        self.ask::<Nothing>("ReleaseAddress", &asked).map(drop)
+        self.ask::<Nothing>("ReleaseAddress", Some(&asked)).map(drop)
     }
 }

@@ -57,6 +57,18 @@ fn a_plugin_that_keeps_the_contract_conforms() {
     assert!(ran.count("pass") > 45, "{:?}", ran.lines);
 }
 
+/// The same plugin behind `remote`, as a driver like any other.
+#[test]
+fn a_plugin_that_keeps_the_contract_conforms_behind_remote() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(plugin) = start("conformance/plugin.go", directory.path()) else { return };
+    let sockets = plugin.socket.parent().unwrap().to_str().unwrap();
+    let arguments = ["--plugin", "lab", "--plugin-sockets", sockets, "--operations", "5000"];
+    let ran = wipam_test(&[&["builtin:remote"], &arguments[..]].concat());
+    assert_eq!((ran.code, ran.broken()), (0, vec![]), "{}", ran.said);
+    assert!(ran.count("pass") > 45, "{:?}", ran.lines);
+}
+
 #[test]
 fn a_plugin_that_implements_half_of_it_does_not() {
     let directory = tempfile::tempdir().unwrap();

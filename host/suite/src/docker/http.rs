@@ -1,12 +1,13 @@
-//! HTTP over a unix socket: one connection that is kept, one question at a
-//! time, everything bounded.
+//! HTTP over a unix socket, byte for byte as Docker's engine speaks it: a
+//! plugin that takes more than that must not pass. One connection that is
+//! kept, one question at a time, everything bounded.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     Request,
     client::conn::http1::{self, SendRequest},
-    header::{ACCEPT, CONTENT_TYPE, HOST},
+    header::{ACCEPT, HOST, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
 use ipam_api::Failure;
@@ -23,8 +24,8 @@ use tokio::{
 
 /// The largest body that is read, in bytes.
 const BODY_MAX_BYTES: usize = 1 << 20;
-/// What Docker says that it reads.
-const TYPE: &str = "application/vnd.docker.plugins.v1.2+json";
+/// What Docker says that it reads. It never says what it sends.
+const ACCEPTED: &str = "application/vnd.docker.plugins.v1.2+json";
 
 pub(super) struct Client {
     socket: PathBuf,
@@ -47,14 +48,19 @@ impl Client {
         Ok(Self { socket: socket.to_owned(), call_time, runtime, connection: None })
     }
 
-    /// Asks, and reads the status and the body of the answer.
+    /// Asks, with a body or without, and reads the status and the body of the
+    /// answer.
     pub(super) fn ask(
         &mut self,
         method: &str,
-        body: &impl Serialize,
+        asked: Option<&impl Serialize>,
     ) -> Result<(u16, Bytes), Failure> {
         let Self { socket, call_time, runtime, connection } = self;
-        let body = serde_json::to_vec(body).map_err(|error| failed(method, &error))?;
+        let mut body = Vec::new();
+        if let Some(asked) = asked {
+            serde_json::to_writer(&mut body, asked).map_err(|error| failed(method, &error))?;
+            body.push(b'\n');
+        }
         let exchange = exchange(socket, connection, method, body.into());
         match runtime.block_on(async { timeout(*call_time, exchange).await }) {
             Ok(answer) => answer,
@@ -86,10 +92,10 @@ async fn exchange(
         }
     };
     sender.ready().await.map_err(|error| failed(method, &error))?;
-    let request = Request::post(format!("/IpamDriver.{method}"))
-        .header(HOST, "plugin")
-        .header(ACCEPT, TYPE)
-        .header(CONTENT_TYPE, TYPE)
+    let request = Request::post(format!("/{method}"))
+        .header(HOST, "plugin.moby.localhost")
+        .header(USER_AGENT, "Go-http-client/1.1")
+        .header(ACCEPT, ACCEPTED)
         .body(Full::new(body))
         .map_err(|error| failed(method, &error))?;
     let answer = sender.send_request(request).await.map_err(|error| failed(method, &error))?;

@@ -10,13 +10,20 @@ const TEXT_MAX_BYTES: usize = 200;
 #[derive(Serialize, Deserialize)]
 pub(super) struct Nothing {}
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Activation {
+    #[serde(default)]
+    pub(super) implements: Option<Vec<String>>,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct RequestPool<'a> {
     pub(super) address_space: &'a str,
     pub(super) pool: String,
     pub(super) sub_pool: String,
-    pub(super) options: &'a Options,
+    pub(super) options: Option<&'a Options>,
     pub(super) v6: bool,
 }
 
@@ -32,7 +39,7 @@ pub(super) struct RequestAddress<'a> {
     #[serde(rename = "PoolID")]
     pub(super) pool_id: &'a str,
     pub(super) address: String,
-    pub(super) options: &'a Options,
+    pub(super) options: Option<&'a Options>,
 }
 
 #[derive(Serialize)]
