@@ -31,6 +31,7 @@ mod imports;
 mod inspect;
 mod instance;
 mod limits;
+mod lines;
 mod log;
 mod plugins;
 mod quota;

@@ -13,30 +13,25 @@ use crate::{
         types,
     },
     convert,
+    lines::Lines,
 };
-use bytes::Bytes;
 use ipam_api::{
     AddressRequest, Driver, DriverName, Failure, Family, IpNet, PoolChoice, PoolId, PoolRequest,
 };
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
-use tokio::io::AsyncWrite;
 use wasmtime::{
     Store,
     component::{Component, HasSelf, Linker, ResourceTable},
 };
 use wasmtime_wasi::{
-    I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait,
-    cli::{IsTerminal, StdoutStream},
-    p2::{OutputStream, Pollable, StreamResult, bindings::sync::CommandPre},
+    I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2::bindings::sync::CommandPre,
 };
 
-/// The suite's own memory is that of its books; it is no stranger.
+/// The longest line of its output that is told in one piece.
 const LINE_MAX_BYTES: usize = 1 << 20;
-/// What a stream takes at once.
-const WRITE_BYTES: usize = 64 << 10;
 
 /// Whom the suite asks.
 pub trait Subject: Driver {
@@ -68,9 +63,6 @@ pub enum SuiteEnd {
     Broke(String),
 }
 
-/// What is told each line that the suite prints.
-type Tell = Arc<Mutex<dyn FnMut(&str) + Send>>;
-
 impl Runtime {
     /// Compiles the suite, a component that is not a stranger's.
     ///
@@ -98,7 +90,10 @@ impl Suite {
         subject: Box<dyn Subject>,
         tell: impl FnMut(&str) + Send + 'static,
     ) -> SuiteEnd {
-        let lines = Lines { tell: Arc::new(Mutex::new(tell)), line: Vec::new() };
+        let tell = Mutex::new(tell);
+        let lines = Lines::new(LINE_MAX_BYTES, move |line| {
+            tell.lock().unwrap_or_else(PoisonError::into_inner)(line);
+        });
         let mut wasi = WasiCtxBuilder::new();
         wasi.arg("conformance").args(arguments).allow_tcp(false).allow_udp(false).stdout(lines);
         let state = State { subject, wasi: wasi.build(), table: ResourceTable::new() };
@@ -238,56 +233,5 @@ impl ipam::Host for State {
 
     fn is_built_in(&mut self) -> wasmtime::Result<bool> {
         self.subject.is_built_in().map_err(|failure| wasmtime::Error::msg(failure.to_string()))
-    }
-}
-
-/// The suite's output, line by line.
-#[derive(Clone)]
-struct Lines {
-    tell: Tell,
-    line: Vec<u8>,
-}
-
-impl IsTerminal for Lines {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Lines {
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(tokio::io::sink()) // WASI 0.3 only, which this engine refuses
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-#[async_trait]
-impl Pollable for Lines {
-    async fn ready(&mut self) {}
-}
-
-impl OutputStream for Lines {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        for &byte in &bytes {
-            if byte == b'\n' {
-                let mut tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner);
-                tell(&String::from_utf8_lossy(&self.line));
-                self.line.clear();
-            } else if self.line.len() < LINE_MAX_BYTES {
-                self.line.push(byte);
-            }
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES)
     }
 }
