@@ -130,16 +130,13 @@ impl Plugins {
         for target in find::targets(&grants.plugins, name, tell) {
             let answer = match self.ask((name, &target), ACTIVATE, Vec::new(), false)? {
                 Ok(answer) => answer,
-                Err(why @ (NoAnswer::Connect(_) | NoAnswer::Ourselves)) => {
-                    let ours = matches!(why, NoAnswer::Ourselves);
-                    if !ours {
-                        self.say(name, ACTIVATE, &why);
-                    }
-                    continue;
-                }
+                Err(NoAnswer::Ourselves) => continue,
                 Err(why) => {
                     self.say(name, ACTIVATE, &why);
-                    return None;
+                    if !matches!(why, NoAnswer::Connect(_)) {
+                        return None;
+                    }
+                    continue;
                 }
             };
             let activation = if answer.status == 200 {

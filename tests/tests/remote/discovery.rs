@@ -24,11 +24,13 @@ fn each_plugin_is_a_driver_of_its_own_name() {
     let other = |_: &str, _: &_| answer(json!({"Implements": ["VolumeDriver"]}));
     Legacy::new(other).on_socket(&socket(&bridge, "volumes"));
     Legacy::new(|_, _| Reply::Answer(200, "nonsense".into())).on_socket(&socket(&bridge, "broken"));
+    let long = format!("{{\"Implements\":[\"IpamDriver\"]}}{}", " ".repeat(64 << 10));
+    Legacy::new(move |_, _| Reply::Answer(200, long.clone())).on_socket(&socket(&bridge, "long"));
     // There, and not granted.
     let stranger = Legacy::new(usual);
     stranger.on_socket(&socket(&bridge, "stranger"));
 
-    let names = "plugins = ['c', 'a', 'b', 'absent', 'dead', 'volumes', 'broken']";
+    let names = "plugins = ['c', 'a', 'b', 'absent', 'dead', 'volumes', 'broken', 'long']";
     let bridge = bridge.start(names);
     assert_eq!(bridge.names(), ["a", "b", "c"]);
     for (name, plugin) in ["a", "b", "c"].iter().zip(&plugins) {
@@ -39,7 +41,12 @@ fn each_plugin_is_a_driver_of_its_own_name() {
     }
     assert!(stranger.asked("Plugin.Activate").is_empty());
     let log = bridge.daemon().log();
-    for words in ["plugin dead", "plugin broken", "plugin volumes: it implements VolumeDriver"] {
+    for words in [
+        "plugin dead",
+        "plugin broken",
+        "plugin long",
+        "plugin volumes: it implements VolumeDriver",
+    ] {
         assert!(log.contains(words), "{words}: {log}");
     }
 }

@@ -36,6 +36,7 @@ fn a_grant_is_a_name_and_the_methods_of_one_type() {
         ("granted", "IpamDriver", "IpamDriver.A/../../B", "a method of it"),
         ("granted", "IpamDriver", "IpamDriver.A\r\nX: y", "a method of it"),
         ("granted", "IpamDriver", "Plugin.Activate", "a method of it"),
+        ("granted", "IpamDriver", &format!("IpamDriver.{}", "A".repeat(129)), "a method of it"),
     ] {
         let said = said(name, kind, method);
         assert!(said.contains(words), "{name} {kind} {method}: {said}");

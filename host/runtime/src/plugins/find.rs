@@ -26,6 +26,8 @@ pub(super) enum Target {
 pub(super) enum BadSpec {
     #[error("cannot read it: {0}")]
     Unreadable(#[from] io::Error),
+    #[error("it has more than {SPEC_BYTES} bytes")]
+    TooLong,
     #[error("it is not {{\"Name\":…,\"Addr\":…,\"TLSConfig\":…}}: {0}")]
     NotJson(#[from] serde_json::Error),
     #[error("{0:?} is not unix://, tcp://, http:// or https:// with a path or a host and a port")]
@@ -80,8 +82,8 @@ pub(super) fn targets<'a>(
 
 fn text(path: &Path) -> Result<String, BadSpec> {
     let mut text = String::new();
-    File::open(path)?.take(SPEC_BYTES).read_to_string(&mut text)?;
-    Ok(text)
+    File::open(path)?.take(SPEC_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > SPEC_BYTES { Err(BadSpec::TooLong) } else { Ok(text) }
 }
 
 fn spec(text: &str) -> Result<Target, BadSpec> {
@@ -232,9 +234,12 @@ mod tests {
         fs::write(run.join("lab.sock"), "").expect("a file");
         fs::create_dir(lib.join("lab.json")).expect("a directory");
         fs::write(etc.join("lab.spec"), "lab").expect("a file");
+        // Nor is anything read that is too long, even if it begins well.
+        let long = format!("tcp://etc:1\n{}", " ".repeat(64 << 10));
+        fs::write(etc.join("lab.json"), long).expect("a file");
         let _listener = UnixListener::bind(run.join("lab/lab.sock")).expect("a socket");
         let socket = format!("unix {}", run.join("lab/lab.sock").display());
         assert_eq!(found(), [&*socket, "tcp etc-spec 1", "tcp etc-json 1", "tcp lib 1"]);
-        assert_eq!(*said.borrow(), [etc.join("lab.spec")]);
+        assert_eq!(*said.borrow(), [etc.join("lab.spec"), etc.join("lab.json")]);
     }
 }
