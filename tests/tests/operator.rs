@@ -12,7 +12,6 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::Path,
     process::Command,
@@ -294,55 +293,6 @@ fn engines_are_asked_for_mac_addresses_if_the_operator_says_so() {
         assert_eq!(capabilities["RequiresMACAddress"], want);
         assert_eq!(capabilities["RequiresRequestReplay"], false);
     }
-}
-
-/// What a GET brings, head and all.
-fn scrape(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
-
-#[test]
-fn metrics_count_what_was_answered() {
-    let directory = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(directory.path(), &["--metrics-listen", "127.0.0.1:0"]);
-    wait(|| daemon.log().contains("ready;"));
-    let log = daemon.log();
-    let address = log.split("url=http://").nth(1).unwrap().split('/').next().unwrap();
-    let mut client = daemon.client();
-    pool(&mut client);
-    (0..3).for_each(|_| drop(lease(&mut client, &Value::Null)));
-    let nowhere = json!({"PoolID": "nowhere", "Address": ""});
-    assert_eq!(client.ask("RequestAddress", &nowhere).0, 404);
-    let text = scrape(address, "/metrics");
-    assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
-    // And so does the command.
-    let drivers = done(&daemon, &["drivers"]);
-    let default = drivers.iter().find(|driver| driver["name"] == "default").unwrap();
-    let refused = json!({"call": "request-address", "outcome": "not-found", "count": 1});
-    assert!(default["answered"].as_array().unwrap().contains(&refused), "{default}");
-    let buckets = default["latency"].as_array().unwrap();
-    assert_eq!(buckets.iter().map(|it| it["count"].as_u64().unwrap()).sum::<u64>(), 5);
-    assert!(default["guest_calls"].as_u64() >= Some(4), "{default}");
-    assert!(default["guest_micros"].as_u64() > Some(0), "{default}");
-    for line in [
-        r#"wipam_answers_total{driver="default",call="request-pool",outcome="ok"} 1"#,
-        r#"wipam_answers_total{driver="default",call="request-address",outcome="ok"} 3"#,
-        r#"wipam_answers_total{driver="default",call="request-address",outcome="not-found"} 1"#,
-        r#"wipam_answer_seconds_count{driver="default"} 5"#,
-        r#"wipam_answer_seconds_bucket{driver="default",le="+Inf"} 5"#,
-        r#"wipam_guest_calls_total{driver="default"} 4"#,
-        r#"wipam_failures_total{driver="default"} 0"#,
-        r#"wipam_serving{driver="null"} 1"#,
-        r#"wipam_breaker_open{driver="default"} 0"#,
-        "# TYPE wipam_answer_seconds histogram",
-    ] {
-        assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
-    }
-    assert!(scrape(address, "/").starts_with("HTTP/1.1 404"));
 }
 
 #[test]

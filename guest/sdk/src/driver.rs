@@ -159,11 +159,11 @@ pub trait Driver: Sized + 'static {
 /// # impl Driver for Lab {
 /// #     const NAME: &'static str = "lab";
 /// #     fn new(_: &str) -> Result<Self, Error> { Ok(Self { leases: BTreeMap::new() }) }
-/// #     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> { todo!() }
-/// #     fn request_pool(&mut self, _: PoolRequest) -> Result<PoolGrant, Error> { todo!() }
-/// #     fn release_pool(&mut self, _: &str) -> Result<(), Error> { todo!() }
-/// #     fn request_address(&mut self, _: AddressRequest) -> Result<AddressGrant, Error> { todo!() }
-/// #     fn release_address(&mut self, _: &str, _: IpAddr) -> Result<(), Error> { todo!() }
+/// #     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> { unimplemented!() }
+/// #     fn request_pool(&mut self, _: PoolRequest) -> Result<PoolGrant, Error> { unimplemented!() }
+/// #     fn release_pool(&mut self, _: &str) -> Result<(), Error> { unimplemented!() }
+/// #     fn request_address(&mut self, _: AddressRequest) -> Result<AddressGrant, Error> { unimplemented!() }
+/// #     fn release_address(&mut self, _: &str, _: IpAddr) -> Result<(), Error> { unimplemented!() }
 /// # }
 /// # export!(Lab, status);
 /// # Ok::<(), Error>(())
