@@ -52,11 +52,13 @@ fn next(name: &DriverName) -> String {
     format!(
         "The driver {name} is in the directory {name}. Next:\n\
          \n  cd {name}\
-         \n  make                                    # its tests, then {name}.wasm\
-         \n  wipam test {name}.wasm                  # every promise of the contract\
+         \n  {:<40}# its tests, then {name}.wasm\
+         \n  {:<40}# every promise of the contract\
          \n  wipam driver inspect {name}.wasm\
          \n  wipam serve --driver {name}.wasm\
-         \n  docker network create --ipam-driver {name} lab\n"
+         \n  docker network create --ipam-driver {name} lab\n",
+        "make",
+        format!("wipam test {name}.wasm"),
     )
 }
 
