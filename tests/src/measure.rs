@@ -1,9 +1,11 @@
 //! What the benchmarks of the daemon measure with.
 
 use std::{
-    fs, io,
-    os::unix::fs::FileExt,
+    fs,
+    io::{self, Read as _, Write as _},
+    os::unix::{fs::FileExt, net::UnixListener},
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -102,4 +104,26 @@ impl Appender {
         self.at += length;
         Ok(())
     }
+}
+
+/// The least that a durable answer over a socket can be: on a thread of its
+/// own, whatever is read from a connection is answered with `{}` after an
+/// append.
+///
+/// # Errors
+/// The system's.
+pub fn answer_after_append(socket: &Path, mut appender: Appender) -> io::Result<()> {
+    let listener = UnixListener::bind(socket)?;
+    thread::spawn(move || {
+        let mut request = [0; 4096];
+        for stream in listener.incoming() {
+            let mut stream = stream?;
+            while stream.read(&mut request)? > 0 {
+                appender.append()?;
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")?;
+            }
+        }
+        io::Result::Ok(())
+    });
+    Ok(())
 }

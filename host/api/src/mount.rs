@@ -30,7 +30,7 @@ pub type Reply = Box<dyn FnOnce(Result<Served, Failure>) + Send>;
 
 /// A registered driver in service.
 ///
-/// Nothing here waits for anything. A host may serve a request of a driver of
+/// Nothing here waits for anything, but [`Mount::submit_blocking`]. A host may serve a request of a driver of
 /// its own at once, on the calling thread, which takes microseconds; its
 /// reply has then been called when the request was submitted. A success is
 /// durable when its reply is called.
@@ -55,6 +55,13 @@ pub trait Mount: Send + Sync {
     /// instead of one for each. Leaves `batch` empty.
     fn submit_all(&self, batch: &mut Vec<(Request, Reply)>) {
         batch.drain(..).for_each(|(request, reply)| self.submit(request, reply));
+    }
+
+    /// Asks, from a thread that may wait for a disk: what comes of the request
+    /// may be made durable on it before this returns. That spares two wake-ups,
+    /// but nobody shares the sync: it is for a request that comes alone.
+    fn submit_blocking(&self, request: Request, reply: Reply) {
+        self.submit(request, reply);
     }
 
     /// Takes back what an answer that could not be delivered had created.

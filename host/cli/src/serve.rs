@@ -71,7 +71,7 @@ pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
     let admin = ipam_admin::Server::open(socket.clone(), service.clone(), drivers.clone(), limits)
         .map_err(|error| Fatal::Failed(format!("{}: {error}", socket.display())))?;
 
-    let result = tokio.block_on(async {
+    let serving = async {
         let mut signals = Signals::new()?;
         if let Some(address) = settings.metrics_listen {
             serve_metrics(address, service.clone()).await?;
@@ -97,7 +97,9 @@ pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
         drop(admin);
         server.shutdown(DRAIN).await;
         loaded
-    });
+    };
+    let result =
+        if settings.ephemeral { tokio.block_on(serving) } else { server.drive(&tokio, serving) };
     service.shutdown();
     result
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../PROTOCOL.md")]
 
+mod aside;
 mod config;
 mod connection;
 mod delivery;

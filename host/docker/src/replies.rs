@@ -7,18 +7,36 @@
 use std::{
     future::poll_fn,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Poll, Waker},
 };
 use tokio::sync::oneshot;
 
 /// A queue of replies that have arrived, each with who waits for it.
-pub(crate) struct Replies<T>(Mutex<Queue<T>>);
+pub(crate) struct Replies<T> {
+    queue: Mutex<Queue<T>>,
+    /// How many requests wait for a reply, or are about to be asked.
+    asking: AtomicUsize,
+}
+
+/// A request that waits for a reply, until dropped.
+pub(crate) struct Asking<'a>(&'a AtomicUsize);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 struct Queue<T> {
     arrived: Vec<Arrived<T>>,
     /// Set while the task sleeps.
     waker: Option<Waker>,
+    /// Nobody runs the task: it need not be woken.
+    is_paused: bool,
     /// Whether there is a task.
     is_open: bool,
 }
@@ -30,7 +48,36 @@ struct Arrived<T> {
 
 impl<T> Replies<T> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Queue { arrived: Vec::new(), waker: None, is_open: true }))
+        let queue = Queue { arrived: Vec::new(), waker: None, is_paused: false, is_open: true };
+        Self { queue: Mutex::new(queue), asking: AtomicUsize::new(0) }
+    }
+
+    /// A request begins to wait for a reply.
+    pub(crate) fn asking(&self) -> Asking<'_> {
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        Asking(&self.asking)
+    }
+
+    /// Whether no more than one request waits for a reply.
+    pub(crate) fn is_lone(&self) -> bool {
+        self.asking.load(Ordering::Relaxed) <= 1
+    }
+
+    /// The thread that serves does something else: what arrives now waits
+    /// until somebody resumes, which spares a system call.
+    pub(crate) fn pause(&self) {
+        self.queue().is_paused = true;
+    }
+
+    /// Some thread serves again.
+    pub(crate) fn resume(&self) {
+        let mut queue = self.queue();
+        queue.is_paused = false;
+        let waker = if queue.arrived.is_empty() { None } else { queue.waker.take() };
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Brings `reply` to who waits for it; drops it when nobody does.
@@ -41,7 +88,7 @@ impl<T> Replies<T> {
             return;
         }
         queue.arrived.push(Arrived { waiting, reply });
-        let waker = queue.waker.take();
+        let waker = if queue.is_paused { None } else { queue.waker.take() };
         drop(queue);
         if let Some(waker) = waker {
             waker.wake();
@@ -72,7 +119,7 @@ impl<T> Replies<T> {
 
     fn queue(&self) -> MutexGuard<'_, Queue<T>> {
         // Each change is a single assignment or push.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -61,6 +61,12 @@ pub trait Store: Send {
         Ok(())
     }
 
+    /// Whether [`Store::after_commit`] has something to do, for who would have
+    /// to be woken to call it.
+    fn is_after_commit_due(&self) -> bool {
+        false
+    }
+
     /// Puts in order what is better done when nobody waits. Whoever commits
     /// calls this when nothing has come for a moment.
     ///

@@ -1,9 +1,10 @@
 //! Makes durable what was staged, and answers.
 //!
 //! Drivers' threads stage; one thread folds what they staged into one
-//! transaction. A volatile store is written by the drivers' threads
-//! themselves: there is no sync to share and a hand-over would cost more than
-//! the commit.
+//! transaction. Who asks alone and may wait commits by itself: there is nobody
+//! to share a sync with, and two wake-ups would cost as much as it. A volatile
+//! store is written by the drivers' threads themselves: there is no sync to
+//! share and a hand-over would cost more than the commit.
 
 use crate::{
     Limits,
@@ -16,7 +17,11 @@ use ipam_api::{DriverName, Failure, Reply, Served};
 use ipam_ledger::{Changes, Record, State, Store, StoreError, View};
 use std::{
     io, mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -117,12 +122,21 @@ pub(crate) fn ledger_failed() -> Failure {
 
 enum Message {
     Staged(Arc<Flight>, Staged),
+    /// Somebody else committed.
+    Committed,
     Stop,
+}
+
+/// What the committer's thread shares with others.
+struct Shared {
+    store: Mutex<Box<dyn Store>>,
+    /// Whether somebody else committed since the thread last looked.
+    is_busy: AtomicBool,
 }
 
 /// The one writer of the store.
 pub(crate) struct Committer {
-    store: Arc<Mutex<Box<dyn Store>>>,
+    shared: Arc<Shared>,
     staged_batches_max: usize,
     /// To the committer's thread; nothing if the store is volatile.
     sender: Option<mpsc::Sender<Message>>,
@@ -132,23 +146,23 @@ pub(crate) struct Committer {
 impl Committer {
     pub(crate) fn new(store: Box<dyn Store>, limits: &Limits) -> io::Result<Self> {
         let is_volatile = store.is_volatile();
-        let store = Arc::new(Mutex::new(store));
+        let shared = Arc::new(Shared { store: Mutex::new(store), is_busy: AtomicBool::new(false) });
         let (sender, thread) = if is_volatile {
             (None, None)
         } else {
             let (sender, receiver) = mpsc::channel();
-            let store = store.clone();
+            let shared = shared.clone();
             let thread = thread::Builder::new().name("ipam-committer".into());
             let idle = limits.store_idle;
-            (Some(sender), Some(thread.spawn(move || run(&store, &receiver, idle))?))
+            (Some(sender), Some(thread.spawn(move || run(&shared, &receiver, idle))?))
         };
         let staged_batches_max = limits.staged_batches_max.max(1);
-        Ok(Self { store, staged_batches_max, sender, thread: Mutex::new(thread) })
+        Ok(Self { shared, staged_batches_max, sender, thread: Mutex::new(thread) })
     }
 
     /// The store, for whoever reads the ledger again.
     pub(crate) fn store(&self) -> MutexGuard<'_, Box<dyn Store>> {
-        lock(&self.store)
+        lock(&self.shared.store)
     }
 
     /// Takes over what a driver's thread staged. Waits while too much of the
@@ -172,6 +186,33 @@ impl Committer {
         if let Err(mpsc::SendError(Message::Staged(flight, staged))) = sent {
             flight.land(staged, Err(()));
             flight.landed();
+        }
+    }
+
+    /// The caller's turn to commit, if it is nobody else's and nothing of this
+    /// driver is under way, which would have to come first.
+    pub(crate) fn turn<'a>(&'a self, flight: &Arc<Flight>) -> Option<Turn<'a>> {
+        self.sender.as_ref()?;
+        let store = match self.shared.store.try_lock() {
+            Ok(store) => store,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let mut in_flight = lock(&flight.inner);
+        if in_flight.batches > 0 || in_flight.has_failed {
+            return None;
+        }
+        in_flight.batches = 1;
+        Some(Turn { committer: self, store, flight: flight.clone() })
+    }
+
+    /// Somebody else than the thread committed. It sees to what follows, and is
+    /// woken only if something does.
+    fn committed(&self, is_due: bool) {
+        let was_busy = self.shared.is_busy.swap(true, Ordering::AcqRel);
+        if let Some(sender) = self.sender.as_ref().filter(|_| is_due || !was_busy) {
+            // A thread that is gone has closed the store as well.
+            drop(sender.send(Message::Committed));
         }
     }
 
@@ -201,11 +242,27 @@ impl Committer {
         if staged.records.is_empty() {
             return if flight.has_failed() { Err(()) } else { Ok(()) };
         }
-        let records = mem::take(&mut staged.records);
-        let changes = Changes { driver: flight.driver.clone(), records };
-        let outcome = commit(&mut **self.store(), std::slice::from_ref(&changes));
-        staged.records = changes.records;
-        outcome
+        commit_one(&mut **self.store(), flight, staged)
+    }
+}
+
+/// The turn of one driver to commit, on the calling thread.
+pub(crate) struct Turn<'a> {
+    committer: &'a Committer,
+    store: MutexGuard<'a, Box<dyn Store>>,
+    /// Counts one batch as in flight, so that what comes later follows.
+    flight: Arc<Flight>,
+}
+
+impl Turn<'_> {
+    /// Commits what was staged, and answers.
+    pub(crate) fn commit(mut self, mut staged: Staged) {
+        let outcome = commit_one(&mut **self.store, &self.flight, &mut staged);
+        let is_due = self.store.is_after_commit_due();
+        drop(self.store);
+        self.flight.land(staged, outcome);
+        self.flight.landed();
+        self.committer.committed(is_due);
     }
 }
 
@@ -233,7 +290,8 @@ impl Store for Closed {
 }
 
 /// The committer's thread.
-fn run(store: &Mutex<Box<dyn Store>>, receiver: &mpsc::Receiver<Message>, idle: Duration) {
+fn run(shared: &Shared, receiver: &mpsc::Receiver<Message>, idle: Duration) {
+    let Shared { store, is_busy } = shared;
     let mut is_stopped = false;
     let mut is_tidy = true;
     while !is_stopped {
@@ -244,6 +302,9 @@ fn run(store: &Mutex<Box<dyn Store>>, receiver: &mpsc::Receiver<Message>, idle: 
         };
         let first = match first {
             Ok(first) => first,
+            Err(mpsc::RecvTimeoutError::Timeout) if is_busy.swap(false, Ordering::AcqRel) => {
+                continue;
+            }
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 is_tidy = true;
                 put_in_order(|| lock(store).tidy());
@@ -256,6 +317,7 @@ fn run(store: &Mutex<Box<dyn Store>>, receiver: &mpsc::Receiver<Message>, idle: 
         for message in std::iter::once(first).chain(receiver.try_iter()) {
             match message {
                 Message::Staged(flight, staged) => batches.push((flight, staged)),
+                Message::Committed => {}
                 Message::Stop => is_stopped = true,
             }
         }
@@ -292,6 +354,15 @@ fn commit_together(store: &Mutex<Box<dyn Store>>, batches: Vec<(Arc<Flight>, Sta
         flight.land(staged, outcome);
         flight.landed();
     }
+}
+
+/// Commits what one driver staged.
+fn commit_one(store: &mut dyn Store, flight: &Flight, staged: &mut Staged) -> Result<(), ()> {
+    let records = mem::take(&mut staged.records);
+    let changes = Changes { driver: flight.driver.clone(), records };
+    let outcome = commit(store, std::slice::from_ref(&changes));
+    staged.records = changes.records;
+    outcome
 }
 
 /// Has the store do what is better done when nobody waits.

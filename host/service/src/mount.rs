@@ -59,7 +59,12 @@ impl Handle {
 }
 
 impl Handle {
-    fn put(&self, server: Server, requests: impl Iterator<Item = (Request, Reply)>) {
+    fn put(
+        &self,
+        server: Server,
+        requests: impl Iterator<Item = (Request, Reply)>,
+        may_wait: bool,
+    ) {
         // The session is read here and not when the request is served, so that
         // a session that begins meanwhile gives it no claim it did not have.
         let cause = Cause { at: now(), by: By::Asked(server) };
@@ -75,7 +80,7 @@ impl Handle {
         };
         let mut jobs = requests.map(job).collect();
         if let Some(worker) = &self.here {
-            run_here(worker, &mut jobs);
+            run_here(worker, &mut jobs, may_wait);
             if jobs.is_empty() {
                 return;
             }
@@ -115,11 +120,15 @@ impl Mount for Mounted {
     }
 
     fn submit(&self, request: Request, reply: Reply) {
-        self.handle.put(self.server, [(request, reply)].into_iter());
+        self.handle.put(self.server, [(request, reply)].into_iter(), false);
+    }
+
+    fn submit_blocking(&self, request: Request, reply: Reply) {
+        self.handle.put(self.server, [(request, reply)].into_iter(), true);
     }
 
     fn submit_all(&self, batch: &mut Vec<(Request, Reply)>) {
-        self.handle.put(self.server, batch.drain(..));
+        self.handle.put(self.server, batch.drain(..), false);
     }
 
     fn undo(&self, receipt: Receipt) {
@@ -140,7 +149,7 @@ impl Mount for Mounted {
 pub fn ask(mount: &dyn Mount, request: Request) -> Result<Served, Failure> {
     let (sender, receiver) = mpsc::sync_channel(1);
     // Nobody but this function can have dropped the receiver.
-    mount.submit(request, Box::new(move |answer| drop(sender.send(answer))));
+    mount.submit_blocking(request, Box::new(move |answer| drop(sender.send(answer))));
     receiver.recv().unwrap_or_else(|_| Err(unavailable("the request was dropped")))
 }
 

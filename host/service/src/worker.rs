@@ -87,8 +87,9 @@ pub(crate) fn run(worker: &Mutex<Worker>, queue: &Arc<Queue>, batch_max: usize) 
 }
 
 /// Serves requests on the calling thread, if the driver has nothing else to
-/// do and all of them are quick; otherwise leaves them.
-pub(crate) fn run_here(worker: &Mutex<Worker>, jobs: &mut VecDeque<Job>) {
+/// do and all of them are quick; otherwise leaves them. If the caller may wait,
+/// it commits as well.
+pub(crate) fn run_here(worker: &Mutex<Worker>, jobs: &mut VecDeque<Job>, may_wait: bool) {
     let is_quick = |job: &Job| match job.request {
         Request::Address(_) | Request::ReleaseAddress(..) => true,
         // These cost what a pool holds.
@@ -103,7 +104,6 @@ pub(crate) fn run_here(worker: &Mutex<Worker>, jobs: &mut VecDeque<Job>) {
     }
     let mut batch = jobs.drain(..).map(Mail::Ask).collect();
     let staged = worker.serve(&mut batch);
-    worker.committer.submit(&worker.flight, staged);
     if worker.instance.is_none() {
         // The driver's thread brings it back.
         worker.queue.nudge();
@@ -112,6 +112,16 @@ pub(crate) fn run_here(worker: &Mutex<Worker>, jobs: &mut VecDeque<Job>) {
         Mail::Ask(job) => Some(job),
         Mail::Undo(_) | Mail::Look(_) | Mail::Do(_) => None,
     }));
+    let committer = worker.committer.clone();
+    let is_worth_it = may_wait && !staged.records.is_empty();
+    match is_worth_it.then(|| committer.turn(&worker.flight)).flatten() {
+        Some(turn) => {
+            // What others stage from here on follows.
+            drop(worker);
+            turn.commit(staged);
+        }
+        None => committer.submit(&worker.flight, staged),
+    }
 }
 
 impl Worker {

@@ -1,10 +1,11 @@
 //! Docker's protocol over real sockets, against a driver that does as told.
 //!
-//! Client and server share one thread and a clock that only moves when both
-//! wait, so a time-out of minutes takes no time and always happens.
+//! Client and server share one thread and, but in `aside`, a clock that only
+//! moves when both wait: a time-out of minutes takes no time and always happens.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aside;
 mod bad_input;
 mod delivery;
 mod limits;

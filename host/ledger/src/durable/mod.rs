@@ -219,10 +219,10 @@ impl DurableStore {
 
     /// Begins the next checkpoint, or goes on with it, once there is enough.
     fn begin_checkpoint(&mut self) -> Result<(), DurableError> {
-        let end = self.journal.end();
-        if end.saturating_sub(self.begun) < self.journal.capacity() / STEPS {
+        if !self.is_after_commit_due() {
             return Ok(());
         }
+        let end = self.journal.end();
         self.begun = u64::MAX;
         let (pending, retention) = (&self.pending, self.retention);
         self.entries.begin(|transaction| put_pending(transaction, pending, retention, true))?;
@@ -290,6 +290,10 @@ impl Store for DurableStore {
 
     fn after_commit(&mut self) -> Result<(), StoreError> {
         Ok(self.begin_checkpoint()?)
+    }
+
+    fn is_after_commit_due(&self) -> bool {
+        self.journal.end().saturating_sub(self.begun) >= self.journal.capacity() / STEPS
     }
 
     fn tidy(&mut self) -> Result<(), StoreError> {

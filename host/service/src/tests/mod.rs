@@ -1,5 +1,6 @@
 //! The service with drivers that do as they are told.
 
+mod alone;
 mod checks;
 mod failures;
 mod flaky;
