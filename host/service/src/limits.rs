@@ -7,8 +7,11 @@ use std::time::Duration;
 pub struct Limits {
     /// Requests that wait for one driver; one more is refused as unavailable.
     pub queue_max: usize,
-    /// Requests of one driver that are staged together.
+    /// Requests of one driver that are staged together, and answered together.
     pub batch_max: usize,
+    /// How long the first of them may wait for the others: a batch ends with
+    /// the request that exceeds it.
+    pub batch_time_max: Duration,
     /// Batches of one driver that wait for the store; then it waits, too.
     pub staged_batches_max: usize,
     /// Names that one component registers.
@@ -54,6 +57,7 @@ impl Default for Limits {
         Self {
             queue_max: 1024,
             batch_max: 64,
+            batch_time_max: Duration::from_millis(1),
             staged_batches_max: 16,
             names_max: 64,
             exclude_retries_max: 64,

@@ -186,6 +186,7 @@ impl Worker {
     /// Runs one batch, up to the request that breaks the instance.
     fn serve(&mut self, batch: &mut VecDeque<Mail>) -> Staged {
         let was_alive = self.instance.is_some();
+        let began = Instant::now();
         let mut staged = Staged::default();
         while let Some(mail) = batch.pop_front() {
             match mail {
@@ -221,7 +222,8 @@ impl Worker {
                     work(self);
                 }
             }
-            let is_much = self.written_bytes > self.limits.written_bytes_max;
+            let is_much = self.written_bytes > self.limits.written_bytes_max
+                || began.elapsed() > self.limits.batch_time_max;
             if is_much || was_alive && self.instance.is_none() {
                 break;
             }

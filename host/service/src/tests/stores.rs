@@ -2,8 +2,8 @@
 //! nothing with it.
 
 use super::lab::{
-    Control, FlakyStore, Lab, PlainFactory, REPLAYED, Twist, host, id, lease, lease_of, limits,
-    meet, pool, pool_request, release,
+    Control, FlakyStore, Lab, PlainFactory, REPLAYED, Twist, host, id, lease, lease_of, leased,
+    limits, meet, pool, pool_request, release,
 };
 use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
 use ipam_api::{Capability, DriverName, Kind, PoolChoice, PoolRequest, Request};
@@ -81,6 +81,24 @@ fn what_several_drivers_stage_is_one_transaction() {
     assert_eq!(begins.recv().unwrap(), 2, "the changes of both drivers");
     drop((begins, go, held));
     assert!(staged.into_iter().all(|answer| answer.recv().unwrap().is_ok()));
+}
+
+#[test]
+fn who_is_served_does_not_wait_for_long_for_those_behind() {
+    let limits = Limits { batch_time_max: Duration::ZERO, ..limits() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
+    lab.ask(pool(POOL)).unwrap();
+    let (go, first) = lab.hold(POOL);
+    // Both wait in the queue, and the second one takes its time.
+    lab.control.twist(leased(Some("10.0.0.7/24")));
+    let quick = lab.submit(lease_of(POOL, "10.0.0.7"));
+    let (is_here, on, slow) = meet(&lab.control, &*lab.mount, lease_of(POOL, "10.0.0.8"));
+    drop(go);
+    first.recv_timeout(PATIENCE).unwrap().unwrap();
+    is_here.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(quick.recv_timeout(PATIENCE).unwrap(), Ok("10.0.0.7/24".into()));
+    drop(on);
+    assert_eq!(slow.recv_timeout(PATIENCE).unwrap(), Ok("10.0.0.8/24".into()));
 }
 
 fn flaky(is_volatile: bool, capability: Capability) -> (Lab, Arc<AtomicBool>) {
