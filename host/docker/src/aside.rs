@@ -12,6 +12,7 @@ use crate::{
 };
 use std::{
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -125,7 +126,11 @@ impl Aside {
     /// Outside of the runtime: waits for the disk.
     fn wait(&self, replies: &Replies<Outcome>, lone: Lone) {
         replies.pause();
-        lone.wait();
+        // As in a task: a request that panics is answered as dropped, and no
+        // other one suffers.
+        if catch_unwind(AssertUnwindSafe(|| lone.wait())).is_err() {
+            tracing::error!("a request panicked");
+        }
         let mut inner = self.inner();
         inner.since = None;
         if let Some(understudy) = inner.understudy.take() {

@@ -99,6 +99,25 @@ fn while_a_disk_hangs_others_are_served_and_afterwards_it_goes_on_as_before() {
 }
 
 #[test]
+fn a_panic_is_an_answer_and_not_the_end() {
+    let runtime = runtime();
+    let (setup, server) = setup(&runtime);
+    server.drive(&runtime, async {
+        let mut client = setup.connect().await;
+        for status in [500, 200] {
+            let (go, gate) = mpsc::channel();
+            setup.lab.stall(gate);
+            if status == 200 {
+                go.send(()).unwrap();
+            }
+            drop(go);
+            client.send(&request_address(ADDRESS, "null")).await;
+            assert_eq!(client.response().await.status, status);
+        }
+    });
+}
+
+#[test]
 fn what_is_offered_at_the_end_is_asked_all_the_same() {
     for turns in 0..20 {
         let runtime = runtime();
