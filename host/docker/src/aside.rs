@@ -102,8 +102,8 @@ impl Aside {
         })
     }
 
-    /// What is offered. All connections that were ready when it came have been
-    /// served by then: if it is not the only one, it goes with the others.
+    /// What is offered. The connections that were ready with it have been served
+    /// by then: if it is not the only one, it goes with the others.
     fn take(&self, replies: &Replies<Outcome>, cx: &Context<'_>) -> Poll<Lone> {
         let mut inner = self.inner();
         if inner.taker.as_ref().is_none_or(|taker| !taker.will_wake(cx.waker())) {
@@ -144,7 +144,8 @@ impl Aside {
         while !inner.is_over {
             if let Some(since) = inner.since.filter(|since| since.elapsed() >= PATIENCE) {
                 drop(inner);
-                tracing::warn!("the disk is slow: a commit takes longer than {PATIENCE:?}");
+                // No news on a disk that turns.
+                tracing::debug!("a commit takes longer than {PATIENCE:?}");
                 runtime.block_on(poll_fn(|cx| {
                     replies.resume();
                     let mut inner = self.inner();
