@@ -99,7 +99,7 @@ fn what_is_held_is_shown_released_and_remembered() {
     assert_eq!(again[0]["released_by"], "operator");
     assert_eq!(again[0]["digest"], drivers[0]["digest"]);
     assert_eq!(done(&daemon, &["history", "10.0.0.2", "--at", &before])[0]["owner"], owner);
-    assert_eq!(done(&daemon, &["history", "10.0.0.2", "--at", "now"]), Vec::<Value>::new());
+    assert_eq!(done(&daemon, &["history", "10.0.0.2/24", "--at", "now"]), Vec::<Value>::new());
 
     let said = refused(&daemon, &["release", "--pool", POOL]);
     assert!(said.contains("1 addresses are held under pool"), "{said}");
@@ -120,7 +120,7 @@ fn a_backup_is_the_ledger_of_that_moment() {
     done(&daemon, &["backup", file.to_str().unwrap()]);
     lease(&mut client, &Value::Null);
     let said = refused(&daemon, &["backup", file.to_str().unwrap()]);
-    assert!(said.contains("exists"), "{said}");
+    assert!(said.contains("is there already"), "{said}");
 
     let restored = tempfile::tempdir().unwrap();
     let state = restored.path().join("state");

@@ -225,7 +225,10 @@ impl Answers {
     }
 
     fn backup(&self, file: &Path) -> Result<(), Stop> {
-        self.view()?.backup(absolute(file)?).map_err(|error| with_causes(&error))?;
+        if absolute(file)?.exists() {
+            return Err(Stop::Told(format!("{} is there already", file.display())));
+        }
+        self.view()?.backup(file).map_err(|error| with_causes(&error))?;
         tracing::info!(file = %file.display(), "backup written");
         Ok(())
     }

@@ -59,6 +59,7 @@ pub(crate) enum Command {
     #[command(after_help = AFTER_ASK)]
     Addresses {
         /// This address only
+        #[arg(value_parser = address)]
         address: Option<IpAddr>,
         /// Of this driver only
         #[arg(long, value_name = "NAME")]
@@ -101,6 +102,7 @@ pub(crate) enum Command {
     #[command(after_help = AFTER_HISTORY)]
     History {
         /// Which address
+        #[arg(value_parser = address)]
         address: IpAddr,
         /// Who held it at that moment only
         #[arg(long, value_name = "TIME")]
@@ -211,11 +213,17 @@ pub(crate) struct DaemonFlags {
     pub(crate) json: bool,
 }
 
+/// An address, with or without the length of its pool, as listings print it.
+fn address(text: &str) -> Result<IpAddr, String> {
+    let with_length = text.parse::<IpNet>().map(|it| it.addr());
+    with_length.or_else(|_| text.parse()).map_err(|_| format!("{text:?} is no IP address"))
+}
+
 /// The flags of `release`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ReleaseFlags {
     /// The address; without one, the pool that --pool names
-    #[arg(required_unless_present = "pool")]
+    #[arg(required_unless_present = "pool", value_parser = address)]
     pub(crate) address: Option<IpAddr>,
     /// The pool, or the pool of the address
     #[arg(long, value_name = "ID")]
@@ -343,8 +351,8 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "DIR")]
     pub(crate) plugin_dir: Option<PathBuf>,
 
-    /// A driver to serve: a component file, or builtin:default, builtin:null;
-    /// NAME renames it. May be repeated [default: both built-ins]
+    /// A driver to serve: a component file, or builtin:default, builtin:null,
+    /// builtin:remote; NAME renames it. May be repeated [default: both built-ins]
     #[arg(long = "driver", value_name = "[NAME=]FILE")]
     pub(crate) drivers: Vec<String>,
 

@@ -6,7 +6,8 @@ use crate::{
     driver_config::{DriverSettings, Source},
 };
 use ipam_admin::{Host, Upgrade};
-use ipam_api::{Digest, DriverName, Factory};
+use ipam_api::{Digest, DriverName, Factory, names};
+use ipam_ledger::StoreError;
 use ipam_runtime::{Component, Runtime, inspect, read_file};
 use ipam_service::{LoadOptions, Origin, Service};
 use std::{
@@ -63,7 +64,33 @@ impl Drivers {
             let one = self.load(settings);
             loaded.push(one.map_err(|why| Fatal::Failed(format!("driver {what}: {why}")))?);
         }
+        self.tell_of_absent();
         Ok(())
+    }
+
+    /// A name that was mistyped, or taken from the configuration, leaves what it
+    /// held behind.
+    fn tell_of_absent(&self) {
+        let tell = || {
+            let view = self.service.view()?;
+            for driver in view.drivers()? {
+                let state = view.load(&driver)?;
+                let (pools, addresses) = (state.pools().count(), state.lease_total());
+                if pools > 0 && self.service.mount(&driver).is_none() {
+                    tracing::warn!(%driver, pools, addresses, "the ledger has what a driver holds that is not loaded");
+                }
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = tell() {
+            tracing::warn!(%error, "whether all drivers of the ledger are loaded is unknown");
+        }
+        for driver in self.docker_names.keys().filter(|it| self.service.mount(it).is_none()) {
+            // The names of the built-in drivers are there whether they are or not.
+            if ![names::DEFAULT_IPAM, names::NULL_IPAM].contains(&driver.as_str()) {
+                tracing::warn!(%driver, "docker-names has a driver that is not loaded");
+            }
+        }
     }
 
     /// Makes of what is loaded what is wanted: what changed is upgraded, what
@@ -173,13 +200,18 @@ impl Host for Drivers {
     fn upgrade(&self, driver: &DriverName, file: &Path, force: bool) -> Result<Upgrade, String> {
         let mut loaded = self.loaded();
         if self.service.mount(driver).is_none() {
-            return Err(format!("no driver {driver} is in service"));
+            let all: Vec<_> =
+                loaded.iter().flat_map(|one| &one.names).map(DriverName::as_str).collect();
+            return Err(format!("no driver {driver}; there are: {}", all.join(", ")));
         }
         // The operator has decided about the driver, not about a file.
         let known = loaded.iter_mut().find(|one| one.names.contains(driver));
         let known = known.ok_or_else(|| format!("driver {driver} is not of the configuration"))?;
-        let bytes = read_file(file, &known.settings.limits).map_err(|error| error.to_string())?;
-        let component = self.component(driver.as_str(), &bytes, &known.settings)?;
+        let of_file = |error: String| format!("{}: {error}", file.display());
+        let bytes = read_file(file, &known.settings.limits);
+        let bytes = bytes.map_err(|error| of_file(error.to_string()))?;
+        let component = self.component(driver.as_str(), &bytes, &known.settings);
+        let component = component.map_err(of_file)?;
         let factory: Arc<dyn Factory> = Arc::new(component);
         let done = self.service.upgrade(driver, &factory, Origin::Component, None, force);
         let upgraded = done.map_err(|error| error.to_string())?;

@@ -11,6 +11,7 @@ use ipam_admin::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
+    cell::Cell,
     io::{self, BufWriter, Stdout},
     net::IpAddr,
     path::{Path, PathBuf},
@@ -196,7 +197,9 @@ pub(crate) fn history(
         "DIGEST",
     ];
     let ask = Ask::History { address, driver, at };
-    list(daemon, &ask, &columns, |tenure: &Tenure| {
+    let nobody = Cell::new(true);
+    let listed = list(daemon, &ask, &columns, |tenure: &Tenure| {
+        nobody.set(false);
         let Tenure { granted, digest, released_at, released_by } = tenure;
         let until = match (released_at, released_by) {
             (Some(at), _) => at.to_string(),
@@ -215,7 +218,11 @@ pub(crate) fn history(
             or_dash(released_by.clone()),
             short(digest.as_deref()),
         ]
-    })
+    });
+    if listed.is_ok() && nobody.get() && !daemon.json {
+        note(&[format!("nobody held {address}{}", if at.is_some() { " then" } else { "" })]);
+    }
+    listed
 }
 
 pub(crate) fn check(daemon: &DaemonFlags, driver: Option<String>) -> Result<(), Fatal> {

@@ -136,6 +136,29 @@ fn a_file_configures_everything_and_drivers_have_tables_of_their_own() {
 }
 
 #[test]
+fn what_no_driver_is_loaded_for_is_said_at_the_start() {
+    let place = Place::new();
+    place.until(&[], |child| {
+        let pool = r#"{"AddressSpace":"LocalDefault","Pool":"192.0.2.0/24"}"#;
+        ask(&place.path("plugins/wipam.sock"), "IpamDriver.RequestPool", pool);
+        signal(child, "TERM");
+    });
+    let socket = place.path("plugins/wipam-null.sock");
+    // It is said when all are loaded, and the daemon is ready.
+    let output =
+        place.until(&["--driver", "builtin:null", "--docker-name", "ofice=office"], |child| {
+            thread::sleep(Duration::from_millis(500));
+            assert!(UnixStream::connect(&socket).is_ok());
+            signal(child, "TERM");
+        });
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("not loaded driver=default pools=1 addresses=0"), "{said}");
+    assert!(said.contains("docker-names has a driver that is not loaded driver=ofice"), "{said}");
+    let warnings = said.lines().filter(|line| line.contains("WARN"));
+    assert_eq!(warnings.count(), 2, "{said}");
+}
+
+#[test]
 fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     let place = Place::new();
     fs::create_dir_all(place.path("plugins")).unwrap();

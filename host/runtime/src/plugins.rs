@@ -127,7 +127,9 @@ impl Plugins {
         let tell = |file: &std::path::Path, why| {
             log.say(Level::WARN, &format!("plugin {name}: {}: {why}", file.display()));
         };
+        let mut is_somewhere = false;
         for target in find::targets(&grants.plugins, name, tell) {
+            is_somewhere = true;
             let answer = match self.ask((name, &target), ACTIVATE, Vec::new(), false)? {
                 Ok(answer) => answer,
                 Err(NoAnswer::Ourselves) => continue,
@@ -158,6 +160,10 @@ impl Plugins {
             let implements = implements.join(", ");
             self.log.say(Level::WARN, &format!("plugin {name}: it implements {implements}"));
             return None;
+        }
+        if !is_somewhere {
+            let text = format!("plugin {name}: no socket and no file says where it is");
+            self.log.say(Level::WARN, &text);
         }
         None
     }

@@ -28,7 +28,9 @@ pub enum UpgradeError {
     #[error("the new version did not start: {0}")]
     Start(#[source] ipam_api::Failure),
     /// The new version registers something else.
-    #[error("the new version registers {new}, the one in service {old}; insist to change that")]
+    #[error(
+        "the new version registers {new}, the one in service {old}; only by force is that changed"
+    )]
     Registration {
         /// What serves now.
         old: String,
@@ -36,7 +38,7 @@ pub enum UpgradeError {
         new: String,
     },
     /// The new version does not agree with the ledger.
-    #[error("driver {name} stays as it is: the new version {source}")]
+    #[error("driver {name} stays as it is; of the new version: {source}")]
     Unfit {
         /// Which driver.
         name: DriverName,

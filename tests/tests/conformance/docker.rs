@@ -57,6 +57,18 @@ fn a_plugin_that_keeps_the_contract_conforms() {
     assert!(ran.count("pass") > 45, "{:?}", ran.lines);
 }
 
+/// What Wipam serves is a plugin like any other.
+#[test]
+fn what_wipam_serves_conforms() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = ipam_tests::daemon::Daemon::start(directory.path(), &[]);
+    let socket = daemon.socket("wipam");
+    let ran = wipam_test(&["--docker-socket", socket.to_str().unwrap(), "--operations", "2000"]);
+    assert_eq!((ran.code, ran.broken()), (0, vec![]), "{}", ran.said);
+    assert_eq!(ran.outcome("replay/pool"), "not-applicable");
+    assert!(ran.count("pass") > 40, "{:?}", ran.lines);
+}
+
 /// The same plugin behind `remote`, as a driver like any other.
 #[test]
 fn a_plugin_that_keeps_the_contract_conforms_behind_remote() {

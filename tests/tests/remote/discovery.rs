@@ -42,6 +42,7 @@ fn each_plugin_is_a_driver_of_its_own_name() {
     assert!(stranger.asked("Plugin.Activate").is_empty());
     let log = bridge.daemon().log();
     for words in [
+        "plugin absent: no socket and no file says where it is",
         "plugin dead",
         "plugin broken",
         "plugin long",

@@ -114,7 +114,7 @@ fn what_is_to_be_done_after_it_is_done_on_the_committers_thread() {
     while here < 3 {
         lab.ask(lease(POOL)).unwrap();
         lab.ask(release(POOL, "10.0.0.1")).unwrap();
-        let mut next = || said.recv_timeout(PATIENCE).unwrap();
+        let next = || said.recv_timeout(PATIENCE).unwrap();
         loop {
             match next() {
                 ("commit", thread) if thread == me => here += 1,
@@ -193,10 +193,11 @@ fn the_order_of_commits_is_that_of_the_answers() {
     });
     let mut held = BTreeSet::new();
     for event in lock(&committed).iter() {
-        match event {
-            Event::AddressLeased(lease) => assert!(held.insert(lease.address), "{lease:?}"),
-            Event::AddressReleased(lease) => assert!(held.remove(&lease.address), "{lease:?}"),
-            _ => {}
+        if let Event::AddressLeased(lease) = event {
+            assert!(held.insert(lease.address), "{lease:?}");
+        }
+        if let Event::AddressReleased(lease) = event {
+            assert!(held.remove(&lease.address), "{lease:?}");
         }
     }
 }
