@@ -12,13 +12,16 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 /// How long an engine may take to come up or go down.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// What must be installed, and from where.
+/// What must be there.
+const TOOLS: [&str; 7] = ["dockerd", "containerd", "runc", "iptables", "busybox", "ip", "nsenter"];
+/// What it is installed from.
 const PACKAGES: [&str; 6] =
     ["docker.io", "runc", "iptables", "busybox-static", "iproute2", "util-linux"];
 
@@ -61,13 +64,17 @@ pub(crate) fn sh(script: &str) -> Result<String, String> {
     run(Command::new("sh").args(["-euc", script]))
 }
 
-fn install() -> Result<(), String> {
-    let there = ["dockerd", "containerd", "runc", "iptables", "busybox", "ip", "nsenter"];
-    let has = |tool: &&str| sh(&format!("command -v {tool}")).is_ok();
-    if there.iter().all(has) {
+/// Installs Debian packages, if one of these tools is not there. One at a time.
+///
+/// # Errors
+/// What apt-get said: without root it cannot.
+pub fn install(tools: &[&str], packages: &[&str]) -> Result<(), String> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if tools.iter().all(|tool| sh(&format!("command -v {tool}")).is_ok()) {
         return Ok(());
     }
-    let packages = PACKAGES.join(" ");
+    let packages = packages.join(" ");
     sh(&format!(
         "export DEBIAN_FRONTEND=noninteractive; apt-get -q update >&2; \
          apt-get -qy install --no-install-recommends {packages} >&2"
@@ -82,7 +89,7 @@ fn install() -> Result<(), String> {
 /// # Errors
 /// When the newer suite cannot be reached or read: then there is none.
 pub fn fetch_newest(directory: &Path) -> Result<String, String> {
-    install()?;
+    install(&TOOLS, &PACKAGES)?;
     let d = directory.display();
     sh(&format!(
         "cd {d}; mkdir -p lists/partial cache debs root
@@ -161,7 +168,7 @@ impl Engine {
     }
 
     fn prepare(directory: &Path, programs: &str) -> Result<Self, String> {
-        install()?;
+        install(&TOOLS, &PACKAGES)?;
         let name = format!("wipam-{}", std::process::id());
         let programs = programs.to_owned();
         let engine = Self { directory: directory.to_owned(), programs, name, wipam: None };
