@@ -30,10 +30,10 @@ pub type Reply = Box<dyn FnOnce(Result<Served, Failure>) + Send>;
 
 /// A registered driver in service.
 ///
-/// Nothing here waits for anything, but [`Mount::submit_blocking`]. A host may serve a request of a driver of
-/// its own at once, on the calling thread, which takes microseconds; its
-/// reply has then been called when the request was submitted. A success is
-/// durable when its reply is called.
+/// Nothing here waits for anything, but [`Mount::submit_blocking`]. A host may
+/// serve a request of a driver of its own at once, on the calling thread, which
+/// takes microseconds; its reply has then been called when the request was
+/// submitted. A success is durable when its reply is called.
 pub trait Mount: Send + Sync {
     /// The name it is registered under.
     fn name(&self) -> &DriverName;

@@ -329,6 +329,9 @@ fn run(shared: &Shared, receiver: &mpsc::Receiver<Message>, idle: Duration) {
 /// One transaction for all that waits, but for what follows a failed commit
 /// of the same driver.
 fn commit_together(store: &Mutex<Box<dyn Store>>, batches: Vec<(Arc<Flight>, Staged)>) {
+    // Also for what changes nothing: it may rest on what somebody else commits
+    // at this moment, and whether that failed is known when the store is free.
+    let mut store = lock(store);
     let (mut sound, doomed): (Vec<_>, Vec<_>) =
         batches.into_iter().partition(|(flight, _)| !flight.has_failed());
     let changes: Vec<Changes> = sound
@@ -339,7 +342,8 @@ fn commit_together(store: &Mutex<Box<dyn Store>>, batches: Vec<(Arc<Flight>, Sta
             records: mem::take(&mut staged.records),
         })
         .collect();
-    let outcome = if changes.is_empty() { Ok(()) } else { commit(&mut **lock(store), &changes) };
+    let outcome = if changes.is_empty() { Ok(()) } else { commit(&mut **store, &changes) };
+    drop(store);
     if outcome.is_err() {
         // Each gets back what it had, to keep what must not be lost.
         let mut changes = changes.into_iter().peekable();
@@ -362,6 +366,10 @@ fn commit_one(store: &mut dyn Store, flight: &Flight, staged: &mut Staged) -> Re
     let changes = Changes { driver: flight.driver.clone(), records };
     let outcome = commit(store, std::slice::from_ref(&changes));
     staged.records = changes.records;
+    if outcome.is_err() {
+        // Before the next has the store: it may rest on this.
+        lock(&flight.inner).has_failed = true;
+    }
     outcome
 }
 

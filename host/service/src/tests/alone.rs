@@ -1,6 +1,6 @@
 //! Who may wait commits by itself, where nobody else is at it.
 
-use super::lab::{FlakyStore, Lab, REPLAYED, host, lease, limits, pool, release, shown};
+use super::lab::{FlakyStore, Lab, REPLAYED, host, lease, lease_of, limits, pool, release, shown};
 use crate::{Limits, Origin, ask, lock};
 use ipam_api::{DriverName, Kind};
 use ipam_ledger::{Changes, Event, MemoryStore, State, Store, StoreError, View};
@@ -167,6 +167,61 @@ fn a_commit_that_fails_here_is_as_any_other() {
         lab.ask(release(POOL, "10.0.0.1")).unwrap();
     }
     assert!(!lock(&committed).is_empty());
+}
+
+/// A lab with a pool, whose store fails when told to, and whose commits each say
+/// that they begin and wait for a word.
+fn gated() -> (Lab, Arc<AtomicBool>, mpsc::Receiver<usize>, mpsc::Sender<()>) {
+    let mut store = FlakyStore::new(false);
+    let fails = store.fails.clone();
+    let (began, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel();
+    store.gate = Some((began, goes));
+    let lab = Lab::of(Origin::BuiltIn, Box::new(store), REPLAYED, limits());
+    let pooled = lab.submit(pool(POOL));
+    begins.recv_timeout(PATIENCE).unwrap();
+    go.send(()).unwrap();
+    pooled.recv_timeout(PATIENCE).unwrap().unwrap();
+    // The driver's thread may be on its way to sleep.
+    thread::sleep(Duration::from_millis(100));
+    (lab, fails, begins, go)
+}
+
+/// The committer's thread waits for the store while the commit here fails.
+#[test]
+fn what_was_staged_on_a_commit_that_fails_here_is_never_committed() {
+    let (lab, fails, begins, go) = gated();
+    thread::scope(|scope| {
+        let here = scope.spawn(|| lab.try_ask(lease(POOL)));
+        begins.recv_timeout(PATIENCE).unwrap();
+        let follows = lab.submit(lease(POOL));
+        thread::sleep(Duration::from_millis(100));
+        fails.store(true, Ordering::SeqCst);
+        go.send(()).unwrap();
+        assert_eq!(here.join().unwrap(), Err(Kind::Unavailable));
+        fails.store(false, Ordering::SeqCst);
+        let changes = begins.recv_timeout(PATIENCE).unwrap();
+        drop(go);
+        assert_eq!(follows.recv_timeout(PATIENCE).unwrap(), Err(Kind::Unavailable));
+        assert_eq!(changes, 0, "the next transaction is a probe");
+        drop(begins);
+    });
+}
+
+/// A refusal that rests on a commit here is said when that has come to be.
+#[test]
+fn a_refusal_waits_for_the_commit_here_that_it_rests_on() {
+    let (lab, _fails, begins, go) = gated();
+    thread::scope(|scope| {
+        let here = scope.spawn(|| lab.try_ask(lease_of(POOL, "10.0.0.7")));
+        begins.recv_timeout(PATIENCE).unwrap();
+        let refused = lab.submit(lease_of(POOL, "10.0.0.7"));
+        let early = refused.recv_timeout(Duration::from_millis(100));
+        assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
+        drop((go, begins));
+        assert_eq!(here.join().unwrap(), Ok("10.0.0.7/24".into()));
+        assert_eq!(refused.recv_timeout(PATIENCE).unwrap(), Err(Kind::Forbidden));
+    });
 }
 
 /// Some wait and some do not: what is committed is what was applied, in order.
