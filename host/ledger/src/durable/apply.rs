@@ -3,10 +3,10 @@
 
 use super::{
     error::DurableError,
-    history,
+    history, leases,
     tables::{
-        DRIVERS, DriverRow, Extent, LEASES, LeaseKey, LeaseRow, OWED, OwedKey, OwedRow, POOLS,
-        PoolKey, PoolRow, STORED, StoredKey, octets,
+        DRIVERS, DriverRow, Extent, LeaseRow, OWED, OwedKey, OwedRow, POOLS, PoolKey, PoolRow,
+        STORED, StoredKey,
     },
 };
 use crate::{Changes, Event, Lease, Session};
@@ -20,7 +20,7 @@ type Rows<'t, K> = Table<'t, K, &'static [u8]>;
 pub(super) struct Writer<'t> {
     drivers: Rows<'t, &'static str>,
     pools: Rows<'t, PoolKey>,
-    leases: Rows<'t, LeaseKey>,
+    leases: leases::Writer<'t>,
     owed: Rows<'t, OwedKey>,
     stored: Rows<'t, StoredKey>,
     history: history::Writer<'t>,
@@ -41,7 +41,7 @@ impl<'t> Writer<'t> {
         Ok(Self {
             drivers: transaction.open_table(DRIVERS.table())?,
             pools: transaction.open_table(POOLS.table())?,
-            leases: transaction.open_table(LEASES.table())?,
+            leases: leases::Writer::new(transaction)?,
             owed: transaction.open_table(OWED.table())?,
             stored: transaction.open_table(STORED.table())?,
             history: history::Writer::new(transaction, extent)?,
@@ -75,9 +75,13 @@ impl<'t> Writer<'t> {
     /// extent of the history.
     pub(super) fn finish(
         mut self,
-        retention: history::Retention,
+        retention: Option<history::Retention>,
     ) -> Result<(u64, Extent), DurableError> {
-        for (driver, row) in &self.changed {
+        let counts = self.leases.finish()?;
+        for (driver, row) in &mut self.changed {
+            if let Some(counts) = counts.get(driver.as_str()) {
+                row.leases = (row.leases + counts.added).saturating_sub(counts.removed);
+            }
             let is_new = DRIVERS.put(&mut self.drivers, driver.as_str(), row)?;
             self.driver_count += u64::from(is_new);
         }
@@ -116,21 +120,17 @@ impl<'t> Writer<'t> {
                 let was_there = self.pools.remove(key)?.is_some();
                 self.leased_of = None;
                 row.pools = row.pools.saturating_sub(u64::from(was_there));
-                let left = self.remove_leases(driver, &pool.pool_id)?;
-                row.leases = row.leases.saturating_sub(left);
+                self.leases.clear(driver, &pool.pool_id)?;
             }
             Event::AddressLeased(lease) => {
                 row.generation = row.generation.max(lease.generation);
-                row.leases += u64::from(self.lease_out(driver, lease)?);
+                self.lease_out(driver, lease)?;
             }
             Event::AddressClaimed { pool_id, address, session } => {
                 self.claim(driver, pool_id, *address, *session)?;
             }
             Event::AddressReleased(lease) => {
-                let address = octets(lease.ip());
-                let key = (driver, lease.pool_id.as_str(), &address[..]);
-                let was_there = self.leases.remove(key)?.is_some();
-                row.leases = row.leases.saturating_sub(u64::from(was_there));
+                self.leases.set(driver, &lease.pool_id, lease.ip(), None);
             }
             Event::Owed { number, pool_id, address } => {
                 let stored = OwedRow { pool_id: pool_id.clone(), address: *address };
@@ -182,35 +182,18 @@ impl<'t> Writer<'t> {
     }
 
     /// Stores a lease, if there is a pool that it can be of.
-    fn lease_out(&mut self, driver: &str, lease: &Arc<Lease>) -> Result<bool, DurableError> {
+    fn lease_out(&mut self, driver: &str, lease: &Arc<Lease>) -> Result<(), DurableError> {
         let is_known = |(of, id): &(String, PoolId)| of == driver && *id == lease.pool_id;
         if !self.leased_of.as_ref().is_some_and(is_known) {
             let pool = POOLS.get(&self.pools, (driver, lease.pool_id.as_str()))?;
             if pool.is_none_or(|row| row.pool.is_no_pool()) {
-                return Ok(false);
+                return Ok(());
             }
             self.leased_of = Some((driver.to_owned(), lease.pool_id.clone()));
         }
-        let address = octets(lease.ip());
-        let key = (driver, lease.pool_id.as_str(), &address[..]);
         let stored = LeaseRow { lease: lease.clone(), claimed_in: None };
-        LEASES.put(&mut self.leases, key, &stored)
-    }
-
-    fn remove_leases(&mut self, driver: &str, pool_id: &PoolId) -> Result<u64, DurableError> {
-        let mut left = Vec::new();
-        for row in self.leases.range((driver, pool_id.as_str(), &[][..])..)? {
-            let (key, _) = row?;
-            let (of, under, address) = key.value();
-            if (of, under) != (driver, pool_id.as_str()) {
-                break;
-            }
-            left.push(address.to_vec());
-        }
-        for address in &left {
-            self.leases.remove((driver, pool_id.as_str(), &address[..]))?;
-        }
-        Ok(left.len() as u64)
+        self.leases.set(driver, &lease.pool_id, lease.ip(), Some(stored));
+        Ok(())
     }
 
     /// The lease may have been taken under another id of the same prefix.
@@ -221,11 +204,10 @@ impl<'t> Writer<'t> {
         address: IpAddr,
         session: Session,
     ) -> Result<(), DurableError> {
-        let address = octets(address);
         let Some(named) = POOLS.get(&self.pools, (driver, pool_id.as_str()))? else {
             return Ok(());
         };
-        if self.claim_under(driver, pool_id, &address, session)? {
+        if self.leases.claim(driver, pool_id, address, session)? {
             return Ok(());
         }
         let mut others = Vec::new();
@@ -241,24 +223,10 @@ impl<'t> Writer<'t> {
             }
         }
         for other in others {
-            if self.claim_under(driver, &other, &address, session)? {
+            if self.leases.claim(driver, &other, address, session)? {
                 break;
             }
         }
         Ok(())
-    }
-
-    fn claim_under(
-        &mut self,
-        driver: &str,
-        pool_id: &PoolId,
-        address: &[u8],
-        session: Session,
-    ) -> Result<bool, DurableError> {
-        let key = (driver, pool_id.as_str(), address);
-        let Some(mut lease) = LEASES.get(&self.leases, key)? else { return Ok(false) };
-        lease.claimed_in = Some(session);
-        LEASES.put(&mut self.leases, key, &lease)?;
-        Ok(true)
     }
 }

@@ -79,8 +79,11 @@ impl<'t> Writer<'t> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self, retention: Retention) -> Result<Extent, DurableError> {
+    /// Writes what is left, and forgets what is not to be kept.
+    pub(super) fn finish(mut self, retention: Option<Retention>) -> Result<Extent, DurableError> {
         self.flush()?;
+        // To look at the oldest block costs as much as to write one.
+        let Some(retention) = retention else { return Ok(self.extent) };
         let oldest_ms = self.extent.newest_ms.saturating_sub(retention.max_age_ms);
         while let Some(oldest) = self.oldest()? {
             if oldest.newest_ms >= oldest_ms && self.extent.bytes <= retention.max_bytes {

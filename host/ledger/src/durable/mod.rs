@@ -18,6 +18,7 @@ mod error;
 mod history;
 mod journal;
 mod lap;
+mod leases;
 mod load;
 mod medium;
 mod migrate;
@@ -210,6 +211,7 @@ impl DurableStore {
     fn write_entries(&mut self, is_open: bool) -> Result<(), DurableError> {
         self.begun = u64::MAX;
         let (pending, retention) = (&self.pending, self.retention);
+        let retention = Some(retention);
         self.entries.write(|transaction| put_pending(transaction, pending, retention, is_open))?;
         self.pending.clear();
         self.journal.restart();
@@ -224,8 +226,8 @@ impl DurableStore {
         }
         let end = self.journal.end();
         self.begun = u64::MAX;
-        let (pending, retention) = (&self.pending, self.retention);
-        self.entries.begin(|transaction| put_pending(transaction, pending, retention, true))?;
+        let pending = &self.pending;
+        self.entries.begin(|transaction| put_pending(transaction, pending, None, true))?;
         self.begun = end;
         Ok(())
     }
@@ -243,7 +245,7 @@ impl DurableStore {
 fn put_pending(
     transaction: &WriteTransaction,
     pending: &[(u64, Vec<Changes>)],
-    retention: Retention,
+    retention: Option<Retention>,
     is_open: bool,
 ) -> Result<(), DurableError> {
     change_head(transaction, |head| {

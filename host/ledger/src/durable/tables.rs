@@ -112,6 +112,9 @@ pub(super) const HEAD_KEY: &str = "head";
 /// The key of a note begins so.
 pub(super) const NOTE_PREFIX: &str = "note/";
 
+/// Few values are longer, but for blocks of the history.
+const VALUE_BYTES: usize = 128;
+
 /// A table, or a row, whose values end with a checksum of key and value.
 pub(super) struct Sealed<K, V> {
     name: &'static str,
@@ -149,7 +152,7 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Sealed<K, V> {
     }
 
     pub(super) fn seal(&self, key: &K::SelfType<'_>, value: &V) -> Result<Vec<u8>, DurableError> {
-        let mut bytes = postcard::to_allocvec(value)
+        let mut bytes = postcard::to_extend(value, Vec::with_capacity(VALUE_BYTES))
             .map_err(|error| DurableError::Unstorable(error.to_string()))?;
         let checksum = checksum(K::as_bytes(key).as_ref(), &bytes);
         bytes.extend(checksum.to_le_bytes());
