@@ -92,7 +92,13 @@ fn what_is_held_is_shown_released_and_remembered() {
 
     let before = addresses[1]["granted_at"].as_str().unwrap().to_owned();
     assert!(refused(&daemon, &["release", "10.0.0.9"]).contains("nothing like that is held"));
-    done(&daemon, &["release", "10.0.0.2"]);
+    let of = json!({"driver": "default", "pool_id": POOL});
+    let told = |address: Value| {
+        let mut told = of.clone();
+        (told["released"], told["address"]) = (json!(true), address);
+        [told]
+    };
+    assert_eq!(done(&daemon, &["release", "10.0.0.2"]), told(json!("10.0.0.2")));
     assert_eq!(done(&daemon, &["addresses", "10.0.0.2"]), Vec::<Value>::new());
     let again = done(&daemon, &["history", "10.0.0.2"]);
     assert_eq!(again.len(), 1);
@@ -103,7 +109,7 @@ fn what_is_held_is_shown_released_and_remembered() {
 
     let said = refused(&daemon, &["release", "--pool", POOL]);
     assert!(said.contains("1 addresses are held under pool"), "{said}");
-    done(&daemon, &["release", "--pool", POOL, "--force"]);
+    assert_eq!(done(&daemon, &["release", "--pool", POOL, "--force"]), told(Value::Null));
     assert_eq!(done(&daemon, &["pools"]), Vec::<Value>::new());
     // The driver has heard of it.
     pool(&mut client);

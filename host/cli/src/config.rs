@@ -209,6 +209,13 @@ fn docker_names(
         let flags = flags.iter().map(|(driver, name)| Ok((driver.clone(), parse_name(name)?)));
         all.extend(flags.collect::<Result<Vec<_>, Fatal>>()?);
     }
+    let mut drivers = BTreeMap::new();
+    for (driver, name) in &all {
+        if let Some(other) = drivers.insert(name, driver) {
+            let text = format!("Docker cannot know both {other} and {driver} as {name}");
+            return Err(Fatal::Usage(text));
+        }
+    }
     Ok(all)
 }
 
@@ -307,6 +314,8 @@ mod tests {
             ("[[driver]]\nfile = 'builtin:cluster'", "builtin:cluster"),
             ("[[driver]]\nfile = 'x'\nname = '../x'", "../x"),
             ("docker-names = { default = 'a/b' }", "a/b"),
+            ("docker-names = { a = 'x', b = 'x' }", "both a and b as x"),
+            ("docker-names = { lab = 'wipam' }", "both default and lab as wipam"),
             ("log-format = 'xml'", "xml"),
         ] {
             let refused = settings(ServeFlags::default(), file).unwrap_err();

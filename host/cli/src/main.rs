@@ -18,6 +18,7 @@ mod new;
 mod operate;
 mod output;
 mod reconcile;
+mod release;
 mod serve;
 mod state_dir;
 mod test;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
         Command::Addresses { address, driver, pool, daemon } => {
             operate::addresses(&daemon, driver, pool, address)
         }
-        Command::Release(flags) => operate::release(flags),
+        Command::Release(flags) => release::release(flags),
         Command::Check { driver, daemon } => operate::check(&daemon, driver),
         Command::Backup { file, daemon } => operate::backup(&daemon, &file),
         Command::History { address, at, driver, daemon } => {

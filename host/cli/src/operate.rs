@@ -1,13 +1,9 @@
 //! The commands that ask a running daemon.
 
-use crate::{
-    Fatal,
-    args::{DaemonFlags, ReleaseFlags},
-    output::Output,
-};
+use crate::{Fatal, args::DaemonFlags, output::Output};
 use ipam_admin::{
     Client, ClientError, Moment, SOCKET,
-    wire::{Account, Address, Ask, Check, Condition, Driver, Pool, Released, Tenure, Upgraded},
+    wire::{Address, Ask, Check, Condition, Driver, Pool, Tenure, Upgraded},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -272,7 +268,7 @@ pub(crate) fn backup(daemon: &DaemonFlags, file: &Path) -> Result<(), Fatal> {
 }
 
 /// Prints what was done.
-fn print(daemon: &DaemonFlags, item: &impl Serialize, words: &str) -> Result<(), Fatal> {
+pub(crate) fn print(daemon: &DaemonFlags, item: &impl Serialize, words: &str) -> Result<(), Fatal> {
     let mut output = Output::new(stdout(), daemon.json, &[]);
     let printed = if daemon.json { output.row(item, |_| Vec::new()) } else { output.line(words) };
     result(printed.and_then(|()| output.end()).map_err(Stop::Output))
@@ -305,72 +301,6 @@ pub(crate) fn reset(daemon: &DaemonFlags, driver: &str) -> Result<(), Fatal> {
     let answer = connect(daemon)?.all::<()>(&Ask::Reset { driver: driver.to_owned() });
     answer.map_err(|error| Fatal::Failed(error.to_string()))?;
     print(daemon, &Serves { driver }, &format!("{driver} serves"))
-}
-
-/// What is about to be released, as it was seen.
-struct Seen {
-    words: String,
-    driver: String,
-    pool_id: String,
-    address: Option<IpAddr>,
-    generation: u64,
-    as_of: u64,
-}
-
-impl Seen {
-    fn address(seen: Address) -> Self {
-        let Address { driver, pool_id, address, generation, .. } = seen;
-        let words = format!("{} of pool {pool_id} of driver {driver}", address.addr());
-        let address = Some(address.addr());
-        Self { words, driver, pool_id, address, generation, as_of: generation }
-    }
-
-    fn pool(seen: Pool) -> Self {
-        let Pool { driver, pool_id, generation, newest, .. } = seen;
-        let words = format!("pool {pool_id} of driver {driver}");
-        Self { words, driver, pool_id, address: None, generation, as_of: newest }
-    }
-}
-
-pub(crate) fn release(flags: ReleaseFlags) -> Result<(), Fatal> {
-    let ReleaseFlags { address, pool, driver, force, daemon } = flags;
-    let mut client = connect(&daemon)?;
-    let failed = |error: ClientError| Fatal::Failed(error.to_string());
-    let seen: Vec<Seen> = if address.is_some() {
-        let ask = Ask::Addresses { driver, pool, address };
-        let (addresses, _) = client.all(&ask).map_err(failed)?;
-        addresses.into_iter().map(Seen::address).collect()
-    } else {
-        let ask = Ask::Pools { driver, pool, with_status: false };
-        let (pools, _) = client.all::<Pool>(&ask).map_err(failed)?;
-        if let Some(full) = pools.iter().find(|pool| pool.addresses > 0 && !force) {
-            let Pool { driver, pool_id, addresses, .. } = full;
-            return Err(Fatal::Failed(format!(
-                "{addresses} addresses are held under pool {pool_id} of driver {driver}; \
-                 --force releases them, too"
-            )));
-        }
-        pools.into_iter().map(Seen::pool).collect()
-    };
-    let Seen { words, driver, pool_id, address, generation, as_of } =
-        match <[Seen; 1]>::try_from(seen) {
-            Ok([one]) => one,
-            Err(none) if none.is_empty() => {
-                return Err(Fatal::Failed("nothing like that is held".to_owned()));
-            }
-            Err(several) => {
-                let words: Vec<String> = several.into_iter().map(|seen| seen.words).collect();
-                let words = words.join("; ");
-                return Err(Fatal::Failed(format!("name one with --driver or --pool: {words}")));
-            }
-        };
-    let by = Account::Operator;
-    let ask = Ask::Release { driver, pool_id, address, generation, as_of, by };
-    let (answer, _) = client.all::<Released>(&ask).map_err(failed)?;
-    let Some(&released) = answer.first().filter(|it| it.released) else {
-        return Err(Fatal::Failed(format!("{words} is not held any more as it was seen")));
-    };
-    print(&daemon, &released, &format!("released {words}"))
 }
 
 /// The daemon's directory is not ours.

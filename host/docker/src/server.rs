@@ -118,7 +118,7 @@ impl Server {
         let sockets = sockets.as_mut().ok_or(SocketError::ShuttingDown)?;
         // Before a file is touched: one of ours there is no stale one.
         if sockets.values().any(|socket| socket.file.path() == path) {
-            return Err(SocketError::InUse { path });
+            return Err(SocketError::Taken { path });
         }
         let (file, listener) = SocketFile::open(path.clone())?;
         let listener = {

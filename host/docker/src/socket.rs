@@ -34,7 +34,13 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocketError {
-    /// Another process, or another driver of ours, listens there.
+    /// Another driver of this server has that name.
+    #[error("{}: another driver has this socket: give one of them a name of its own", path.display())]
+    Taken {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// Another process listens there.
     #[error("{}: another process is listening on this socket", path.display())]
     InUse {
         /// The socket.

@@ -55,6 +55,18 @@ async fn the_socket_of_a_living_process_is_left_alone() {
 }
 
 #[tokio::test]
+async fn two_drivers_are_not_one_plugin() {
+    let (server, directory) = server(|_| {});
+    server.registered(Lab::named("default")).unwrap();
+    let error = server.registered(Lab::named("wipam")).expect_err("default has its name");
+    let text = error.to_string().replace(directory.path().to_str().unwrap(), "DIR");
+    assert_eq!(
+        text,
+        "DIR/wipam.sock: another driver has this socket: give one of them a name of its own"
+    );
+}
+
+#[tokio::test]
 async fn a_file_in_the_way_is_left_alone() {
     let text = refusal(|directory| {
         fs::File::create(directory.join("lab.sock")).unwrap();

@@ -1,0 +1,97 @@
+//! `wipam release`: what is held is looked up, and released as it was seen.
+
+use crate::{
+    Fatal,
+    args::ReleaseFlags,
+    operate::{connect, print},
+};
+use ipam_admin::{
+    ClientError,
+    wire::{Account, Address, Ask, Pool, Released},
+};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// What was released, for a program.
+#[derive(Serialize)]
+struct Told<'a> {
+    released: bool,
+    driver: &'a str,
+    pool_id: &'a str,
+    /// Nothing for a whole pool.
+    address: Option<IpAddr>,
+}
+
+/// What is about to be released, as it was seen.
+struct Seen {
+    words: String,
+    driver: String,
+    pool_id: String,
+    address: Option<IpAddr>,
+    generation: u64,
+    as_of: u64,
+}
+
+impl Seen {
+    fn address(seen: Address) -> Self {
+        let Address { driver, pool_id, address, generation, .. } = seen;
+        let words = format!("{} of pool {pool_id} of driver {driver}", address.addr());
+        let address = Some(address.addr());
+        Self { words, driver, pool_id, address, generation, as_of: generation }
+    }
+
+    fn pool(seen: Pool) -> Self {
+        let Pool { driver, pool_id, generation, newest, .. } = seen;
+        let words = format!("pool {pool_id} of driver {driver}");
+        Self { words, driver, pool_id, address: None, generation, as_of: newest }
+    }
+}
+
+pub(crate) fn release(flags: ReleaseFlags) -> Result<(), Fatal> {
+    let ReleaseFlags { address, pool, driver, force, daemon } = flags;
+    let mut client = connect(&daemon)?;
+    let failed = |error: ClientError| Fatal::Failed(error.to_string());
+    let seen: Vec<Seen> = if address.is_some() {
+        let ask = Ask::Addresses { driver, pool, address };
+        let (addresses, _) = client.all(&ask).map_err(failed)?;
+        addresses.into_iter().map(Seen::address).collect()
+    } else {
+        let ask = Ask::Pools { driver, pool, with_status: false };
+        let (pools, _) = client.all::<Pool>(&ask).map_err(failed)?;
+        if let Some(full) = pools.iter().find(|pool| pool.addresses > 0 && !force) {
+            let Pool { driver, pool_id, addresses, .. } = full;
+            return Err(Fatal::Failed(format!(
+                "{addresses} addresses are held under pool {pool_id} of driver {driver}; \
+                 --force releases them, too"
+            )));
+        }
+        pools.into_iter().map(Seen::pool).collect()
+    };
+    let Seen { words, driver, pool_id, address, generation, as_of } =
+        match <[Seen; 1]>::try_from(seen) {
+            Ok([one]) => one,
+            Err(none) if none.is_empty() => {
+                return Err(Fatal::Failed("nothing like that is held".to_owned()));
+            }
+            Err(several) => {
+                let words: Vec<String> = several.into_iter().map(|seen| seen.words).collect();
+                let words = words.join("; ");
+                return Err(Fatal::Failed(format!("name one with --driver or --pool: {words}")));
+            }
+        };
+    let by = Account::Operator;
+    let told = Told { released: true, driver: &driver, pool_id: &pool_id, address };
+    let ask = Ask::Release {
+        driver: driver.clone(),
+        pool_id: pool_id.clone(),
+        address,
+        generation,
+        as_of,
+        by,
+    };
+    let (answer, _) = client.all::<Released>(&ask).map_err(failed)?;
+    if !answer.first().is_some_and(|it| it.released) {
+        return Err(Fatal::Failed(format!("{words} is not held any more as it was seen")));
+    }
+    print(&daemon, &told, &format!("released {words}"))
+}
