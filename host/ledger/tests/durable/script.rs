@@ -118,6 +118,14 @@ pub(crate) fn script(rounds: u8) -> Vec<Vec<Changes>> {
         script.push(transaction);
     }
     script.push(vec![changes("far", vec![stored(1)])]);
+    // Addresses in a row, some of them again.
+    let leased = |host| Event::AddressLeased(lease("a", host));
+    let released = |host| Event::AddressReleased(lease("a", host));
+    script.extend([
+        vec![lab((100..112).map(leased).collect())],
+        vec![lab((104..108).map(released).chain((104..106).map(leased)).collect())],
+        vec![lab((112..122).map(leased).chain((90..99).map(leased)).collect())],
+    ]);
     let many = (1..=200).map(|number| owed(1000 + number, None)).collect();
     script.extend([
         vec![lab(vec![Event::HoldDropped { pool_id: id("a"), generation: 3, undoes_claim: true }])],
