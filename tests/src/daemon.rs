@@ -98,16 +98,18 @@ impl Daemon {
     }
 
     /// The one line in which `wipam serve` says why it cannot, of a command as
-    /// that of [`Daemon::start_as`].
+    /// that of [`Daemon::start_as`], with these arguments.
     ///
     /// # Panics
     /// When it does not end, does not end with 1, or says more or something
     /// else than one line; its log is shown.
     #[must_use]
-    pub fn refuses_to_start(command: Command, directory: &Path) -> String {
+    pub fn refuses_to_start(command: Command, directory: &Path, arguments: &[&str]) -> String {
+        let plugins = directory.join("plugins");
+        fs::create_dir_all(&plugins).expect("a test's directory can be written");
         // What was said before is not its own.
         let _ = fs::remove_file(directory.join("wipam.log"));
-        let mut daemon = Self::spawn(command, directory, &directory.join("plugins"), &[]);
+        let mut daemon = Self::spawn(command, directory, &plugins, arguments);
         let status = daemon.wait();
         let said = daemon.log();
         let code = status.unwrap_or_else(|error| panic!("{error}:\n{said}")).code();

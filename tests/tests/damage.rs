@@ -143,7 +143,7 @@ fn damage_is_named_in_one_line_and_not_repaired() {
         let (_, ledger) = whole.iter().find(|(it, _)| *it == end).unwrap();
         let ledger = ledger.damaged(file, damage);
         let [_, journal] = ledger.files();
-        let said = Daemon::refuses_to_start(Command::new(daemon::binary()), ledger.path());
+        let said = Daemon::refuses_to_start(Command::new(daemon::binary()), ledger.path(), &[]);
         let place = format!("row {number}, {file}, {end:?}: {said}");
         // What is wrong with one driver's part is found when that is loaded.
         let state = format!("state directory {}", ledger.path().join("state").display());
@@ -151,7 +151,7 @@ fn damage_is_named_in_one_line_and_not_repaired() {
         for word in words.iter().chain(&["the ledger is damaged: ", "; restore a backup"]) {
             assert!(said.contains(word), "no {word:?} in {place}");
         }
-        let again = Daemon::refuses_to_start(Command::new(daemon::binary()), ledger.path());
+        let again = Daemon::refuses_to_start(Command::new(daemon::binary()), ledger.path(), &[]);
         assert_eq!(again, said, "it was repaired: {place}");
         assert!(ledger.files()[1] == journal, "the journal was touched: {place}");
     }

@@ -55,7 +55,7 @@ impl Disk {
     /// Why it does not start: one line that names the directory.
     #[track_caller]
     fn refuses_to_start(&self, words: &str) {
-        let said = Daemon::refuses_to_start(self.command(), self.directory.path());
+        let said = Daemon::refuses_to_start(self.command(), self.directory.path(), &[]);
         let path = self.directory.path().join("state").display().to_string();
         assert!(said.contains(&path) && said.contains(words), "{said}");
     }
