@@ -209,8 +209,12 @@ fn docker_names(
         let flags = flags.iter().map(|(driver, name)| Ok((driver.clone(), parse_name(name)?)));
         all.extend(flags.collect::<Result<Vec<_>, Fatal>>()?);
     }
+    // A built-in gives way; if it is served as well, its server says so.
+    let is_default = |(driver, name): &(&DriverName, &DriverName)| {
+        defaults.contains(&(driver.as_str(), name.as_str()))
+    };
     let mut drivers = BTreeMap::new();
-    for (driver, name) in &all {
+    for (driver, name) in all.iter().filter(|it| !is_default(it)) {
         if let Some(other) = drivers.insert(name, driver) {
             let text = format!("Docker cannot know both {other} and {driver} as {name}");
             return Err(Fatal::Usage(text));
@@ -305,6 +309,12 @@ mod tests {
     }
 
     #[test]
+    fn another_driver_may_have_the_name_of_a_built_in() {
+        let settings = settings(ServeFlags::default(), "docker-names = { lab = 'wipam' }").unwrap();
+        assert_eq!(settings.docker_names["lab"].as_str(), "wipam");
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused_with_its_name() {
         for (file, part) in [
             ("stat-dir = 'x'", "stat-dir"),
@@ -315,7 +325,6 @@ mod tests {
             ("[[driver]]\nfile = 'x'\nname = '../x'", "../x"),
             ("docker-names = { default = 'a/b' }", "a/b"),
             ("docker-names = { a = 'x', b = 'x' }", "both a and b as x"),
-            ("docker-names = { lab = 'wipam' }", "both default and lab as wipam"),
             ("log-format = 'xml'", "xml"),
         ] {
             let refused = settings(ServeFlags::default(), file).unwrap_err();

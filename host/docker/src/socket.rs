@@ -35,7 +35,7 @@ const BACKLOG: i32 = 1024;
 #[non_exhaustive]
 pub enum SocketError {
     /// Another driver of this server has that name.
-    #[error("{}: another driver has this socket: give one of them a name of its own", path.display())]
+    #[error("{}: another driver has this socket: give one of them another name for Docker", path.display())]
     Taken {
         /// The socket.
         path: PathBuf,

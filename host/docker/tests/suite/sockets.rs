@@ -62,7 +62,7 @@ async fn two_drivers_are_not_one_plugin() {
     let text = error.to_string().replace(directory.path().to_str().unwrap(), "DIR");
     assert_eq!(
         text,
-        "DIR/wipam.sock: another driver has this socket: give one of them a name of its own"
+        "DIR/wipam.sock: another driver has this socket: give one of them another name for Docker"
     );
 }
 

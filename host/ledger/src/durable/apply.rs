@@ -75,7 +75,7 @@ impl<'t> Writer<'t> {
     /// extent of the history.
     pub(super) fn finish(
         mut self,
-        retention: Option<history::Retention>,
+        retention: history::Retention,
     ) -> Result<(u64, Extent), DurableError> {
         let counts = self.leases.finish()?;
         for (driver, row) in &mut self.changed {

@@ -80,12 +80,12 @@ impl<'t> Writer<'t> {
     }
 
     /// Writes what is left, and forgets what is not to be kept.
-    pub(super) fn finish(mut self, retention: Option<Retention>) -> Result<Extent, DurableError> {
+    pub(super) fn finish(mut self, retention: Retention) -> Result<Extent, DurableError> {
         self.flush()?;
-        // To look at the oldest block costs as much as to write one.
-        let Some(retention) = retention else { return Ok(self.extent) };
         let oldest_ms = self.extent.newest_ms.saturating_sub(retention.max_age_ms);
-        while let Some(oldest) = self.oldest()? {
+        // To look at the oldest block costs as much as to write one.
+        while self.extent.bytes > retention.max_bytes || oldest_ms > 0 {
+            let Some(oldest) = self.oldest()? else { break };
             if oldest.newest_ms >= oldest_ms && self.extent.bytes <= retention.max_bytes {
                 break;
             }

@@ -211,7 +211,6 @@ impl DurableStore {
     fn write_entries(&mut self, is_open: bool) -> Result<(), DurableError> {
         self.begun = u64::MAX;
         let (pending, retention) = (&self.pending, self.retention);
-        let retention = Some(retention);
         self.entries.write(|transaction| put_pending(transaction, pending, retention, is_open))?;
         self.pending.clear();
         self.journal.restart();
@@ -226,8 +225,10 @@ impl DurableStore {
         }
         let end = self.journal.end();
         self.begun = u64::MAX;
+        // How old the history is, the checkpoint looks at once for all steps.
+        let retention = Retention { max_age_ms: u64::MAX, ..self.retention };
         let pending = &self.pending;
-        self.entries.begin(|transaction| put_pending(transaction, pending, None, true))?;
+        self.entries.begin(|transaction| put_pending(transaction, pending, retention, true))?;
         self.begun = end;
         Ok(())
     }
@@ -245,7 +246,7 @@ impl DurableStore {
 fn put_pending(
     transaction: &WriteTransaction,
     pending: &[(u64, Vec<Changes>)],
-    retention: Option<Retention>,
+    retention: Retention,
     is_open: bool,
 ) -> Result<(), DurableError> {
     change_head(transaction, |head| {

@@ -1,8 +1,8 @@
 //! Leases are written in pieces, and nothing else is different.
 
-use super::{super::leases::successor, DurableStore, Memory, changes, open};
-use crate::{Asked, Cause, Event, Lease, MemoryStore, Pool, Session, Store};
-use ipam_api::{IpNet, Options, PoolId};
+use super::{super::leases::successor, DurableStore, Memory, changes, id, open};
+use crate::{Cause, Event, Lease, MemoryStore, Pool, Session, Store};
+use ipam_api::IpNet;
 use proptest::prelude::*;
 use redb::Database;
 use std::{ops::Range, sync::Arc};
@@ -11,40 +11,17 @@ use std::{ops::Range, sync::Arc};
 /// two families.
 const POOLS: [(&str, &str); 2] = [("a", "10.0.0.0/16"), ("a/b", "2001:db8::/112")];
 
-fn id(pool: usize) -> PoolId {
-    PoolId::try_from(POOLS[pool].0).unwrap()
-}
-
 fn pool_of(pool: usize) -> Arc<Pool> {
-    Arc::new(Pool {
-        pool_id: id(pool),
-        address_space: "local".to_owned(),
-        prefix: POOLS[pool].1.parse().unwrap(),
-        sub_pool: None,
-        asked: Asked::Explicit,
-        options: Options::new(),
-        data: Options::new(),
-        generation: 1,
-        created_in: None,
-        granted: Cause::default(),
-    })
+    let (name, prefix) = POOLS[pool];
+    super::pool(id(name), prefix)
 }
 
-fn lease(pool: usize, host: u16) -> Arc<Lease> {
+fn lease_of(pool: usize, host: u16) -> Arc<Lease> {
     let address: IpNet = match pool {
         0 => format!("10.0.{}.{}/16", host >> 8, host & 255).parse().unwrap(),
         _ => format!("2001:db8::{host:x}/112").parse().unwrap(),
     };
-    Arc::new(Lease {
-        pool_id: id(pool),
-        address,
-        asked: Asked::Automatic,
-        options: Options::new(),
-        data: Options::new(),
-        generation: u64::from(host),
-        created_in: None,
-        granted: Cause::default(),
-    })
+    super::lease(id(POOLS[pool].0), address, u64::from(host))
 }
 
 /// What happens to each address of a stretch.
@@ -70,7 +47,7 @@ impl Stretch {
     fn events(&self) -> Vec<Event> {
         let Self { pool, fate, stride, .. } = *self;
         let each = |event: fn(Arc<Lease>) -> Event| {
-            self.hosts.clone().step_by(stride).map(|host| event(lease(pool, host))).collect()
+            self.hosts.clone().step_by(stride).map(|host| event(lease_of(pool, host))).collect()
         };
         match fate {
             Fate::Leased => each(Event::AddressLeased),

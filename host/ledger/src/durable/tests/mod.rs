@@ -8,7 +8,8 @@ mod rows;
 mod steps;
 
 use super::{DurableStore, Medium, Opened, Retention};
-use crate::{Cause, Changes, Event, Record};
+use crate::{Asked, Cause, Changes, Event, Lease, Pool, Record};
+use ipam_api::{IpNet, Options, PoolId};
 use redb::StorageBackend;
 use std::{
     io,
@@ -80,4 +81,36 @@ fn changes(driver: &str, cause: Cause, events: &[Event]) -> Changes {
     let record = |event: &Event| Record { cause, event: event.clone() };
     let records = events.iter().map(record).collect();
     Changes { driver: driver.parse().unwrap(), records }
+}
+
+fn id(text: &str) -> PoolId {
+    PoolId::try_from(text).unwrap()
+}
+
+fn pool(id: PoolId, prefix: &str) -> Arc<Pool> {
+    Arc::new(Pool {
+        pool_id: id,
+        address_space: "local".to_owned(),
+        prefix: prefix.parse().unwrap(),
+        sub_pool: None,
+        asked: Asked::Explicit,
+        options: Options::new(),
+        data: Options::new(),
+        generation: 1,
+        created_in: None,
+        granted: Cause::default(),
+    })
+}
+
+fn lease(pool_id: PoolId, address: IpNet, generation: u64) -> Arc<Lease> {
+    Arc::new(Lease {
+        pool_id,
+        address,
+        asked: Asked::Automatic,
+        options: Options::new(),
+        data: Options::new(),
+        generation,
+        created_in: None,
+        granted: Cause::default(),
+    })
 }

@@ -5,10 +5,9 @@ use super::{
         DurableStore, Retention,
         tables::{DRIVERS, HEAD_KEY, HISTORY, LEASES, META, NOTE_PREFIX, OWED, POOLS, STORED},
     },
-    Memory, changes, open,
+    Memory, changes, id, lease, open, pool,
 };
-use crate::{Asked, Cause, Event, Lease, Pool, Store, StoreError};
-use ipam_api::{Options, PoolId};
+use crate::{Cause, Event, Store, StoreError};
 use redb::{Database, WriteTransaction};
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -16,33 +15,11 @@ const POOL: &str = "pool";
 
 fn ledger() -> Memory {
     let memory = Memory::default();
-    let pool_id = PoolId::try_from(POOL).unwrap();
-    let pool = Pool {
-        pool_id: pool_id.clone(),
-        address_space: "local".to_owned(),
-        prefix: "10.0.0.0/24".parse().unwrap(),
-        sub_pool: None,
-        asked: Asked::Explicit,
-        options: Options::new(),
-        data: Options::new(),
-        generation: 1,
-        created_in: None,
-        granted: Cause::default(),
-    };
-    let lease = Lease {
-        pool_id: pool_id.clone(),
-        address: "10.0.0.1/24".parse().unwrap(),
-        asked: Asked::Automatic,
-        options: Options::new(),
-        data: Options::new(),
-        generation: 2,
-        created_in: None,
-        granted: Cause::default(),
-    };
+    let lease = lease(id(POOL), "10.0.0.1/24".parse().unwrap(), 2);
     let events = [
-        Event::PoolGranted(Arc::new(pool)),
-        Event::AddressLeased(Arc::new(lease)),
-        Event::Owed { number: 5, pool_id, address: None },
+        Event::PoolGranted(pool(id(POOL), "10.0.0.0/24")),
+        Event::AddressLeased(lease),
+        Event::Owed { number: 5, pool_id: id(POOL), address: None },
         Event::Stored(Arc::new([("key".to_owned(), Some(vec![1]))].into())),
     ];
     let (mut store, _) = open(&memory);
