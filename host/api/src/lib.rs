@@ -8,6 +8,8 @@
 //! - [`Mount`]: a registered driver in service, as a protocol server sees it;
 //! - [`Subscriber`]: who hears that a driver came or went.
 //!
+//! What strangers can write into is written through [`text`].
+//!
 //! This crate knows nothing of JSON, files, sockets, threads or wasm.
 
 mod driver;
@@ -17,6 +19,7 @@ mod name;
 pub mod names;
 mod origin;
 mod request;
+pub mod text;
 
 pub use driver::{Callback, Driver, Factory, Start, Stored, Writes};
 pub use error::{Code, Error, Failure, Kind, with_causes};
