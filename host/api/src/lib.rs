@@ -18,6 +18,7 @@ mod mount;
 mod name;
 pub mod names;
 mod origin;
+mod parse;
 mod request;
 pub mod text;
 
@@ -27,6 +28,7 @@ pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use mount::{Mount, Receipt, Reply, Served, Subscriber};
 pub use name::{DriverName, InvalidDriverName, InvalidPoolId, POOL_ID_MAX_BYTES, PoolId};
 pub use origin::{Digest, InvalidDigest, Server};
+pub use parse::{InvalidAddress, InvalidPrefix, parse_address, parse_prefix};
 pub use request::{
     AddressGrant, AddressRequest, AddressSpaces, Answer, Capability, Family, Options, PoolChoice,
     PoolGrant, PoolRequest, PoolStatus, Request,

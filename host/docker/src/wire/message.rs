@@ -2,7 +2,8 @@
 //!
 //! Keys match in any case, the last of several wins, `null` leaves a field as
 //! it is, absent fields are zero and unknown ones are skipped. Stricter than
-//! Go: the body is one object and nothing behind it, and its text is UTF-8.
+//! Go: the body is one object and nothing behind it, and its text is UTF-8
+//! throughout, escapes and what is skipped included.
 
 use super::{pool_id, pool_request, preferred_address, released_address};
 use ipam_api::{AddressRequest, Code, Error, Options, PoolId, PoolRequest};
@@ -62,10 +63,41 @@ fn read<'de, M: Message<'de>>(body: &'de [u8]) -> Result<M, Error> {
     if body.trim_ascii().is_empty() {
         return Err(wrong("empty request body".to_owned()));
     }
-    let mut json = serde_json::Deserializer::from_slice(body);
+    // All of it, and not just what is read: what cannot be read is not passed
+    // over, whatever the key is.
+    let body = std::str::from_utf8(body).map_err(|error| wrong(error.to_string()))?;
+    if has_lone_surrogate(body) {
+        return Err(wrong("half of a surrogate pair is no character".to_owned()));
+    }
+    let mut json = serde_json::Deserializer::from_str(body);
     json.deserialize_map(Object(PhantomData))
         .and_then(|message| json.end().map(|()| message))
         .map_err(|error| wrong(error.to_string()))
+}
+
+/// Whether an escape names half a character, which Go would repair. A backslash
+/// outside of a string is no JSON, and other escapes are left to who reads them.
+fn has_lone_surrogate(json: &str) -> bool {
+    let unit = |text: &str| {
+        let digits = text.strip_prefix("\\u").and_then(|rest| rest.get(..4));
+        digits.and_then(|digits| u16::from_str_radix(digits, 16).ok())
+    };
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        rest = &rest[at..];
+        let length = match unit(rest) {
+            Some(0xD800..=0xDBFF) => match unit(&rest[6..]) {
+                Some(0xDC00..=0xDFFF) => 12,
+                _ => return true,
+            },
+            Some(0xDC00..=0xDFFF) => return true,
+            Some(_) => 6,
+            // One backslash and one character.
+            None => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        rest = &rest[length..];
+    }
+    false
 }
 
 /// An object whose keys match in any case.

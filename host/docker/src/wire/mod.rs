@@ -15,9 +15,11 @@ pub use response::{
     activated, address_spaces, capabilities, granted_address, granted_pool, refused, released,
 };
 
-use ipam_api::{Code, Error, Family, Kind, Options, PoolChoice, PoolId, PoolRequest};
+use ipam_api::{
+    Code, Error, Family, Kind, Options, PoolChoice, PoolId, PoolRequest, parse_address, parse_prefix,
+};
 use ipnet::IpNet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// How much of a caller's text an error repeats, in bytes.
 const QUOTE_MAX_BYTES: usize = 64;
@@ -97,24 +99,10 @@ fn sub_pool_of(pool: &IpNet, text: &str) -> Result<IpNet, Error> {
     }
 }
 
-/// A prefix with its host bits, as strict as Go's `netip.ParsePrefix`; `code`
-/// is what is wrong when it is not one.
+/// A prefix with its host bits; `code` is what is wrong when it is not one.
 fn prefix(text: &str, code: Code) -> Result<IpNet, Error> {
-    let wrong = |why: &str| Error::new(code, format!("{}: {} {why}", code.text(), quoted(text)));
-    let parsed = text.split_once('/').and_then(|(address, length)| {
-        let canonical = length == "0" || !length.starts_with(['0', '+']);
-        let length = length.parse().ok().filter(|_| canonical)?;
-        IpNet::new(address.parse().ok()?, length).ok()
-    });
-    match parsed {
-        Some(IpNet::V6(v6)) if is_v4_mapped(v6.addr()) => Err(wrong("is an IPv4-mapped prefix")),
-        Some(prefix) => Ok(prefix),
-        None => Err(wrong("is not a prefix")),
-    }
-}
-
-fn is_v4_mapped(address: Ipv6Addr) -> bool {
-    address.to_ipv4_mapped().is_some()
+    parse_prefix(text)
+        .map_err(|why| Error::new(code, format!("{}: {} {why}", code.text(), quoted(text))))
 }
 
 /// The preferred address of a request; an empty text is none. IPv4-mapped
@@ -138,10 +126,8 @@ pub fn released_address(text: &str) -> Result<IpAddr, Error> {
 }
 
 fn address(text: &str, wrong: &str) -> Result<IpAddr, Error> {
-    match text.parse::<IpAddr>() {
-        Ok(address) => Ok(address.to_canonical()),
-        Err(_) => Err(Error::new(Code::InvalidRequest, format!("{wrong}: {}", quoted(text)))),
-    }
+    parse_address(text)
+        .map_err(|_| Error::new(Code::InvalidRequest, format!("{wrong}: {}", quoted(text))))
 }
 
 /// A pool's id.

@@ -141,6 +141,49 @@ fn escapes_count_in_keys_and_values() {
     assert_eq!(read_release_pool(json).unwrap().as_str(), "a\"\u{e9}\n");
 }
 
+/// Go repairs it; here nobody guesses, wherever it is.
+#[test]
+fn what_is_no_text_is_refused_wherever_it_is() {
+    let refused: [&[u8]; 16] = [
+        b"{\"PoolID\":\"p\xff\"}",
+        b"{\"PoolID\":\"p\",\"Note\":\"\xff\"}",
+        b"{\"PoolID\":\"p\",\"N\xffte\":1}",
+        b"{\"PoolID\":\"p\",\"Note\":[{\"a\":[\"\xc3\"]}]}",
+        b"{\"PoolID\":\"p\",\"Note\":{\"\xed\xa0\x80\":1}}",
+        b"{\"PoolID\":\"p\",\"Note\":\"\xc0\xaf\"}",
+        b"{\"PoolID\":\"p\",\"Options\":{\"a\":\"\xfe\"}}",
+        b"{\"PoolID\":\"p\"}\xff",
+        br#"{"PoolID":"\ud800"}"#,
+        br#"{"PoolID":"p","Note":"\ud800"}"#,
+        br#"{"PoolID":"p","Note":"\udc00"}"#,
+        br#"{"PoolID":"p","Note":"\ud83d\u0041"}"#,
+        br#"{"PoolID":"p","Note":"\ud83d\\udc00"}"#,
+        br#"{"PoolID":"p","Note":{"\uDFFF":1}}"#,
+        br#"{"PoolID":"p","\udbff":[]}"#,
+        br#"{"PoolID":"p","Note":"\\\ud83d"}"#,
+    ];
+    for body in refused {
+        let text = String::from_utf8_lossy(body);
+        let pool = read_release_pool(body).unwrap_err();
+        assert_eq!(pool.code(), Code::InvalidRequest, "{text}");
+        assert_eq!(read_request_address(body).unwrap_err().code(), Code::InvalidRequest, "{text}");
+    }
+    let read: [&[u8]; 4] = [
+        br#"{"PoolID":"p","Note":"\ud83e\udd80"}"#,
+        br#"{"PoolID":"p","Note":"\\ud800 \\"}"#,
+        br#"{"PoolID":"p","Note":"\u00e9\n\"\\"}"#,
+        "{\"PoolID\":\"p\",\"Note\":\"\u{1F980}\u{fffd}\"}".as_bytes(),
+    ];
+    for body in read {
+        let text = String::from_utf8_lossy(body);
+        assert_eq!(read_release_pool(body).unwrap().as_str(), "p", "{text}");
+    }
+    // What ends in an escape is no JSON, and no trouble.
+    for body in [r#"{"PoolID":"\"#, r#"{"PoolID":"\u"#, r#"{"PoolID":"\ud83d\"#, "\\é", "\\uéé"] {
+        assert!(read_release_pool(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
 proptest! {
     /// Nothing that arrives is more than an error.
     #[test]
