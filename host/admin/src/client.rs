@@ -1,6 +1,9 @@
 //! The operator's side.
 
-use crate::wire::{Ask, Line};
+use crate::{
+    socket,
+    wire::{Ask, Line},
+};
 use serde::de::DeserializeOwned;
 use std::{
     io::{self, BufRead as _, BufReader, ErrorKind, Write as _},
@@ -52,7 +55,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Connect`].
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(path)
+        let stream = socket::connect_to(path)
             .map_err(|source| ClientError::Connect { path: path.to_owned(), source })?;
         Ok(Self { stream: BufReader::new(stream) })
     }

@@ -57,6 +57,9 @@ pub(crate) fn tell(
     at: Option<Moment>,
     out: &mut impl Out,
 ) -> Result<(), Stop> {
+    if let Some(at) = at.filter(|at| *at > Moment::now()) {
+        return Err(Stop::Told(format!("who holds {address} at {at} is not known yet")));
+    }
     let mut tenures = Tenures::default();
     // First, so that what is released meanwhile is found in the events, too.
     for driver in drivers {
@@ -95,12 +98,18 @@ pub(crate) fn tell(
         tenures.all.values().filter(|tenure| at.is_none_or(|at| tenure.is_of(at))).collect();
     told.sort_by_key(|tenure| (tenure.granted.granted_at, tenure.granted.generation));
     told.iter().try_for_each(|tenure| out.item(tenure))?;
-    match tenures.since.and_then(Moment::known) {
-        Some(since) if at.is_none_or(|at| at < since) => {
-            out.note(format!("history goes back to {since}"));
+    let since = tenures.since.and_then(Moment::known);
+    let gap = match since {
+        Some(since) => format!("history goes back to {since}"),
+        None => "no history is kept: only what is held now is known".to_owned(),
+    };
+    match at {
+        Some(at) if since.is_some_and(|since| since <= at) => {}
+        // Somebody may have held it: what is not kept is no proof that nobody did.
+        Some(at) if told.is_empty() => {
+            return Err(Stop::Told(format!("who held {address} at {at} cannot be told: {gap}")));
         }
-        Some(_) => {}
-        None => out.note("no history is kept: only what is held now is known".to_owned()),
+        _ => out.note(gap),
     }
     Ok(())
 }

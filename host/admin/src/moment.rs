@@ -25,6 +25,12 @@ pub struct Moment(pub Time);
 pub struct NotAMoment;
 
 impl Moment {
+    /// By this machine's clock.
+    pub(crate) fn now() -> Self {
+        let ms = u64::try_from(Timestamp::now().as_millisecond());
+        Self(Time(ms.unwrap_or_default()))
+    }
+
     /// Nothing, if it is not known.
     #[must_use]
     pub fn known(time: Time) -> Option<Self> {

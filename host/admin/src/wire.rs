@@ -28,6 +28,7 @@ pub enum Ask {
         /// Taken under this id only.
         pool: Option<String>,
         /// This one only.
+        #[serde(default, deserialize_with = "text::optional_address")]
         address: Option<IpAddr>,
     },
     /// Release a pool with all that is leased under it, or an address:
@@ -38,6 +39,7 @@ pub enum Ask {
         /// The pool, or the pool of the address.
         pool_id: String,
         /// The address, if that is what is released.
+        #[serde(default, deserialize_with = "text::optional_address")]
         address: Option<IpAddr>,
         /// Of the entry, as it was seen.
         generation: u64,
@@ -59,6 +61,7 @@ pub enum Ask {
     /// Who held an address when: [`Tenure`], oldest first.
     History {
         /// Which address.
+        #[serde(deserialize_with = "text::address")]
         address: IpAddr,
         /// Of one driver only.
         driver: Option<String>,
@@ -79,6 +82,27 @@ pub enum Ask {
         /// Whether it may need something else than the one before it.
         force: bool,
     },
+}
+
+/// Addresses in questions, as the host reads them everywhere.
+mod text {
+    use ipam_api::parse_address;
+    use serde::{Deserialize as _, Deserializer};
+    use std::net::IpAddr;
+
+    pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<IpAddr, D::Error> {
+        read(&String::deserialize(from)?)
+    }
+
+    pub(super) fn optional_address<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<IpAddr>, D::Error> {
+        Option::<String>::deserialize(from)?.as_deref().map(read).transpose()
+    }
+
+    fn read<E: serde::de::Error>(text: &str) -> Result<IpAddr, E> {
+        parse_address(text).map_err(|why| E::custom(format_args!("{text:?} {why}")))
+    }
 }
 
 /// On whose account something is released.
@@ -324,4 +348,35 @@ pub struct Upgraded {
     pub replayed: usize,
     /// Events that it was told of since.
     pub followed: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ask;
+
+    #[test]
+    fn addresses_are_asked_for_as_they_are_everywhere() {
+        let v4 = "192.0.2.9".parse().unwrap();
+        for text in ["192.0.2.9", "::ffff:192.0.2.9"] {
+            let question = format!(r#"{{"ask":"history","address":"{text}"}}"#);
+            let Ask::History { address, .. } = serde_json::from_str(&question).unwrap() else {
+                panic!("{question}");
+            };
+            assert_eq!(address, v4);
+            let question = question.replace("history", "addresses");
+            let Ask::Addresses { address, .. } = serde_json::from_str(&question).unwrap() else {
+                panic!("{question}");
+            };
+            assert_eq!(address, Some(v4));
+        }
+        for question in [r#"{"ask":"addresses"}"#, r#"{"ask":"addresses","address":null}"#] {
+            let ask = Ask::Addresses { driver: None, pool: None, address: None };
+            assert_eq!(serde_json::from_str::<Ask>(question).unwrap(), ask);
+        }
+        for text in ["192.0.2.09", "192.0.2.9/24", ""] {
+            let question = format!(r#"{{"ask":"history","address":"{text}"}}"#);
+            let refused = serde_json::from_str::<Ask>(&question).unwrap_err().to_string();
+            assert!(refused.contains("is not an address"), "{refused}");
+        }
+    }
 }

@@ -5,17 +5,17 @@
 
 use crate::{
     Fatal,
-    args::ServeFlags,
+    args::{ServeFlags, no_prefix},
     built_in::BuiltIn,
     driver_config::{DriverSettings, DriverTable},
 };
-use ipam_api::{DriverName, names};
+use ipam_api::{DriverName, names, parse_prefix};
 use ipam_ledger::Retention;
+use ipam_runtime::read_regular;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
-    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -70,12 +70,25 @@ struct File {
     #[serde(default)]
     driver: Vec<DriverTable>,
     #[serde(default)]
-    exclude: Vec<IpNet>,
+    exclude: Vec<Prefix>,
     docker_names: Option<BTreeMap<String, String>>,
     #[serde(default)]
     mac_addresses: bool,
     metrics_listen: Option<SocketAddr>,
     log_format: Option<LogFormat>,
+}
+
+/// A prefix as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Prefix(IpNet);
+
+impl TryFrom<String> for Prefix {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_prefix(&text).map(Self).map_err(|why| no_prefix(&text, why))
+    }
 }
 
 /// How much of the past is kept.
@@ -132,20 +145,19 @@ impl Settings {
                 DriverSettings::built_in(BuiltIn::Null),
             ]
         };
-        let in_file = |path: PathBuf| base.join(path);
+        let state_dir = in_file("state-dir", file.state_dir, base)?;
+        let plugin_dir = in_file("plugin-dir", file.plugin_dir, base)?;
+        let exclude = file.exclude.into_iter().map(|Prefix(prefix)| prefix).collect();
         Ok(Self {
-            state_dir: flags
-                .state_dir
-                .or(file.state_dir.map(in_file))
-                .unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
+            state_dir: flags.state_dir.or(state_dir).unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
             plugin_dir: flags
                 .plugin_dir
-                .or(file.plugin_dir.map(in_file))
+                .or(plugin_dir)
                 .unwrap_or_else(|| DEFAULT_PLUGIN_DIR.into()),
             ephemeral: flags.ephemeral || file.ephemeral,
             retention: file.history.map_or_else(Retention::default, |table| table.retention()),
             drivers,
-            exclude: if flags.exclude.is_empty() { file.exclude } else { flags.exclude },
+            exclude: if flags.exclude.is_empty() { exclude } else { flags.exclude },
             docker_names: docker_names(&flags.docker_names, file.docker_names)?,
             mac_addresses: flags.mac_addresses || file.mac_addresses,
             metrics_listen: flags.metrics_listen.or(file.metrics_listen),
@@ -176,11 +188,23 @@ impl Settings {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let bytes = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if bytes > CONFIG_MAX_BYTES {
-        return Err(format!("{bytes} bytes are too many for a configuration file"));
+    let bytes = read_regular(path, CONFIG_MAX_BYTES).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|error| format!("it is no text: {error}"))
+}
+
+/// A path of the file. An empty one is a mistake, such as a variable that is not
+/// set, and would name the directory of the file itself.
+pub(crate) fn in_file(
+    key: &str,
+    path: Option<PathBuf>,
+    base: &Path,
+) -> Result<Option<PathBuf>, Fatal> {
+    match path {
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(Fatal::Usage(format!("{key} is empty: leave it out, or name a directory")))
+        }
+        path => Ok(path.map(|path| base.join(path))),
     }
-    fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
 fn driver_of_flag(text: &str) -> Result<DriverSettings, Fatal> {
@@ -319,6 +343,14 @@ mod tests {
         for (file, part) in [
             ("stat-dir = 'x'", "stat-dir"),
             ("exclude = ['10.0.0.0']", "IP"),
+            ("exclude = ['']", "IP"),
+            ("exclude = ['010.0.0.0/8']", "010.0.0.0/8"),
+            ("exclude = ['::ffff:10.0.0.0/104']", "write 10.0.0.0/8"),
+            ("state-dir = ''", "state-dir is empty"),
+            ("plugin-dir = ''", "plugin-dir is empty"),
+            ("docker-names = { default = '' }", "a driver's name"),
+            ("metrics-listen = ''", "socket address"),
+            ("log-format = ''", "unknown variant"),
             ("[[driver]]\nname = 'x'", "file"),
             ("[[driver]]\nfile = ''", "needs a file"),
             ("[[driver]]\nfile = 'builtin:cluster'", "builtin:cluster"),

@@ -65,7 +65,7 @@ pub(crate) struct DriverTable {
     #[serde(default)]
     random: Random,
     #[serde(default)]
-    config: serde_json::Map<String, serde_json::Value>,
+    config: toml::Table,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,6 +109,51 @@ fn within<T: TryFrom<u64>>(key: &str, value: u64, most: u64) -> Result<T, String
     let is_within = (1..=most).contains(&value);
     let value = T::try_from(value).ok().filter(|_| is_within);
     value.ok_or_else(|| format!("{key} must be from 1 to {most}"))
+}
+
+/// Directories in which plugins are looked for. Where an empty one leads depends
+/// on where the daemon was started.
+fn directories(key: &str, paths: Option<Vec<PathBuf>>) -> Result<Option<Vec<PathBuf>>, String> {
+    match &paths {
+        Some(paths) if paths.iter().any(|path| path.as_os_str().is_empty()) => {
+            Err(format!("{key} has an empty directory"))
+        }
+        _ => Ok(paths),
+    }
+}
+
+/// A driver's table as the driver gets it. A date, which JSON does not have, is
+/// its text.
+fn json(table: toml::Table) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    let value = |(key, value)| {
+        let value = json_value(&format!("config.{key}"), value)?;
+        Ok((key, value))
+    };
+    table.into_iter().map(value).collect()
+}
+
+fn json_value(path: &str, value: toml::Value) -> Result<serde_json::Value, String> {
+    Ok(match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Boolean(is) => is.into(),
+        toml::Value::Datetime(moment) => moment.to_string().into(),
+        toml::Value::Float(number) => serde_json::Number::from_f64(number)
+            .ok_or_else(|| format!("{path} is no number that a driver can be given"))?
+            .into(),
+        toml::Value::Array(values) => {
+            let value = |(index, value)| json_value(&format!("{path}[{index}]"), value);
+            values.into_iter().enumerate().map(value).collect::<Result<Vec<_>, _>>()?.into()
+        }
+        toml::Value::Table(table) => {
+            let value = |(key, value)| {
+                let value = json_value(&format!("{path}.{key}"), value)?;
+                Ok((key, value))
+            };
+            let table: Result<_, String> = table.into_iter().map(value).collect();
+            serde_json::Value::Object(table?)
+        }
+    })
 }
 
 /// Reads each limit that the operator has set; the others keep their default.
@@ -172,10 +217,15 @@ impl DriverTable {
         let names = self.plugins.iter().map(|name| parse_name(name));
         let plugins = PluginGrant {
             names: names.collect::<Result<_, _>>()?,
-            sockets: self.plugin_sockets.unwrap_or(usual.sockets),
-            specs: self.plugin_specs.unwrap_or(usual.specs),
+            sockets: directories("plugin-sockets", self.plugin_sockets)
+                .map_err(|why| usage(&why))?
+                .unwrap_or(usual.sockets),
+            specs: directories("plugin-specs", self.plugin_specs)
+                .map_err(|why| usage(&why))?
+                .unwrap_or(usual.specs),
         };
         let http = self.http.iter().map(|text| text.parse());
+        let config = json(self.config).map_err(|why| usage(&why))?;
         let grants = Grants {
             http: http.collect::<Result<_, _>>().map_err(|error| usage(&error))?,
             store: self
@@ -191,7 +241,7 @@ impl DriverTable {
             digest: digest.transpose().map_err(|error| usage(&error))?,
             limits: self.limits.limits().map_err(|why| usage(&why))?,
             grants,
-            config: self.config,
+            config,
             ..DriverSettings::new(&self.file, self.name.as_deref(), base)?
         })
     }
@@ -278,6 +328,35 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_gets_what_was_written() {
+        let lab = settings(
+            r#"
+            file = "lab.wasm"
+            [config]
+            since = 2026-01-01T00:00:00Z
+            days = [2026-01-01, 07:32:00, 2026-01-01T07:32:00.5]
+            share = 0.5
+            most = 9007199254740993
+            least = -9223372036854775808
+            is-new = true
+            [[config.pools]]
+            base = "10.1.0.0/16"
+            size = 24
+            "#,
+        );
+        let want = serde_json::json!({
+            "since": "2026-01-01T00:00:00Z",
+            "days": ["2026-01-01", "07:32:00", "2026-01-01T07:32:00.5"],
+            "share": 0.5,
+            "most": 9_007_199_254_740_993_u64,
+            "least": i64::MIN,
+            "is-new": true,
+            "pools": [{ "base": "10.1.0.0/16", "size": 24 }],
+        });
+        assert_eq!(serde_json::Value::Object(lab.unwrap().config), want);
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for (text, words) in [
             ("file = 'a'\n[limits]\nmemory-bytes = 0", "limits.memory-bytes must be from 1 to"),
@@ -296,6 +375,16 @@ mod tests {
             ("file = 'a'\nrandom = 'none'", "unknown variant"),
             ("file = 'a'\ndigest = 'abc'", "a digest is sha256:"),
             ("file = ''", "a driver needs a file"),
+            ("file = 'builtin:'", "no driver builtin:"),
+            ("file = 'a'\nname = ''", "a driver's name"),
+            ("file = 'a'\ndigest = ''", "a digest is sha256:"),
+            ("file = 'a'\nhttp = ['']", "is not http:// or https://"),
+            ("file = 'a'\nplugins = ['']", "a driver's name"),
+            ("file = 'a'\nplugin-sockets = ['/run', '']", "plugin-sockets has an empty directory"),
+            ("file = 'a'\nplugin-specs = ['']", "plugin-specs has an empty directory"),
+            ("file = 'a'\nconfig = { a = [{ b = nan }] }", "config.a[0].b is no number"),
+            ("file = 'a'\nconfig = { a = inf }", "config.a is no number"),
+            ("file = 'a'\nconfig = { a = { b = -inf } }", "config.a.b is no number"),
         ] {
             let refused = settings(text).unwrap_err();
             assert!(refused.contains(words), "{text}: {refused}");

@@ -85,6 +85,11 @@ impl Drivers {
         if let Err(error) = tell() {
             tracing::warn!(%error, "whether all drivers of the ledger are loaded is unknown");
         }
+        for (driver, name) in &self.docker_names {
+            if [names::DEFAULT_IPAM, names::NULL_IPAM].contains(&name.as_str()) {
+                tracing::warn!(%driver, %name, "Docker keeps this name for a driver of its own, and will not ask this one");
+            }
+        }
         for driver in self.docker_names.keys().filter(|it| self.service.mount(it).is_none()) {
             // The names of the built-in drivers are there whether they are or not.
             if ![names::DEFAULT_IPAM, names::NULL_IPAM].contains(&driver.as_str()) {
@@ -198,6 +203,15 @@ impl Host for Drivers {
     }
 
     fn upgrade(&self, driver: &DriverName, file: &Path, force: bool) -> Result<Upgrade, String> {
+        // Read before others have to wait for us.
+        let limits = self
+            .loaded()
+            .iter()
+            .find(|one| one.names.contains(driver))
+            .map(|one| one.settings.limits.clone());
+        let of_file = |error: String| format!("{}: {error}", file.display());
+        let bytes = limits
+            .map(|limits| read_file(file, &limits).map_err(|error| of_file(error.to_string())));
         let mut loaded = self.loaded();
         if self.service.mount(driver).is_none() {
             let all: Vec<_> =
@@ -207,9 +221,9 @@ impl Host for Drivers {
         // The operator has decided about the driver, not about a file.
         let known = loaded.iter_mut().find(|one| one.names.contains(driver));
         let known = known.ok_or_else(|| format!("driver {driver} is not of the configuration"))?;
-        let of_file = |error: String| format!("{}: {error}", file.display());
-        let bytes = read_file(file, &known.settings.limits);
-        let bytes = bytes.map_err(|error| of_file(error.to_string()))?;
+        // Whoever is known stays so.
+        let bytes =
+            bytes.ok_or_else(|| format!("driver {driver} was loaded just now; try again"))??;
         let component = self.component(driver.as_str(), &bytes, &known.settings);
         let component = component.map_err(of_file)?;
         let factory: Arc<dyn Factory> = Arc::new(component);

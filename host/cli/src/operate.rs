@@ -216,7 +216,11 @@ pub(crate) fn history(
         ]
     });
     if listed.is_ok() && nobody.get() && !daemon.json {
-        note(&[format!("nobody held {address}{}", if at.is_some() { " then" } else { "" })]);
+        // Without a moment there always is a time before what is kept.
+        note(&[match at {
+            Some(_) => format!("nobody held {address} then"),
+            None => format!("nobody is known to have held {address}"),
+        }]);
     }
     listed
 }

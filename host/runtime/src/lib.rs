@@ -25,6 +25,7 @@ mod clock;
 mod compile;
 mod component;
 mod convert;
+mod file;
 mod grants;
 mod http;
 mod imports;
@@ -44,6 +45,7 @@ mod wasi;
 
 pub use compile::compile;
 pub use component::{Component, LoadError};
+pub use file::read_regular;
 pub use grants::{Grants, InvalidUrlPrefix, PluginGrant, StoreLimits, UrlPrefix};
 pub use inspect::{GrantKind, Inspection, Need, inspect};
 pub use limits::Limits;

@@ -3,9 +3,9 @@
 use crate::{
     Component, Grants, Limits, LoadError,
     compile::{Compiler, fingerprint},
-    imports,
+    imports, read_regular,
 };
-use std::{ffi::OsString, fs, io::Read as _, path::Path, sync::Arc, thread};
+use std::{ffi::OsString, io::ErrorKind, path::Path, sync::Arc, thread};
 use wasmtime::{Cache, CacheConfig, Config, Engine, component::Linker};
 
 /// Compiles components. One for a whole program; cheap to clone.
@@ -109,19 +109,17 @@ impl Runtime {
 }
 
 /// Reads a component's file, for whoever wants to [`inspect`](crate::inspect())
-/// it before it is loaded.
+/// it before it is loaded. What is no regular file is refused, and nobody waits
+/// for it.
 ///
 /// # Errors
 /// [`LoadError::Unreadable`] and [`LoadError::TooLarge`].
 pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, LoadError> {
-    // One byte more than allowed is enough to know that it is too much.
-    let most = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut bytes))
-        .map_err(LoadError::Unreadable)?;
-    let is_too_large = bytes.len() > limits.component_bytes;
-    if is_too_large { Err(LoadError::TooLarge(limits.component_bytes)) } else { Ok(bytes) }
+    let most = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX);
+    read_regular(path, most).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => LoadError::TooLarge(limits.component_bytes),
+        _ => LoadError::Unreadable(error),
+    })
 }
 
 /// The engine, the same in every process that shares a cache.

@@ -1,5 +1,6 @@
 //! Whom TLS trusts.
 
+use crate::read_regular;
 use std::{
     io,
     path::Path,
@@ -10,6 +11,9 @@ use tokio_rustls::rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
+
+/// The largest file of certificates or a key, in bytes.
+const FILE_BYTES: u64 = 1 << 20;
 
 /// Whom this machine trusts, read once.
 pub(crate) static MACHINE: LazyLock<Arc<ClientConfig>> =
@@ -50,18 +54,21 @@ pub(crate) fn of_files(
     let chain = certificates(chain)?;
     let config = builder.with_client_auth_cert(
         chain,
-        PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, &error))?,
+        PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| bad(key, &error))?,
     );
     config.map(Arc::new).map_err(|error| bad(key, &error))
 }
 
 fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| bad(file, &error))?;
-    let certificates: Result<Vec<_>, _> = certificates.collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(file)?).collect();
     match certificates.map_err(|error| bad(file, &error))? {
         none if none.is_empty() => Err(bad(file, &"there is no certificate in it")),
         some => Ok(some),
     }
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    read_regular(file, FILE_BYTES).map_err(|error| bad(file, &error))
 }
 
 fn bad(file: &Path, why: &dyn std::fmt::Display) -> io::Error {

@@ -11,7 +11,7 @@ mod message;
 use http::Client;
 use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Callback, Code, Driver, Factory, Failure, Family,
-    IpNet, Options, PoolChoice, PoolGrant, PoolId, PoolRequest, Start,
+    Options, PoolChoice, PoolGrant, PoolId, PoolRequest, Start, parse_prefix,
 };
 use message::{
     Activation, AddressAnswer, Capabilities, Nothing, PoolAnswer, ReleaseAddress, ReleasePool,
@@ -122,7 +122,7 @@ impl Driver for Remote {
             v6: family == Family::Ipv6,
         };
         let PoolAnswer { pool_id, pool, data } = self.ask("RequestPool", Some(&asked))?;
-        let prefix: IpNet = pool.parse().map_err(|_| {
+        let prefix = parse_prefix(&pool).map_err(|_| {
             broken("RequestPool", format_args!("{:?}, no prefix", message::cut(&pool)))
         })?;
         if prefix.trunc() != prefix {
@@ -148,7 +148,7 @@ impl Driver for Remote {
             // To Docker that is a refusal.
             return Err(Code::NoIpReturned.into());
         }
-        let leased = address.parse().map_err(|_| {
+        let leased = parse_prefix(&address).map_err(|_| {
             let text = message::cut(&address);
             broken("RequestAddress", format_args!("{text:?}, no address with a length"))
         })?;

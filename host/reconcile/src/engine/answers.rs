@@ -5,7 +5,7 @@
 
 use super::Trouble;
 use crate::known::{Network, Observation, Subnet};
-use ipam_api::IpNet;
+use ipam_api::{InvalidPrefix, parse_address, parse_prefix};
 use serde::{Deserialize, Deserializer};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -252,8 +252,10 @@ impl Reading {
 impl Config {
     fn subnet(self) -> Result<Subnet, String> {
         // 20.10 keeps host bits, and sends them to its driver, which masks.
-        let read = |text: &str| match text.parse::<IpNet>() {
+        let read = |text: &str| match parse_prefix(text) {
             Ok(prefix) => Ok(prefix.trunc()),
+            // Ours has none of these; a network of another driver may.
+            Err(InvalidPrefix::Mapped { means: Some(prefix) }) => Ok(prefix.trunc().into()),
             Err(_) => Err(format!("{text:?} is no subnet")),
         };
         let ip_range = match &*self.ip_range {
@@ -275,8 +277,5 @@ fn address(text: &str) -> Result<Option<IpAddr>, String> {
         return Ok(None);
     }
     let alone = text.split_once('/').map_or(text, |(address, _)| address);
-    match alone.parse::<IpAddr>() {
-        Ok(address) => Ok(Some(address.to_canonical())),
-        Err(_) => Err(format!("{text:?} is no address")),
-    }
+    parse_address(alone).map(Some).map_err(|_| format!("{text:?} is no address"))
 }

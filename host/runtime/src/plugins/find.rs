@@ -1,10 +1,9 @@
 //! Where a plugin is: the look-up of Docker's legacy plugins, by name.
 
-use crate::{PluginGrant, tls};
+use crate::{PluginGrant, read_regular, tls};
 use serde::Deserialize;
 use std::{
-    fs::File,
-    io::{self, Read as _},
+    io::{self, ErrorKind},
     os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,8 +25,6 @@ pub(super) enum Target {
 pub(super) enum BadSpec {
     #[error("cannot read it: {0}")]
     Unreadable(#[from] io::Error),
-    #[error("it has more than {SPEC_BYTES} bytes")]
-    TooLong,
     #[error("it is not {{\"Name\":…,\"Addr\":…,\"TLSConfig\":…}}: {0}")]
     NotJson(#[from] serde_json::Error),
     #[error("{0:?} is not unix://, tcp://, http:// or https:// with a path or a host and a port")]
@@ -81,9 +78,9 @@ pub(super) fn targets<'a>(
 }
 
 fn text(path: &Path) -> Result<String, BadSpec> {
-    let mut text = String::new();
-    File::open(path)?.take(SPEC_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > SPEC_BYTES { Err(BadSpec::TooLong) } else { Ok(text) }
+    let bytes = read_regular(path, SPEC_BYTES)?;
+    String::from_utf8(bytes)
+        .map_err(|error| BadSpec::Unreadable(io::Error::new(ErrorKind::InvalidData, error)))
 }
 
 fn spec(text: &str) -> Result<Target, BadSpec> {
