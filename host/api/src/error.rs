@@ -1,5 +1,6 @@
 //! Refusals and failures: two audiences, two texts.
 
+use crate::text::bounded;
 use std::fmt;
 
 /// The class of an error.
@@ -142,15 +143,20 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error with words of its own; empty ones stand for the contract's.
+    /// The longest text of an error, in bytes, whoever made it. A component's
+    /// is cut earlier, at the limit of its driver.
+    pub const TEXT_MAX_BYTES: usize = 64 << 10;
+
+    /// An error with words of its own, in one line that is escaped and
+    /// bounded; empty ones stand for the contract's.
     #[must_use]
-    pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+    pub fn new(code: Code, text: impl fmt::Display) -> Self {
+        Self { code, text: bounded(Self::TEXT_MAX_BYTES, text) }
     }
 
     /// An error without a name of its own.
     #[must_use]
-    pub fn other(kind: Kind, text: impl Into<String>) -> Self {
+    pub fn other(kind: Kind, text: impl fmt::Display) -> Self {
         Self::new(Code::Other(kind), text)
     }
 
@@ -199,10 +205,14 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// A failure of the driver itself.
+    /// The longest reason of a failure, in bytes, whoever gives it. What is
+    /// said of a component is cut earlier, at the limit of its driver.
+    pub const REASON_MAX_BYTES: usize = 1 << 20;
+
+    /// A failure of the driver itself, in one line that is escaped and bounded.
     #[must_use]
-    pub fn broken(reason: impl Into<String>) -> Self {
-        Self::Broken { reason: reason.into() }
+    pub fn broken(reason: impl fmt::Display) -> Self {
+        Self::Broken { reason: bounded(Self::REASON_MAX_BYTES, reason) }
     }
 
     /// What the caller is told.
@@ -221,17 +231,20 @@ impl From<Code> for Failure {
     }
 }
 
-/// An error and all that caused it, in one line for the operator. A cause that
-/// the error before it has in its own words is not said twice.
+/// How much is said of an error and its causes, in bytes.
+const CAUSES_MAX_BYTES: usize = 8 << 10;
+
+/// An error and all that caused it, in one line for the operator, escaped and
+/// bounded. A cause that the error before it has in its own words is not said
+/// twice.
 #[must_use]
 pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+    let mut text = bounded(CAUSES_MAX_BYTES, error);
     let mut source = error.source();
     while let Some(error) = source {
-        let cause = error.to_string();
+        let cause = bounded(CAUSES_MAX_BYTES, error);
         if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
+            text = bounded(CAUSES_MAX_BYTES, format_args!("{text}: {cause}"));
         }
         source = error.source();
     }
@@ -240,7 +253,7 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Error, Failure, Kind};
+    use super::{Code, Error, Failure, Kind, with_causes};
 
     /// People and scripts know these words, so this table is copied from the
     /// contract by hand and must never be generated from the enum.
@@ -276,5 +289,18 @@ mod tests {
     fn a_broken_driver_tells_its_caller_nothing() {
         let failure = Failure::broken("trap at /home/me/secret.rs:7");
         assert_eq!(failure.contract().to_string(), "IPAM Internal Error");
+    }
+
+    #[test]
+    fn words_are_one_bounded_line_whoever_makes_them() {
+        let long = "long ".repeat(1 << 20);
+        let error = Error::new(Code::InvalidPool, &long).to_string();
+        assert!(error.len() <= Error::TEXT_MAX_BYTES && error.ends_with('…'));
+        let failure = Failure::broken(&long).to_string();
+        assert!(failure.len() <= Failure::REASON_MAX_BYTES + 64 && failure.ends_with('…'));
+        let io = std::io::Error::other(long);
+        assert!(with_causes(&io).len() <= 8 << 10);
+        let forged = Error::other(Kind::Forbidden, "no\nERROR \u{202e}");
+        assert_eq!(forged.to_string(), "no\\nERROR \\u{202e}");
     }
 }

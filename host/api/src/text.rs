@@ -149,6 +149,22 @@ where
     })
 }
 
+/// At most the first `bytes_max` bytes of a text, in quotes and escaped as
+/// Rust writes a string, with [`CUT`] behind it if there was more: for a text
+/// that is repeated within another.
+///
+/// ```
+/// use ipam_api::text::quoted;
+///
+/// assert_eq!(quoted(3, "a\"bc"), "\"a\\\"b\"…");
+/// ```
+#[must_use]
+pub fn quoted(bytes_max: usize, text: &str) -> String {
+    let kept = &text[..text.floor_char_boundary(bytes_max)];
+    let cut = if kept.len() < text.len() { CUT } else { "" };
+    escaped(format_args!("{kept:?}{cut}")).to_string()
+}
+
 /// Whether a character is shown as it is: one that can be seen, or a blank.
 ///
 /// Not so: controls, format characters (U+202E turns what follows around,
@@ -180,7 +196,7 @@ pub fn is_plain(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounded, bounded, escaped, is_plain, joined};
+    use super::{Bounded, bounded, escaped, is_plain, joined, quoted};
     use std::{
         cell::Cell,
         fmt::{self, Write as _},
@@ -248,7 +264,8 @@ mod tests {
 
     #[test]
     fn escaping_twice_is_escaping_once() {
-        for character in (0..=0x0011_0000).filter_map(char::from_u32) {
+        let codes = (0..0x3200).chain((0x3200..=0x0010_ffff).step_by(31));
+        for character in codes.filter_map(char::from_u32) {
             let once = bounded(64, character);
             assert_eq!(bounded(64, &once), once);
             assert_eq!(escaped(character).to_string(), once);
@@ -284,6 +301,13 @@ mod tests {
         assert_eq!(asked.get(), 3);
         assert_eq!(joined(["a", "b", "c"], ", ").to_string(), "a, b, c");
         assert_eq!(joined([""; 0], ", ").to_string(), "");
+    }
+
+    #[test]
+    fn a_text_in_quotes_is_cut_where_a_character_ends() {
+        assert_eq!(quoted(9, "a\n\"\u{202e}\u{fe0f}"), "\"a\\n\\\"\\u{202e}\\u{fe0f}\"");
+        assert_eq!(quoted(2, "aé"), "\"a\"…");
+        assert_eq!(quoted(0, ""), "\"\"");
     }
 
     #[test]
