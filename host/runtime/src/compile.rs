@@ -13,11 +13,8 @@
 //! cache. Instead the process makes sure that its own engine is the same one,
 //! and finds the code itself, before it says that all is well.
 
-use crate::{
-    Limits, LoadError,
-    log::{cut, printable},
-    runtime::engine,
-};
+use crate::{Limits, LoadError, runtime::engine};
+use ipam_api::text::bounded;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::{
     ffi::OsString,
@@ -37,8 +34,8 @@ const DONE: &str = "compiled";
 const INVALID: u8 = 1;
 /// The compiler could not do its work.
 const FAILED: u8 = 3;
-/// How much of its words is read.
-const WORDS_BYTES: u64 = 4 << 10;
+/// How much it says, and how much of that is read.
+const WORDS_BYTES: u16 = 4 << 10;
 /// The longest that is waited for it, if its limit is beyond all clocks.
 const DAY: Duration = Duration::from_hours(24);
 /// How often it is looked at.
@@ -98,7 +95,7 @@ impl Compiler {
             let words = scope.spawn(move || {
                 let mut words = Vec::new();
                 if let Some(stderr) = &mut stderr {
-                    drop(stderr.by_ref().take(WORDS_BYTES).read_to_end(&mut words));
+                    drop(stderr.by_ref().take(WORDS_BYTES.into()).read_to_end(&mut words));
                     drop(io::copy(stderr, &mut io::sink()));
                 }
                 words
@@ -107,17 +104,18 @@ impl Compiler {
             (status, words.join().unwrap_or_default())
         });
         let words = String::from_utf8_lossy(&words);
-        let words = printable(cut(words.trim(), limits.report_bytes));
+        let is_done = words == DONE;
+        let words = bounded(limits.report_bytes, words.trim());
         let Some(status) = status.map_err(failed)? else {
             return Err(LoadError::TooSlow(limits.compile_time));
         };
         match status.code() {
-            Some(0) if words == DONE => Ok(()),
+            Some(0) if is_done => Ok(()),
             Some(code) if code == i32::from(INVALID) => Err(LoadError::Invalid(words)),
             Some(code) if code == i32::from(FAILED) => Err(LoadError::Compiler(words)),
             _ => Err(LoadError::Compiler(format!(
-                "the compiler, which may have {} bytes of memory, {seconds} s of each processor \
-                 and write {} bytes, ended with {status}: {words}",
+                "the compiler, which may have compile-memory-bytes = {} of memory, {seconds} s of \
+                 each processor, and write compiled-bytes = {}, ended with {status}: {words}",
                 limits.compile_memory_bytes, limits.compiled_bytes,
             ))),
         }
@@ -158,9 +156,15 @@ pub fn compile(arguments: &[OsString]) -> u8 {
     code
 }
 
+/// An error, which may hold names that a component chose, for who reads them
+/// out of a pipe.
+fn said(error: impl std::fmt::Display) -> String {
+    bounded(WORDS_BYTES.into(), format_args!("{error:#}"))
+}
+
 fn work(arguments: &[OsString]) -> Result<(), (String, u8)> {
     fn failed(error: impl std::fmt::Display) -> (String, u8) {
-        (format!("{error:#}"), FAILED)
+        (said(error), FAILED)
     }
     let [directory, numbers @ ..] = arguments else {
         return Err(failed("this command is part of another"));
@@ -190,8 +194,8 @@ fn work(arguments: &[OsString]) -> Result<(), (String, u8)> {
     }
     // The second time it must be there.
     for _ in 0..2 {
-        let compiled = Component::from_binary(&engine, &bytes)
-            .map_err(|error| (format!("{error:#}"), INVALID))?;
+        let compiled =
+            Component::from_binary(&engine, &bytes).map_err(|error| (said(error), INVALID))?;
         let code = compiled.image_range();
         if code.end.addr() - code.start.addr()
             > usize::try_from(compiled_bytes).unwrap_or(usize::MAX)

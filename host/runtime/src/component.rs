@@ -10,8 +10,11 @@ use crate::{
     instance::Instance,
     log::{Budget, Conduct},
 };
-use ipam_api::{Callback, Digest, Driver, Factory, Failure, Start};
-use std::{io, sync::Arc, time::Duration};
+use ipam_api::{
+    Callback, Digest, Driver, Factory, Failure, Start,
+    text::{Bounded, bounded, joined},
+};
+use std::{fmt::Write as _, io, sync::Arc, time::Duration};
 use wasmtime::{
     Engine,
     component::{self, InstancePre, Linker},
@@ -49,7 +52,7 @@ pub enum LoadError {
     #[error("cannot read it: {0}")]
     Unreadable(#[source] io::Error),
     /// It is larger than [`Limits::component_bytes`].
-    #[error("it has more than {0} bytes")]
+    #[error("it has more than {0} bytes (component-bytes)")]
     TooLarge(usize),
     /// It is something else altogether.
     #[error("it is not WebAssembly")]
@@ -64,20 +67,33 @@ pub enum LoadError {
     #[error("it is not a component that this host can run: {0}")]
     Invalid(String),
     /// It takes longer to compile than [`Limits::compile_time`].
-    #[error("compiling it takes more than {0:?}")]
+    #[error("compiling it takes more than {0:?} (compile-ms)")]
     TooSlow(Duration),
     /// The compiler was stopped at one of its limits, or is out of order.
     #[error("it could not be compiled: {0}")]
     Compiler(String),
     /// It is not a driver.
-    #[error("it does not export {}", .0.join(", "))]
+    #[error("it does not export {}", list(.0))]
     MissingExports(Vec<String>),
     /// It wants something that drivers do not get.
-    #[error("it imports what was not granted: {}", .0.join(", "))]
+    #[error("it imports what was not granted: {}", list(.0))]
     UngrantedImports(Vec<String>),
     /// It speaks another version of the contract.
     #[error("it does not fit ipam:driver@0.1.0: {0}")]
     Mismatch(String),
+}
+
+/// How much of a list of names is said, in bytes.
+const LIST_BYTES: usize = 4 << 10;
+
+/// As many names as there is room for, and how many there are if that is not
+/// all.
+fn list(names: &[String]) -> String {
+    let mut said = Bounded::new(LIST_BYTES);
+    // An error says that there was no more room, and so does `is_cut`.
+    let _ = write!(said, "{}", joined(names, ", "));
+    let all = if said.is_cut() { format!(" ({} in all)", names.len()) } else { String::new() };
+    said.finish() + &all
 }
 
 impl Component {
@@ -99,10 +115,13 @@ impl Component {
         if let Some(compiler) = compiler {
             compiler.compile(bytes, &limits)?;
         }
+        // The engine's words hold names that the component chose.
+        let words =
+            |error: wasmtime::Error| bounded(limits.report_bytes, format_args!("{error:#}"));
         let compiled = component::Component::from_binary(engine, bytes)
-            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+            .map_err(|error| LoadError::Invalid(words(error)))?;
 
-        let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
+        let mismatch = |error: wasmtime::Error| LoadError::Mismatch(words(error));
         let linker = http::link(linker, grants).map_err(mismatch)?;
         let pre = linker.instantiate_pre(&compiled).map_err(mismatch)?;
         let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(mismatch)?;
@@ -143,5 +162,18 @@ impl Factory for Component {
 
     fn digest(&self) -> Option<Digest> {
         Some(self.digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LoadError;
+
+    #[test]
+    fn a_list_of_names_is_as_long_as_it_may_be() {
+        let few = LoadError::UngrantedImports(vec!["a:b/c".to_owned(), "d:e/f".to_owned()]);
+        assert_eq!(few.to_string(), "it imports what was not granted: a:b/c, d:e/f");
+        let many = LoadError::UngrantedImports(vec!["x".repeat(256); 600]).to_string();
+        assert!(many.len() < 5 << 10 && many.ends_with("xx… (600 in all)"), "{many}");
     }
 }

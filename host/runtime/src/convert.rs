@@ -7,11 +7,10 @@
 use crate::{
     Limits,
     bindings::{ipam as wit, status, types},
-    log::{cut, printable},
 };
 use ipam_api::{
     AddressGrant, AddressSpaces, Capability, Code, Error, Family, IpNet, Kind, Options, PoolChoice,
-    PoolGrant, PoolId, PoolRequest, PoolStatus,
+    PoolGrant, PoolId, PoolRequest, PoolStatus, text::bounded,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -132,8 +131,8 @@ pub(crate) fn pool_status(status: status::SubnetStatus) -> PoolStatus {
     }
 }
 
-/// A refusal, in the driver's words; the words are cut, not judged. They end up
-/// on a terminal, so that control characters are escaped.
+/// A refusal, in the driver's words; the words are bounded, not judged. They
+/// end up on a terminal, so that they are escaped.
 pub(crate) fn error(error: types::Error, limits: &Limits) -> Error {
     use types::Error as Wit;
     let (code, text) = match error {
@@ -154,7 +153,7 @@ pub(crate) fn error(error: types::Error, limits: &Limits) -> Error {
         Wit::NoMoreSubnets(text) => (Code::NoMoreSubnets, text),
         Wit::Other(other) => (Code::Other(kind(other.kind)), other.message),
     };
-    Error::new(code, printable(cut(&text, limits.error_bytes)))
+    Error::new(code, bounded(limits.error_bytes, text))
 }
 
 pub(crate) fn error_to_guest(error: &Error) -> types::Error {
@@ -308,14 +307,14 @@ mod tests {
 
     #[test]
     fn long_words_are_cut() {
-        let limits = Limits { error_bytes: 3, ..Limits::default() };
-        let refused = error(types::Error::InvalidPool("aéé".to_owned()), &limits);
-        assert_eq!(refused.to_string(), "aé");
+        let limits = Limits { error_bytes: 6, ..Limits::default() };
+        let refused = error(types::Error::InvalidPool("aéééé".to_owned()), &limits);
+        assert_eq!(refused.to_string(), "aé…");
     }
 
     #[test]
     fn words_do_nothing_to_a_terminal() {
-        let words = types::Error::InvalidPool("\u{1b}[2Jgone".to_owned());
-        assert_eq!(error(words, &Limits::default()).to_string(), "\\u{1b}[2Jgone");
+        let words = types::Error::InvalidPool("\u{1b}[2J\u{202e}gone".to_owned());
+        assert_eq!(error(words, &Limits::default()).to_string(), "\\u{1b}[2J\\u{202e}gone");
     }
 }

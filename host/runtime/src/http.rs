@@ -155,7 +155,9 @@ fn handle(
         hooks.requests_left = left;
         outgoing_handler::Host::handle(&mut WasiHttpView::http(state), request, options)
     } else {
-        hooks.log.say(Level::WARN, &format!("a call may make {} HTTP requests", hooks.requests));
+        hooks
+            .log
+            .say(Level::WARN, format_args!("a call may make {} HTTP requests", hooks.requests));
         state.table.delete(request)?;
         Err(ErrorCode::HttpRequestDenied.into())
     };
@@ -198,7 +200,7 @@ impl WasiHttpHooks for Hooks {
         let asked = shown(&request);
         let Some(origin) = target::granted(&self.grants.http, request.method(), request.uri())
         else {
-            log.say(Level::WARN, &format!("not granted: {asked}"));
+            log.say(Level::WARN, format_args!("not granted: {asked}"));
             return Box::new(async { Err(Error::HttpRequestDenied) });
         };
         let sending = Sending {
@@ -211,7 +213,7 @@ impl WasiHttpHooks for Hooks {
         Box::new(async move {
             let sent = sending.send(request).await;
             if let Err(error) = &sent {
-                log.say(Level::WARN, &format!("{asked}: {error}"));
+                log.say(Level::WARN, format_args!("{asked}: {error}"));
             }
             sent
         })

@@ -3,8 +3,8 @@
 //! Names alone are read here, and none is believed: a component whose types do
 //! not fit its names is refused by the compiler or by the linker.
 
-use crate::{Grants, LoadError, log::printable};
-use ipam_api::Digest;
+use crate::{Grants, LoadError, function_names};
+use ipam_api::{Digest, text::bounded};
 use sha2::{Digest as _, Sha256};
 use wasmparser::{Parser, Payload};
 
@@ -50,6 +50,12 @@ pub enum GrantKind {
     Plugins,
 }
 
+/// How much of a name is read, in bytes; one that is longer is none of those
+/// below, and is shown as far as that.
+const NAME_BYTES: usize = 256;
+/// How much is said of why a file is no component, in bytes.
+const WORDS_BYTES: usize = 1 << 10;
+
 /// What every driver exports.
 const EXPORTS: [&str; 2] = ["ipam:driver/lifecycle@0.1.0", "ipam:driver/ipam@0.1.0"];
 /// What any driver may import of ours.
@@ -75,7 +81,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
         _ => return Err(LoadError::NotWasm),
     }
     let (exports, imports) =
-        names(bytes).map_err(|error| LoadError::Invalid(printable(&error.to_string())))?;
+        names(bytes).map_err(|error| LoadError::Invalid(bounded(WORDS_BYTES, error)))?;
+    function_names::check(bytes)?;
     let exported = |wanted: &str| exports.iter().find(|name| compatible(name, wanted));
     let contract = exported(EXPORTS[1]).and_then(|name| name.rsplit_once('@'));
     let needs = imports
@@ -108,12 +115,12 @@ fn names(bytes: &[u8]) -> wasmparser::Result<(Vec<String>, Vec<String>)> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    exports.push(printable(export?.name.name));
+                    exports.push(bounded(NAME_BYTES, export?.name.name));
                 }
             }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    imports.push(printable(import?.name.name));
+                    imports.push(bounded(NAME_BYTES, import?.name.name));
                 }
             }
             _ => {}

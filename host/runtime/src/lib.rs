@@ -26,6 +26,7 @@ mod compile;
 mod component;
 mod convert;
 mod file;
+mod function_names;
 mod grants;
 mod http;
 mod imports;

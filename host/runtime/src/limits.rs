@@ -1,6 +1,6 @@
 //! What one driver may use.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// What one driver may use. Nothing here can be switched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,43 @@ impl Limits {
         let ticks = time.as_nanos().div_ceil(Self::TICK.as_nanos());
         // A deadline of n ticks passes at the n-th tick, which may come early.
         u64::try_from(ticks).unwrap_or(u64::MAX / 2).clamp(1, u64::MAX / 2) + 1
+    }
+}
+
+/// What a driver is allowed while it runs, by the keys of its table in the
+/// configuration; what bounds its file and its compilation is said where that
+/// is refused.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |time: Duration| time.as_millis();
+        write!(
+            f,
+            "start-ms = {}, call-ms = {}, memory-bytes = {}, table-elements = {}, parts = {}, \
+             handles = {}, copied-bytes = {}, name-bytes = {}, address-space-bytes = {}, \
+             data-entries = {}, data-bytes = {}, error-bytes = {}, http-requests = {}, \
+             http-connections = {}, http-body-bytes = {}, http-head-bytes = {}, \
+             http-handles = {}, plugin-ms = {}, plugin-calls = {}, plugin-body-bytes = {}",
+            ms(self.start_time),
+            ms(self.call_time),
+            self.memory_bytes,
+            self.table_elements,
+            self.parts,
+            self.handles,
+            self.copied_bytes,
+            self.name_bytes,
+            self.address_space_bytes,
+            self.data_entries,
+            self.data_bytes,
+            self.error_bytes,
+            self.http_requests,
+            self.http_connections,
+            self.http_body_bytes,
+            self.http_head_bytes,
+            self.http_handles,
+            ms(self.plugin_time),
+            self.plugin_calls,
+            self.plugin_body_bytes,
+        )
     }
 }
 

@@ -2,7 +2,9 @@
 //! standard streams: bounded, and on one line each.
 
 use crate::Limits;
+use ipam_api::text::bounded;
 use std::{
+    fmt::Display,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -110,9 +112,9 @@ impl Log {
         self.line_bytes
     }
 
-    /// Says one line, or counts it among the dropped. Control characters are
+    /// Says one line, or counts it among the dropped. It is bounded, and
     /// escaped, so that a guest cannot forge a line or colour a terminal.
-    pub(crate) fn say(&self, level: Level, message: &str) {
+    pub(crate) fn say(&self, level: Level, message: impl Display) {
         let driver = &*self.driver;
         match self.budget.spend(Instant::now()) {
             Verdict::Say { dropped: 0 } => {}
@@ -125,7 +127,7 @@ impl Log {
             }
             Verdict::Drop => return,
         }
-        let said = printable(cut(message, self.line_bytes));
+        let said = bounded(self.line_bytes, message);
         match level {
             Level::ERROR => tracing::error!(target: "wipam::driver", driver, "{said}"),
             Level::WARN => tracing::warn!(target: "wipam::driver", driver, "{said}"),
@@ -135,40 +137,11 @@ impl Log {
     }
 }
 
-/// The longest beginning of `text` that has at most `bytes` bytes.
-pub(crate) fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
-}
-
-/// `text` with its control characters escaped.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut said, character| {
-        if character.is_control() {
-            said.extend(character.escape_default());
-        } else {
-            said.push(character);
-        }
-        said
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Budget, Verdict, cut, printable};
+    use super::{Budget, Verdict};
     use crate::Limits;
     use std::time::{Duration, Instant};
-
-    #[test]
-    fn lines_are_cut_at_a_character() {
-        assert_eq!(cut("aé", 2), "a");
-        assert_eq!(cut("aé", 3), "aé");
-        assert_eq!(cut("", 3), "");
-    }
-
-    #[test]
-    fn no_line_forges_another() {
-        assert_eq!(printable("a\nERROR b\u{1b}[31m"), "a\\nERROR b\\u{1b}[31m");
-    }
 
     #[test]
     fn a_second_has_a_budget_and_the_next_has_its_own() {

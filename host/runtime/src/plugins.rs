@@ -17,7 +17,7 @@ use crate::{
 };
 use call::{Call, NoAnswer};
 use find::Target;
-use ipam_api::{Code, Error, Kind};
+use ipam_api::{Code, Error, Kind, text::joined};
 use plugins::PluginAnswer;
 use serde::Deserialize;
 use std::{
@@ -93,7 +93,7 @@ impl Plugins {
     }
 
     fn say(&self, name: &str, method: &str, why: &dyn std::fmt::Display) {
-        self.log.say(Level::WARN, &format!("plugin {name}: {method}: {why}"));
+        self.log.say(Level::WARN, format_args!("plugin {name}: {method}: {why}"));
     }
 
     /// Asks once. Nothing if it was not asked, and then the operator knows why.
@@ -105,7 +105,7 @@ impl Plugins {
         waits: bool,
     ) -> Option<Result<PluginAnswer, NoAnswer>> {
         let Some(left) = self.calls_left.checked_sub(1) else {
-            self.say(name, method, &format!("a call may make {} of plugins", self.calls));
+            self.say(name, method, &format_args!("a call may make {} of plugins", self.calls));
             return None;
         };
         self.calls_left = left;
@@ -125,7 +125,7 @@ impl Plugins {
         let grants = self.grants.clone();
         let log = self.log.clone();
         let tell = |file: &std::path::Path, why| {
-            log.say(Level::WARN, &format!("plugin {name}: {}: {why}", file.display()));
+            log.say(Level::WARN, format_args!("plugin {name}: {}: {why}", file.display()));
         };
         let mut is_somewhere = false;
         for target in find::targets(&grants.plugins, name, tell) {
@@ -157,13 +157,13 @@ impl Plugins {
             if implements.contains(&endpoint_type) {
                 return Some(Plugin { name: name.into(), target, endpoint_type });
             }
-            let implements = implements.join(", ");
-            self.log.say(Level::WARN, &format!("plugin {name}: it implements {implements}"));
+            let implements = joined(&implements, ", ");
+            self.log.say(Level::WARN, format_args!("plugin {name}: it implements {implements}"));
             return None;
         }
         if !is_somewhere {
-            let text = format!("plugin {name}: no socket and no file says where it is");
-            self.log.say(Level::WARN, &text);
+            let text = format_args!("plugin {name}: no socket and no file says where it is");
+            self.log.say(Level::WARN, text);
         }
         None
     }

@@ -17,6 +17,7 @@ use crate::{
 };
 use ipam_api::{
     AddressRequest, Driver, DriverName, Failure, Family, IpNet, PoolChoice, PoolId, PoolRequest,
+    text::bounded,
 };
 use std::{
     net::IpAddr,
@@ -32,6 +33,8 @@ use wasmtime_wasi::{
 
 /// The longest line of its output that is told in one piece.
 const LINE_MAX_BYTES: usize = 1 << 20;
+/// How much is said of why it broke, in bytes.
+const WORDS_BYTES: usize = 64 << 10;
 
 /// Whom the suite asks.
 pub trait Subject: Driver {
@@ -109,7 +112,7 @@ impl Suite {
             Ok(Err(())) => SuiteEnd::Judged(false),
             Err(error) => match error.downcast_ref::<I32Exit>() {
                 Some(I32Exit(code)) => SuiteEnd::Judged(*code == 0),
-                None => SuiteEnd::Broke(error.root_cause().to_string()),
+                None => SuiteEnd::Broke(bounded(WORDS_BYTES, error.root_cause())),
             },
         }
     }

@@ -162,7 +162,7 @@ fn an_operator_is_told_all_of_a_failure() {
     );
     let mut driver = started(&component, Limits::default());
     let reason = reason(driver.request_address(&any_address()));
-    for part in ["request-address: ", "boom", "unreachable", "PoolId(\"p\")", "call_time: 5s"] {
+    for part in ["request-address: ", "boom", "unreachable", "PoolId(\"p\")", "call-ms = 5000"] {
         assert!(reason.contains(part), "{reason} does not say {part}");
     }
     let short = Limits { report_bytes: 10, ..Limits::default() };

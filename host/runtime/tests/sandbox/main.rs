@@ -9,3 +9,4 @@ mod harm;
 mod inert;
 mod lab;
 mod store;
+mod words;
