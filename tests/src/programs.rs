@@ -39,7 +39,9 @@ pub fn file(program: &str) -> PathBuf {
     let words = ["--package=ipam-programs", "--examples", "--features=wasm"];
     let built = BUILT.get_or_init(|| {
         let built = build(&words).join("examples");
-        text(&built, "tables");
+        for program in ["tables", "unfolds", "unfolds_in_start"] {
+            text(&built, program);
+        }
         built
     });
     let file = built.join(format!("{program}.wasm"));

@@ -4,6 +4,7 @@ use crate::{
     socket,
     wire::{Ask, Line},
 };
+use ipam_api::text::escaped;
 use serde::de::DeserializeOwned;
 use std::{
     io::{self, BufRead as _, BufReader, ErrorKind, Write as _},
@@ -61,7 +62,7 @@ impl Client {
     }
 
     /// Asks, hands each item to `each` as it comes, and returns the notes at
-    /// the end. `T` is what [`Ask`] says for this question; a [`Client`] that
+    /// the end, escaped. `T` is what [`Ask`] says for this question; a [`Client`] that
     /// failed is of no more use.
     ///
     /// # Errors
@@ -83,8 +84,12 @@ impl Client {
             }
             match serde_json::from_str::<Line<T>>(&line).map_err(|error| broken(error.into()))? {
                 Line::Item(item) => each(item)?,
-                Line::End { notes } => return Ok(notes),
-                Line::Error(text) => return Err(ClientError::Refused(text).into()),
+                Line::End { notes } => {
+                    return Ok(notes.iter().map(|note| escaped(note).to_string()).collect());
+                }
+                Line::Error(text) => {
+                    return Err(ClientError::Refused(escaped(text).to_string()).into());
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ mod answer;
 mod client;
 mod drivers;
 mod history;
+pub mod json;
 mod moment;
 mod rows;
 mod server;

@@ -2,7 +2,7 @@
 
 use crate::{
     answer::{Answers, Out, Stop},
-    socket,
+    json, socket,
     wire::{Ask, Line},
 };
 use ipam_api::DriverName;
@@ -182,7 +182,7 @@ struct Lines<'s> {
 
 impl Lines<'_> {
     fn line<T: Serialize>(&mut self, line: &Line<T>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.to, line)?;
+        json::write(&mut self.to, line)?;
         self.to.write_all(b"\n")
     }
 

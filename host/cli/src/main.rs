@@ -26,6 +26,7 @@ mod test_args;
 
 use args::{Args, Command, DriverCommand, ReconcileCommand};
 use clap::Parser as _;
+use ipam_api::text::escaped;
 use std::process::ExitCode;
 
 /// Why: see `Cargo.toml`.
@@ -74,7 +75,10 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            eprintln!("wipam: {fatal}");
+            // Lines are those of a mistake in a file, shown in its place.
+            let text = fatal.to_string();
+            let lines: Vec<String> = text.split('\n').map(|it| escaped(it).to_string()).collect();
+            eprintln!("wipam: {}", lines.join("\n"));
             ExitCode::from(match fatal {
                 Fatal::Failed(_) => 1,
                 Fatal::Usage(_) => 2,

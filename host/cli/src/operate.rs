@@ -5,6 +5,7 @@ use ipam_admin::{
     Client, ClientError, Moment, SOCKET,
     wire::{Address, Ask, Check, Condition, Driver, Pool, Tenure, Upgraded},
 };
+use ipam_api::text::bounded;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     cell::Cell,
@@ -110,8 +111,8 @@ pub(crate) fn drivers(daemon: &DaemonFlags) -> Result<(), Fatal> {
             driver.failures.to_string(),
             format!("{} KiB", driver.memory_bytes >> 10),
             short(driver.digest.as_deref()),
-            // A backtrace is several lines; all of it is in the log and in JSON.
-            driver.last_failure.as_deref().map(|it| cut(it, 80)).unwrap_or_default(),
+            // A backtrace is long; all of it is in the log and in JSON.
+            driver.last_failure.as_deref().map(|it| bounded(80, it)).unwrap_or_default(),
         ]
     })
 }
@@ -318,15 +319,6 @@ fn or_dash(value: Option<impl ToString>) -> String {
 
 fn since(word: &str, moment: Option<Moment>) -> String {
     moment.map_or_else(|| word.to_owned(), |moment| format!("{word} since {moment}"))
-}
-
-/// The beginning of a text.
-fn cut(text: &str, most: usize) -> String {
-    let mut cut: String = text.chars().take(most).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    cut
 }
 
 /// Enough of a digest to tell two apart.

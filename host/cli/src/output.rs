@@ -1,5 +1,7 @@
 //! What commands print: a table for people, or one JSON object a line.
 
+use ipam_admin::json;
+use ipam_api::text::{bounded, escaped};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -8,6 +10,9 @@ use std::io::{self, Write};
 const LOOKED_AT: usize = 1000;
 /// Between two columns.
 const GAP: usize = 2;
+/// How much of a cell is shown, in bytes. What drivers and clients chose may
+/// hold anything; JSON has all of it.
+const CELL_MAX_BYTES: usize = 1 << 10;
 
 /// Where rows go.
 pub(crate) struct Output<W: Write> {
@@ -36,10 +41,11 @@ impl<W: Write> Output<W> {
         cells: impl FnOnce(&T) -> Vec<String>,
     ) -> io::Result<()> {
         let Some(table) = &mut self.table else {
-            serde_json::to_writer(&mut self.to, item)?;
+            json::write(&mut self.to, item)?;
             return self.to.write_all(b"\n");
         };
-        table.waiting.push(cells(item));
+        let cells = cells(item).into_iter().map(|cell| bounded(CELL_MAX_BYTES, cell));
+        table.waiting.push(cells.collect());
         if table.widths.is_some() || table.waiting.len() == LOOKED_AT {
             table.write(&mut self.to)?;
         }
@@ -48,7 +54,7 @@ impl<W: Write> Output<W> {
 
     /// A line of words.
     pub(crate) fn line(&mut self, words: &str) -> io::Result<()> {
-        writeln!(self.to, "{}", printable(words))
+        writeln!(self.to, "{}", escaped(words))
     }
 
     /// Writes what is left. A table without rows has no head either.
@@ -78,18 +84,13 @@ impl Table {
         for row in self.waiting.drain(..) {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(widths.iter()) {
-                line.push_str(&format!("{:<width$}", printable(cell)));
+                line.push_str(&format!("{cell:<width$}"));
                 line.push_str(&" ".repeat(GAP));
             }
             writeln!(to, "{}", line.trim_end())?;
         }
         Ok(())
     }
-}
-
-/// What drivers and clients chose may hold anything.
-fn printable(text: &str) -> String {
-    text.replace(|c: char| c.is_control(), "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -116,9 +117,23 @@ mod tests {
     #[test]
     fn what_others_chose_cannot_write_on_the_terminal() {
         assert_eq!(
-            printed(false, &[("a\x1b[2J\n", "b")]),
-            "NAME    POOL\na\u{fffd}[2J\u{fffd}  b\n"
+            printed(false, &[("a\x1b[2J\n", "\u{202e}b")]),
+            "NAME          POOL\na\\u{1b}[2J\\n  \\u{202e}b\n"
         );
+        assert_eq!(
+            printed(true, &[("a\u{9b}2J\n", "\u{202e}b")]),
+            "[\"a\\u009b2J\\n\",\"\\u202eb\"]\n"
+        );
+        let mut line = Vec::new();
+        Output::new(&mut line, false, &[]).line("a\nb\u{85}").unwrap();
+        assert_eq!(line, b"a\\nb\\u{85}\n");
+    }
+
+    #[test]
+    fn a_long_cell_is_cut() {
+        let long = "a".repeat(1 << 20);
+        assert!(printed(false, &[(&long, "b")]).len() < 8 << 10);
+        assert!(printed(true, &[(&long, "b")]).len() > 1 << 20);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     operate::{connect, note},
 };
 use ipam_admin::{
-    Client, ClientError,
+    Client, ClientError, json,
     wire::{Account, Address, Ask, Driver, Pool, Released},
 };
 use ipam_api::{PoolId, Server, with_causes};
@@ -70,8 +70,9 @@ fn say(progress: Progress<'_>) {
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 fn print(report: &Report, daemon: &DaemonFlags) -> Result<(), Fatal> {
     if daemon.json {
-        let json = serde_json::to_string(report);
-        println!("{}", json.map_err(|error| Fatal::Failed(error.to_string()))?);
+        let mut line = Vec::new();
+        json::write(&mut line, report).map_err(|error| Fatal::Failed(error.to_string()))?;
+        println!("{}", String::from_utf8_lossy(&line));
         return Ok(());
     }
     let lists = [

@@ -9,8 +9,12 @@ use ipam_admin::{
     ClientError,
     wire::{Account, Address, Ask, Pool, Released},
 };
+use ipam_api::text::{bounded, escaped, joined};
 use serde::Serialize;
 use std::net::IpAddr;
+
+/// How much of a list of what could be meant is said, in bytes.
+const LIST_MAX_BYTES: usize = 4 << 10;
 
 /// What was released, for a program.
 #[derive(Serialize)]
@@ -35,14 +39,14 @@ struct Seen {
 impl Seen {
     fn address(seen: Address) -> Self {
         let Address { driver, pool_id, address, generation, .. } = seen;
-        let words = format!("{} of pool {pool_id} of driver {driver}", address.addr());
+        let words = format!("{} of pool {} of driver {driver}", address.addr(), escaped(&pool_id));
         let address = Some(address.addr());
         Self { words, driver, pool_id, address, generation, as_of: generation }
     }
 
     fn pool(seen: Pool) -> Self {
         let Pool { driver, pool_id, generation, newest, .. } = seen;
-        let words = format!("pool {pool_id} of driver {driver}");
+        let words = format!("pool {} of driver {driver}", escaped(&pool_id));
         Self { words, driver, pool_id, address: None, generation, as_of: newest }
     }
 }
@@ -61,8 +65,9 @@ pub(crate) fn release(flags: ReleaseFlags) -> Result<(), Fatal> {
         if let Some(full) = pools.iter().find(|pool| pool.addresses > 0 && !force) {
             let Pool { driver, pool_id, addresses, .. } = full;
             return Err(Fatal::Failed(format!(
-                "{addresses} addresses are held under pool {pool_id} of driver {driver}; \
-                 --force releases them, too"
+                "{addresses} addresses are held under pool {} of driver {driver}; \
+                 --force releases them, too",
+                escaped(pool_id)
             )));
         }
         pools.into_iter().map(Seen::pool).collect()
@@ -74,8 +79,8 @@ pub(crate) fn release(flags: ReleaseFlags) -> Result<(), Fatal> {
                 return Err(Fatal::Failed("nothing like that is held".to_owned()));
             }
             Err(several) => {
-                let words: Vec<String> = several.into_iter().map(|seen| seen.words).collect();
-                let words = words.join("; ");
+                let words = several.iter().map(|seen| &seen.words);
+                let words = bounded(LIST_MAX_BYTES, joined(words, "; "));
                 return Err(Fatal::Failed(format!("name one with --driver or --pool: {words}")));
             }
         };

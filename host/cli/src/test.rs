@@ -8,6 +8,8 @@ use crate::{
     logging,
     test_args::TestFlags,
 };
+use ipam_admin::json;
+use ipam_api::text::escaped;
 use ipam_runtime::{Grants, Limits, Runtime, StoreLimits, read_file};
 use ipam_service::Origin;
 use ipam_suite::{Options, Outcome, Plugin, Report, Section, Target, Verdict, junit, test};
@@ -49,6 +51,13 @@ pub(crate) fn run(flags: &TestFlags) -> Result<(), Fatal> {
         has_real_random: flags.random,
         asks_others: !flags.http.is_empty() || !flags.plugin.is_empty(),
     };
+    // Whether the report can be written is known before the suite has run for
+    // minutes.
+    let junit_file = flags.junit.as_ref().map(|file| match fs::File::create(file) {
+        Ok(open) => Ok((file, open)),
+        Err(error) => Err(usage(&format!("--junit {}", file.display()), &error)),
+    });
+    let junit_file = junit_file.transpose()?;
     let mut printer = Printer { json: flags.json, driver: String::new() };
     let mut told = Ok(());
     let mut tell = |driver: &str, verdict: &Verdict| {
@@ -65,8 +74,8 @@ pub(crate) fn run(flags: &TestFlags) -> Result<(), Fatal> {
         }
         Ok(()) | Err(_) => {}
     }
-    if let Some(file) = &flags.junit {
-        write_junit(file, &reports)
+    if let Some((file, open)) = junit_file {
+        write_junit(open, &reports)
             .map_err(|error| Fatal::Failed(format!("{}: {error}", file.display())))?;
     }
     if reports.iter().all(Report::conforms) {
@@ -118,13 +127,13 @@ pub(crate) fn component(file: &str) -> Result<(String, Vec<u8>, bool), Fatal> {
     }
 }
 
-fn write_junit(file: &Path, reports: &[Report]) -> io::Result<()> {
-    let mut writer = io::BufWriter::new(fs::File::create(file)?);
+fn write_junit(file: fs::File, reports: &[Report]) -> io::Result<()> {
+    let mut writer = io::BufWriter::new(file);
     junit(reports, &mut writer)?;
     writer.flush()
 }
 
-/// Prints each verdict as it comes. All that a driver says in it was escaped.
+/// Prints each verdict as it comes.
 struct Printer {
     json: bool,
     /// Whose verdicts are printed.
@@ -153,10 +162,12 @@ impl Printer {
         write!(out, "{section}/{promise}: {title}: ")?;
         match outcome {
             Outcome::Pass => writeln!(out, "pass")?,
-            Outcome::NotApplicable { reason } => writeln!(out, "not applicable: {reason}")?,
+            Outcome::NotApplicable { reason } => {
+                writeln!(out, "not applicable: {}", escaped(reason))?
+            }
             Outcome::Fail { reason, exchange } => {
-                writeln!(out, "FAIL: {reason}")?;
-                exchange.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
+                writeln!(out, "FAIL: {}", escaped(reason))?;
+                exchange.iter().try_for_each(|line| writeln!(out, "    {}", escaped(line)))?;
             }
         }
         out.flush()
@@ -187,7 +198,7 @@ impl Printer {
 }
 
 fn line(out: &mut impl Write, driver: &str, item: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &Line { driver, item })?;
+    json::write(&mut *out, &Line { driver, item })?;
     out.write_all(b"\n")?;
     out.flush()
 }

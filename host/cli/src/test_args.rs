@@ -70,7 +70,8 @@ pub(crate) const AFTER_TEST: &str = "\
 The driver runs within the limits that it has in service. What it does not offer
 is not applicable; a promise that is broken is shown with what was asked.
 
-Exit codes: 0 it conforms, 1 it does not, 2 it cannot be loaded, or wrong command line.
+Exit codes: 0 it conforms, 1 it does not, 2 it cannot be loaded, the file of --junit
+cannot be written, or wrong command line.
 
 Examples:
   wipam test lab.wasm --junit report.xml

@@ -327,9 +327,11 @@ impl Worker {
     /// caller hears of an internal error.
     pub(crate) fn violated(&mut self, violation: &Violation) -> Failure {
         self.health.meter.violated();
-        let reason = format!("broke the contract: {violation}");
-        self.drop_instance(&reason);
-        Failure::broken(reason)
+        let failure = Failure::broken(format_args!("broke the contract: {violation}"));
+        if let Failure::Broken { reason } = &failure {
+            self.drop_instance(reason);
+        }
+        failure
     }
 
     pub(crate) fn drop_instance(&mut self, reason: &str) {

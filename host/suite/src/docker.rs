@@ -92,7 +92,7 @@ impl Remote {
 }
 
 fn broken(method: &str, why: impl std::fmt::Display) -> Failure {
-    Failure::broken(format!("{method}: answered {why}"))
+    Failure::broken(format_args!("{method}: answered {why}"))
 }
 
 impl Driver for Remote {
@@ -123,7 +123,7 @@ impl Driver for Remote {
         };
         let PoolAnswer { pool_id, pool, data } = self.ask("RequestPool", Some(&asked))?;
         let prefix = parse_prefix(&pool).map_err(|_| {
-            broken("RequestPool", format_args!("{:?}, no prefix", message::cut(&pool)))
+            broken("RequestPool", format_args!("{}, no prefix", message::quoted(&pool)))
         })?;
         if prefix.trunc() != prefix {
             return Err(broken("RequestPool", format_args!("{prefix}, a prefix with host bits")));
@@ -149,8 +149,8 @@ impl Driver for Remote {
             return Err(Code::NoIpReturned.into());
         }
         let leased = parse_prefix(&address).map_err(|_| {
-            let text = message::cut(&address);
-            broken("RequestAddress", format_args!("{text:?}, no address with a length"))
+            let text = message::quoted(&address);
+            broken("RequestAddress", format_args!("{text}, no address with a length"))
         })?;
         Ok(AddressGrant { address: Some(leased), data: data.unwrap_or_default() })
     }

@@ -2,11 +2,18 @@
 //! section, a test case for each promise.
 
 use crate::{Outcome, Report, Section};
+use ipam_api::text::bounded;
 use quick_xml::{
     Writer,
     events::{BytesText, Event},
 };
-use std::io::{self, Write};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+/// The longest line of a report, in bytes.
+const LINE_MAX_BYTES: usize = 64 << 10;
 
 /// Writes reports as one document.
 ///
@@ -53,14 +60,15 @@ fn suite(writer: &mut Writer<impl Write>, report: &Report, section: &Section) ->
             for verdict in report.verdicts.iter().filter(|it| it.section == *name) {
                 let case = writer.create_element("testcase").with_attributes([
                     ("classname", &*class),
-                    ("name", &*format!("{}: {}", verdict.promise, verdict.title)),
+                    ("name", &*printable(format_args!("{}: {}", verdict.promise, verdict.title))),
                 ]);
                 match &verdict.outcome {
                     Outcome::Pass => case.write_empty(),
                     Outcome::Fail { reason, exchange } => case.write_inner_content(|writer| {
                         let failure = writer.create_element("failure");
                         let failure = failure.with_attribute(("message", &*printable(reason)));
-                        let text = printable(&exchange.join("\n"));
+                        let lines: Vec<String> = exchange.iter().map(printable).collect();
+                        let text = lines.join("\n");
                         failure.write_text_content(BytesText::new(&text)).map(drop)
                     }),
                     Outcome::NotApplicable { reason } => case.write_inner_content(|writer| {
@@ -76,11 +84,10 @@ fn suite(writer: &mut Writer<impl Write>, report: &Report, section: &Section) ->
         .map(drop)
 }
 
-/// XML has no escape for what it does not allow.
-fn printable(text: &str) -> String {
-    let is_allowed =
-        |c: char| matches!(c, '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
-    text.chars().map(|c| if is_allowed(c) { c } else { '\u{fffd}' }).collect()
+/// One line of a report. XML has no escape of its own for what it does not
+/// allow, and what cannot be seen is none of that.
+fn printable(text: impl Display) -> String {
+    bounded(LINE_MAX_BYTES, text)
 }
 
 #[cfg(test)]
@@ -96,8 +103,10 @@ mod tests {
             title: "t".into(),
             outcome,
         };
-        let failed =
-            Outcome::Fail { reason: "<&\">\u{1b}".into(), exchange: vec!["a -> b".into()] };
+        let failed = Outcome::Fail {
+            reason: "<&\">\u{1b}\u{202e}\u{ffff}".into(),
+            exchange: vec!["a -> b".into(), "c\nd\u{85}".into()],
+        };
         let skipped = Outcome::NotApplicable { reason: "none".into() };
         let report = Report {
             driver: "lab".into(),
@@ -113,7 +122,8 @@ mod tests {
         for part in [
             r#"<testsuite name="lab.pools" tests="3" failures="1" errors="0" skipped="1">"#,
             r#"<testcase classname="lab.pools" name="a: t"/>"#,
-            "<failure message=\"&lt;&amp;&quot;&gt;\u{fffd}\">a -&gt; b</failure>",
+            "<failure message=\"&lt;&amp;&quot;&gt;\\u{1b}\\u{202e}\\u{ffff}\">a -&gt; b\nc\\nd\\u{85}\
+             </failure>",
             r#"<skipped message="none"/>"#,
         ] {
             assert!(text.contains(part), "{part} is not in {text}");

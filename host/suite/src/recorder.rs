@@ -57,14 +57,9 @@ const FRAMES: usize = 6;
 pub(crate) fn broke(failure: &Failure) -> (String, Vec<String>) {
     let text = failure.to_string();
     let text = text.split("; asked: ").next().unwrap_or_default();
-    let Some((reason, trace)) = text.split_once(": error while executing at wasm backtrace:")
-    else {
-        return (text.to_owned(), Vec::new());
-    };
-    let (frames, cause) = trace.rsplit_once(": wasm trap: ").unwrap_or((trace, ""));
-    let frames = frames.split("\\n").map(str::trim).filter(|frame| !frame.is_empty());
-    let cause = if cause.is_empty() { String::new() } else { format!(": {cause}") };
-    (format!("{reason}{cause}"), frames.take(FRAMES).map(str::to_owned).collect())
+    let mut parts = text.split("; at ");
+    let reason = parts.next().unwrap_or_default().replace(": wasm trap: ", ": ");
+    (reason, parts.take(FRAMES).map(|frame| format!("at {frame}")).collect())
 }
 
 /// How the driver failed, in one line.
@@ -173,11 +168,11 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_without_what_it_was_allowed() {
-        let text = "start: took more than 5s: error while executing at wasm backtrace:\\n    0: 0x1 \
-                    - a!b\\n    1: 0x2 - a!c: wasm trap: interrupt; asked: x; allowed: y";
+        let text = "start: took more than 5s: wasm trap: interrupt; at a!b (0x1); at a!c (0x2); \
+                    asked: x; allowed: y";
         let (reason, frames) = broke(&Failure::broken(text));
         assert_eq!(reason, "driver failed: start: took more than 5s: interrupt");
-        assert_eq!(frames, ["0: 0x1 - a!b", "1: 0x2 - a!c"]);
+        assert_eq!(frames, ["at a!b (0x1)", "at a!c (0x2)"]);
         let (reason, frames) = broke(&Failure::broken("answered 7; asked: x"));
         assert_eq!((&*reason, frames.len()), ("driver failed: answered 7", 0));
     }

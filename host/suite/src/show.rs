@@ -11,8 +11,7 @@ const TEXT_MAX_BYTES: usize = 200;
 
 /// A text of a driver.
 pub(crate) fn quoted(text: &str) -> String {
-    let cut = text.floor_char_boundary(TEXT_MAX_BYTES);
-    format!("{:?}{}", &text[..cut], if cut < text.len() { "…" } else { "" })
+    ipam_api::text::quoted(TEXT_MAX_BYTES, text)
 }
 
 fn family(family: Family) -> &'static str {

@@ -36,3 +36,13 @@ fn what_cannot_be_tested_is_said_in_one_line() {
         assert!(ran.said.contains(words) && ran.said.lines().count() == 1, "{}", ran.said);
     }
 }
+
+/// Not after the suite has run for minutes.
+#[test]
+fn a_report_that_cannot_be_written_is_known_before_anything_is_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("missing/report.xml");
+    let ran = wipam_test(&["builtin:null", "--junit", file.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.lines.len()), (2, 0), "{}", ran.said);
+    assert!(ran.said.contains("--junit"), "{}", ran.said);
+}

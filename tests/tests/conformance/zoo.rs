@@ -13,6 +13,7 @@ const BROKEN: &[(&str, &str)] = &[
     ("elements", "spaces/stable"),
     ("family", "pools/automatic-ipv4"),
     ("forgets", "addresses/explicit-ipv4"),
+    ("hides", "start/registers"),
     ("keeps", "pools/exact-ipv4"),
     ("late", "limits/registration"),
     ("logs", "limits/log"),
@@ -21,6 +22,7 @@ const BROKEN: &[(&str, &str)] = &[
     ("memory", "addresses/any-ipv4"),
     ("nameless", "start/registers"),
     ("names", "start/registers"),
+    ("obscures", "instances/built-in"),
     ("panics", "addresses/any-ipv4"),
     ("path", "start/registers"),
     ("prefix", "pools/exact-ipv4"),
@@ -35,6 +37,8 @@ const BROKEN: &[(&str, &str)] = &[
     ("tables", "pools/exact-ipv4"),
     ("tenants", "addresses/any-ipv4"),
     ("third", "addresses/any-ipv4"),
+    ("unfolds", "pools/exact-ipv4"),
+    ("unfolds_in_start", "start/registers"),
 ];
 
 /// Not hostile: it keeps books in a store.

@@ -11,6 +11,7 @@ mod loading;
 mod no_drivers;
 mod stores;
 mod tenants;
+mod texts;
 mod zoo;
 
 /// Every program is a row somewhere.
@@ -22,6 +23,7 @@ fn no_program_is_left_out() {
         include_str!("loading.rs"),
         include_str!("stores.rs"),
         include_str!("tenants.rs"),
+        include_str!("texts.rs"),
         include_str!("../http/lab.rs"),
         include_str!("../remote/grant.rs"),
         // It is for the conformance suite alone.

@@ -141,8 +141,7 @@ pub fn pool_id(text: &str) -> Result<PoolId, Error> {
 
 /// A caller's text as an error may repeat it: escaped and bounded.
 fn quoted(text: &str) -> String {
-    let cut = text.floor_char_boundary(QUOTE_MAX_BYTES);
-    format!("{:?}{}", &text[..cut], if cut < text.len() { "…" } else { "" })
+    ipam_api::text::quoted(QUOTE_MAX_BYTES, text)
 }
 
 #[cfg(test)]

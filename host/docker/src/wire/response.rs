@@ -1,6 +1,6 @@
 //! The protocol's answers. Every function gives the whole body.
 
-use ipam_api::{AddressGrant, AddressSpaces, Capability, Options, PoolGrant, names};
+use ipam_api::{AddressGrant, AddressSpaces, Capability, Options, PoolGrant, names, text::bounded};
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
@@ -88,7 +88,8 @@ pub fn released() -> Vec<u8> {
 }
 
 /// Why not, under both names that clients read: Docker's `Err`, and the
-/// `Error` of libnetwork's own answers.
+/// `Error` of libnetwork's own answers. Docker prints it on a terminal: it is
+/// one line, escaped and bounded.
 #[must_use]
 pub fn refused(text: &str) -> Vec<u8> {
     #[derive(Serialize)]
@@ -97,8 +98,8 @@ pub fn refused(text: &str) -> Vec<u8> {
         err: &'a str,
         error: &'a str,
     }
-    let text = &text[..text.floor_char_boundary(ERROR_MAX_BYTES)];
-    json(&Refused { err: text, error: text })
+    let text = bounded(ERROR_MAX_BYTES, text);
+    json(&Refused { err: &text, error: &text })
 }
 
 /// A prefix, or the empty string for none.

@@ -6,6 +6,7 @@ use super::Trouble;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
+use ipam_api::text::bounded;
 use std::{path::Path, pin::pin};
 use tokio::net::UnixStream;
 
@@ -38,7 +39,7 @@ pub(super) async fn get(socket: &Path, path: &str, max_bytes: usize) -> Result<V
             StatusCode::OK => Ok(bytes),
             status => {
                 let text = &bytes[..bytes.len().min(MESSAGE_MAX_BYTES)];
-                let message = String::from_utf8_lossy(text).trim().escape_debug().to_string();
+                let message = bounded(MESSAGE_MAX_BYTES, String::from_utf8_lossy(text).trim());
                 Err(Trouble::Status { status: status.as_u16(), message })
             }
         }

@@ -36,7 +36,7 @@ pub(super) struct Client {
 }
 
 fn failed(what: &str, why: &dyn std::error::Error) -> Failure {
-    Failure::broken(format!("{what}: {}", ipam_api::with_causes(why)))
+    Failure::broken(format_args!("{what}: {}", ipam_api::with_causes(why)))
 }
 
 impl Client {
@@ -66,7 +66,7 @@ impl Client {
             Ok(answer) => answer,
             Err(_) => {
                 self.connection = None;
-                Err(Failure::broken(format!("{method}: took more than {:?}", self.call_time)))
+                Err(Failure::broken(format_args!("{method}: took more than {:?}", self.call_time)))
             }
         }
     }

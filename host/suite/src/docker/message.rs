@@ -1,6 +1,6 @@
 //! The protocol's messages, from the client's side.
 
-use ipam_api::{Capability, Code, Error, Failure, Kind, Options};
+use ipam_api::{Capability, Code, Error, Failure, Kind, Options, text::bounded};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
@@ -151,13 +151,12 @@ fn refused(kind: Kind, text: &str) -> Failure {
         Code::NoMoreSubnets,
     ];
     let code = named.into_iter().find(|code| code.text().eq_ignore_ascii_case(text.trim()));
-    let text = cut(text).escape_debug().to_string();
-    Error::new(code.unwrap_or(Code::Other(kind)), text).into()
+    Error::new(code.unwrap_or(Code::Other(kind)), bounded(TEXT_MAX_BYTES, text)).into()
 }
 
-/// A plugin's text may be long.
-pub(super) fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_MAX_BYTES)]
+/// A plugin's text, which may be long, within another.
+pub(super) fn quoted(text: &str) -> String {
+    ipam_api::text::quoted(TEXT_MAX_BYTES, text)
 }
 
 #[cfg(test)]

@@ -1,0 +1,37 @@
+;; Breaks in a function whose name is one of C++ that unfolds to a gigabyte:
+;; a pair of pairs of pairs, each level twice the one before it.
+(module
+  (import "ipam:driver/callback@0.1.0" "register-ipam-driver"
+    (func $register (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (func $break (@name "_Z1fSt4pairIiiES_IS0_S0_ES_IS1_S1_ES_IS2_S2_ES_IS3_S3_ES_IS4_S4_ES_IS5_S5_ES_IS6_S6_ES_IS7_S7_ES_IS8_S8_ES_IS9_S9_ES_ISA_SA_ES_ISB_SB_ES_ISC_SC_ES_ISD_SD_ES_ISE_SE_ES_ISF_SF_ES_ISG_SG_ES_ISH_SH_ES_ISI_SI_ES_ISJ_SJ_ES_ISK_SK_ES_ISL_SL_ES_ISM_SM_ES_ISN_SN_E")
+    (result i32)
+    unreachable)
+  ;; An allocator that never frees.
+  (global $free (mut i32) (i32.const 8192))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
+    (global.set $free (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  ;; 1024: success, and nothing. 2048: the address space `zoo`, twice.
+  (data (i32.const 2052) "\00\09\00\00\03\00\00\00\00\09\00\00\03\00\00\00")
+  (data (i32.const 2304) "zoo" "unfolds")
+  (func (export "ipam:driver/lifecycle@0.1.0#start")
+    (param i32 i32 i32 i32 i32) (result i32)
+    (call $register (i32.const 2307) (i32.const 7) (i32.const 4096))
+    (i32.const 4096))
+  (func (export "ipam:driver/ipam@0.1.0#get-default-address-spaces") (result i32)
+    (i32.const 2048))
+  (func (export "ipam:driver/ipam@0.1.0#request-pool") (param i32) (result i32)
+    (call $break))
+  (func (export "ipam:driver/ipam@0.1.0#release-pool") (param i32 i32) (result i32)
+    (i32.const 1024))
+  (func (export "ipam:driver/ipam@0.1.0#request-address")
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (i32.const 1024))
+  (func (export "ipam:driver/ipam@0.1.0#release-address")
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (i32.const 1024))
+  (func (export "ipam:driver/ipam@0.1.0#is-built-in") (result i32)
+    (i32.const 0)))
