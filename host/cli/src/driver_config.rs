@@ -100,6 +100,8 @@ enum Random {
 const MS_MAX: u64 = 24 * 60 * 60 * 1000;
 const BYTES_MAX: u64 = 64 << 30;
 const COUNT_MAX: u64 = 1 << 24;
+/// As the service has it.
+const NAMES_MAX: u64 = 1024;
 
 /// What a store may hold at most: all of it is in memory, too.
 const STORE_BYTES_MAX: u64 = 1 << 30;
@@ -188,6 +190,17 @@ limits! {
     memory_bytes => memory_bytes, BYTES_MAX, |it| it;
     table_elements => table_elements, COUNT_MAX, |it| it;
     parts => parts, COUNT_MAX, |it| it;
+    modules => modules, COUNT_MAX, |it| it;
+    functions => functions, COUNT_MAX, |it| it;
+    types => types, COUNT_MAX, |it| it;
+    type_bytes => type_bytes, BYTES_MAX, |it| it;
+    globals => globals, COUNT_MAX, |it| it;
+    imports => imports, COUNT_MAX, |it| it;
+    exports => exports, COUNT_MAX, |it| it;
+    segments => segments, COUNT_MAX, |it| it;
+    symbol_bytes => symbol_bytes, BYTES_MAX, |it| it;
+    symbol_total_bytes => symbol_total_bytes, BYTES_MAX, |it| it;
+    names => names, NAMES_MAX, |it| it;
     handles => handles, COUNT_MAX, |it| it;
     copied_bytes => copied_bytes, BYTES_MAX, |it| it;
     name_bytes => name_bytes, BYTES_MAX, |it| it;
@@ -237,12 +250,18 @@ impl DriverTable {
             plugins,
             random_real: self.random == Random::Real,
         };
+        let usual = DriverSettings::new(&self.file, self.name.as_deref(), base)?;
+        let mut limits = self.limits.limits().map_err(|why| usage(&why))?;
+        if self.limits.names.is_none() && usual.source == Source::BuiltIn(BuiltIn::Remote) {
+            // Each plugin that it was granted is a driver.
+            limits.names = grants.plugins.names.len().max(1);
+        }
         Ok(DriverSettings {
             digest: digest.transpose().map_err(|error| usage(&error))?,
-            limits: self.limits.limits().map_err(|why| usage(&why))?,
+            limits,
             grants,
             config,
-            ..DriverSettings::new(&self.file, self.name.as_deref(), base)?
+            ..usual
         })
     }
 }
@@ -354,6 +373,20 @@ mod tests {
             "pools": [{ "base": "10.1.0.0/16", "size": 24 }],
         });
         assert_eq!(serde_json::Value::Object(lab.unwrap().config), want);
+    }
+
+    #[test]
+    fn a_driver_has_one_name_and_remote_one_for_each_plugin() {
+        for (text, names) in [
+            ("file = 'a'", 1),
+            ("file = 'a'\n[limits]\nnames = 3", 3),
+            ("file = 'a'\nplugins = ['b', 'c']", 1),
+            ("file = 'builtin:remote'\nplugins = ['b', 'c']", 2),
+            ("file = 'builtin:remote'", 1),
+            ("file = 'builtin:remote'\nplugins = ['b', 'c']\n[limits]\nnames = 1", 1),
+        ] {
+            assert_eq!(settings(text).unwrap().limits.names, names, "{text}");
+        }
     }
 
     #[test]

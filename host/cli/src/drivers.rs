@@ -8,7 +8,7 @@ use crate::{
 use ipam_admin::{Host, Upgrade};
 use ipam_api::{Digest, DriverName, Factory, names};
 use ipam_ledger::StoreError;
-use ipam_runtime::{Component, Runtime, inspect, read_file};
+use ipam_runtime::{Component, Runtime, digest, read_file};
 use ipam_service::{LoadOptions, Origin, Service};
 use std::{
     collections::BTreeMap,
@@ -148,7 +148,8 @@ impl Drivers {
         let Ready { factory, origin, config } = self.ready(&settings)?;
         let digest = factory.digest();
         let rename = settings.rename.clone();
-        let options = LoadOptions { rename, config, ..LoadOptions::new(origin) };
+        let names_max = settings.limits.names;
+        let options = LoadOptions { rename, config, names_max, ..LoadOptions::new(origin) };
         let names = self.service.load(factory, options).map_err(|error| error.to_string())?;
         Ok(Loaded { settings, names, digest })
     }
@@ -184,7 +185,7 @@ impl Drivers {
         settings: &DriverSettings,
     ) -> Result<Component, String> {
         if let Some(pinned) = settings.digest {
-            let found = inspect(bytes).map_err(|error| error.to_string())?.digest;
+            let found = digest(bytes);
             if found != pinned {
                 return Err(format!(
                     "its file is {found}, and the configuration has pinned {pinned}"

@@ -2,7 +2,7 @@
 //! no daemon is asked.
 
 use crate::{Fatal, output::Output};
-use ipam_runtime::{GrantKind, Inspection, Limits, Need, inspect, read_file};
+use ipam_runtime::{GrantKind, Inspection, Limits, Need, inspect, read_file, refusal};
 use serde::Serialize;
 use std::{
     io::{self, ErrorKind},
@@ -20,6 +20,9 @@ struct Shown {
     missing: Vec<String>,
     needs: Vec<Needed>,
     uses_random: bool,
+    /// Why `serve` refuses it, with the limits that drivers have if nothing
+    /// else is written down; grants and what it lacks aside.
+    refused: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -32,8 +35,9 @@ struct Needed {
 pub(crate) fn run(file: &Path, json: bool) -> Result<(), Fatal> {
     let failed = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{}: {why}", file.display()));
     let bytes = read_file(file, &Limits::default()).map_err(|error| failed(&error))?;
-    let Inspection { digest, exports, imports, contract, missing, needs, uses_random } =
-        inspect(&bytes).map_err(|error| failed(&error))?;
+    let inspection = inspect(&bytes).map_err(|error| failed(&error))?;
+    let refused = refusal(&inspection, &bytes, &Limits::default()).map(|why| why.to_string());
+    let Inspection { digest, exports, imports, contract, missing, needs, uses_random } = inspection;
     let needed = |Need { import, grant }| Needed {
         import,
         grant: grant.map(|kind| match kind {
@@ -51,6 +55,7 @@ pub(crate) fn run(file: &Path, json: bool) -> Result<(), Fatal> {
         missing,
         needs: needs.into_iter().map(needed).collect(),
         uses_random,
+        refused,
     };
     match print(&shown, json) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -83,6 +88,9 @@ fn print(shown: &Shown, json: bool) -> io::Result<()> {
     }
     if shown.uses_random {
         line("random", "the same each time, or random = \"real\"")?;
+    }
+    if let Some(why) = &shown.refused {
+        line("refused", why)?;
     }
     output.end()
 }

@@ -249,6 +249,22 @@ fn a_file_is_looked_at_without_running_it() {
     let shown = inspect(b"\0asm\x0d\0\x01\0", &["--json"]);
     let text = String::from_utf8(shown.stdout).unwrap();
     assert!(text.contains(r#""contract":null"#) && text.contains(r#""missing":["ipam"#), "{text}");
+    for (text, words) in [
+        ("(component (core module (memory 1 1 shared)))", "it needs threads, which drivers do"),
+        ("(component (type (func async)))", "it needs asynchronous functions, which"),
+        (
+            "(component (import \"wasi:cli/environment@0.3.0\" (instance)))",
+            "it is built for WASI 0.3; build it for wasm32-wasip2",
+        ),
+    ] {
+        let shown = inspect(text.as_bytes(), &[]);
+        assert_eq!(shown.status.code(), Some(1), "text is no component");
+        let component = wat::parse_str(text).unwrap();
+        let shown = String::from_utf8(inspect(&component, &[]).stdout).unwrap();
+        assert!(shown.contains(&format!("refused   {words}")), "{shown}");
+        let shown = String::from_utf8(inspect(&component, &["--json"]).stdout).unwrap();
+        assert!(shown.contains(&format!(r#""refused":"{words}"#)), "{shown}");
+    }
     let shown = inspect(b"hello", &[]);
     assert_eq!(shown.status.code(), Some(1));
     assert!(String::from_utf8(shown.stderr).unwrap().contains("it is not WebAssembly"));

@@ -9,7 +9,7 @@
 //! | `wipam_answers_total` | `driver`, `call`, `outcome` | answers; `outcome` is `ok` or the class of the error that the caller saw |
 //! | `wipam_answer_seconds` | `driver` | histogram: from the question to the answer that is durable |
 //! | `wipam_guest_calls_total`, `wipam_guest_seconds_total` | `driver` | calls into the driver, and the time spent in them |
-//! | `wipam_memory_bytes`, `wipam_memory_bytes_most` | `driver` | linear memory of the instance after its last call, and the most that one had |
+//! | `wipam_memory_bytes`, `wipam_memory_bytes_most` | `driver` | memory of the instance after its last call, with what the host keeps for it, and the most that one had |
 //! | `wipam_failures_total` | `driver` | instances that were dropped: traps, time-outs, violations |
 //! | `wipam_violations_total` | `driver` | answers that broke the contract, among them |
 //! | `wipam_restarts_total` | `driver` | instances that were built after the first |

@@ -4,11 +4,13 @@ use crate::{
     Grants, Limits,
     bindings::{ipam, lifecycle, status},
     compile::Compiler,
-    http,
+    gate,
+    http::{self, Http},
     imports::State,
     inspect::inspect,
     instance::Instance,
     log::{Budget, Conduct},
+    quota::Allowance,
 };
 use ipam_api::{
     Callback, Digest, Driver, Factory, Failure, Start,
@@ -31,6 +33,10 @@ pub struct Component {
     /// [`Limits::call_time`], likewise.
     pub(crate) call_ticks: u64,
     pub(crate) log_budget: Arc<Budget>,
+    /// What all its live instances have left.
+    pub(crate) allowance: Arc<Allowance>,
+    /// What the host keeps for each of them, in bytes.
+    pub(crate) host_bytes: usize,
     pub(crate) grants: Arc<Grants>,
     pub(crate) pre: InstancePre<State>,
     pub(crate) lifecycle: Arc<lifecycle::GuestIndices>,
@@ -52,7 +58,7 @@ pub enum LoadError {
     #[error("cannot read it: {0}")]
     Unreadable(#[source] io::Error),
     /// It is larger than [`Limits::component_bytes`].
-    #[error("it has more than {0} bytes (component-bytes)")]
+    #[error("it has more than {0} bytes, the most that limits.component-bytes allows")]
     TooLarge(usize),
     /// It is something else altogether.
     #[error("it is not WebAssembly")]
@@ -63,11 +69,43 @@ pub enum LoadError {
          or wrap it with `wasm-tools component new`"
     )]
     CoreModule,
+    /// It has more of something than [`Limits`] allow.
+    #[error("it has {found} {what}; limits.{key} allows {most}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The limit, as the operator's configuration calls it.
+        key: &'static str,
+        /// How many are allowed.
+        most: u64,
+        /// How many there are, as far as it was read.
+        found: u64,
+    },
+    /// It imports or exports more by itself than any driver.
+    #[error("it has more than {1} {0}")]
+    TooManyNames(&'static str, usize),
+    /// It needs a proposal to WebAssembly that is off.
+    #[error("it needs {proposal}, which drivers do not get here: {said}")]
+    Proposal {
+        /// Its name.
+        proposal: &'static str,
+        /// The validator's words.
+        said: String,
+    },
+    /// It instantiates a module or a component that is not one of its own.
+    #[error("it instantiates a module that it does not contain, which no driver needs")]
+    ForeignPart,
+    /// It is for a later WASI.
+    #[error("it is built for WASI {0}; build it for wasm32-wasip2")]
+    LaterWasi(String),
     /// The engine does not accept it.
     #[error("it is not a component that this host can run: {0}")]
     Invalid(String),
     /// It takes longer to compile than [`Limits::compile_time`].
-    #[error("compiling it takes more than {0:?} (compile-ms)")]
+    #[error(
+        "compiling it takes more than {} ms, the most that limits.compile-ms allows",
+        .0.as_millis()
+    )]
     TooSlow(Duration),
     /// The compiler was stopped at one of its limits, or is out of order.
     #[error("it could not be compiled: {0}")]
@@ -112,6 +150,9 @@ impl Component {
         // Nothing is compiled that is not wanted anyway.
         let inspection = inspect(bytes)?;
         inspection.judge(grants)?;
+        let footprint = gate::pass(bytes, &limits)?;
+        let handles = Http::handles(grants, &limits).saturating_mul(Limits::HANDLE_BYTES);
+        let host_bytes = usize::try_from(footprint.host_bytes).unwrap_or(usize::MAX);
         if let Some(compiler) = compiler {
             compiler.compile(bytes, &limits)?;
         }
@@ -133,6 +174,8 @@ impl Component {
             start_ticks: Limits::ticks(limits.start_time),
             call_ticks: Limits::ticks(limits.call_time),
             log_budget: Arc::new(Budget::new(&limits)),
+            allowance: Allowance::new(&limits),
+            host_bytes: host_bytes.saturating_add(handles),
             grants: Arc::new(grants.clone()),
             limits: Arc::new(limits),
             pre,
@@ -146,6 +189,13 @@ impl Component {
     #[must_use]
     pub fn conduct(&self) -> Conduct {
         self.log_budget.conduct()
+    }
+
+    /// The same component, whose instances have its limits for themselves, and
+    /// not together with those of this one.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { allowance: Allowance::new(&self.limits), ..self.clone() }
     }
 
     /// Whether it says how full its pools are.

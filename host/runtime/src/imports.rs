@@ -35,7 +35,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(log: Log, limits: &Limits, grants: &Arc<Grants>, overlay: Overlay) -> Self {
+    pub(crate) fn new(
+        log: Log,
+        limits: &Limits,
+        grants: &Arc<Grants>,
+        overlay: Overlay,
+        quota: Quota,
+    ) -> Self {
         let clock = Clock::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(Http::handles(grants, limits));
@@ -44,7 +50,7 @@ impl State {
             plugins: Plugins::new(grants.clone(), limits, log.clone()),
             http: Http::new(grants.clone(), limits, log.clone()),
             wasi: wasi::inert(&log, &clock, grants.random_real),
-            quota: Quota::new(limits),
+            quota,
             overlay,
             name_bytes: limits.name_bytes,
             clock,

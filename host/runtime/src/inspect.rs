@@ -3,7 +3,7 @@
 //! Names alone are read here, and none is believed: a component whose types do
 //! not fit its names is refused by the compiler or by the linker.
 
-use crate::{Grants, LoadError, function_names};
+use crate::{Grants, Limits, LoadError, gate};
 use ipam_api::{Digest, text::bounded};
 use sha2::{Digest as _, Sha256};
 use wasmparser::{Parser, Payload};
@@ -64,6 +64,11 @@ const IMPORTS: [&str; 3] =
 /// What an inert WASI provides.
 const WASI: [&str; 6] =
     ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+/// The most that a component may import, or export, by itself: those of its
+/// parts are counted elsewhere.
+const NAMES_MAX: usize = 1_000;
+/// How much of a name is kept; none that means something is as long.
+const NAME_BYTES: usize = 1 << 10;
 /// What a grant of HTTP provides: the side that asks.
 const HTTP: [&str; 2] = ["wasi:http/outgoing-handler@0.2.", "wasi:http/types@0.2."];
 
@@ -82,7 +87,11 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     }
     let (exports, imports) =
         names(bytes).map_err(|error| LoadError::Invalid(bounded(WORDS_BYTES, error)))?;
-    function_names::check(bytes)?;
+    for (all, what) in [(&exports, "exports of its own"), (&imports, "imports of its own")] {
+        if all.len() > NAMES_MAX {
+            return Err(LoadError::TooManyNames(what, NAMES_MAX));
+        }
+    }
     let exported = |wanted: &str| exports.iter().find(|name| compatible(name, wanted));
     let contract = exported(EXPORTS[1]).and_then(|name| name.rsplit_once('@'));
     let needs = imports
@@ -90,7 +99,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
         .filter(|name| !is_for_all(name))
         .map(|name| Need { import: name.clone(), grant: GrantKind::of(name) });
     Ok(Inspection {
-        digest: Digest(Sha256::digest(bytes).into()),
+        digest: digest(bytes),
         contract: contract.map(|(_, version)| version.to_owned()),
         missing: EXPORTS
             .into_iter()
@@ -104,7 +113,22 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     })
 }
 
-/// The names of the outermost component: exports and imports.
+/// The digest of a component's file.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}
+
+/// Why a component would not be loaded with these limits, whatever it was
+/// granted: it is for a later WASI, needs a proposal that is off, or has more
+/// of something than is allowed. Nothing is compiled.
+#[must_use]
+pub fn refusal(inspection: &Inspection, bytes: &[u8], limits: &Limits) -> Option<LoadError> {
+    inspection.later_wasi().or_else(|| gate::pass(bytes, limits).err())
+}
+
+/// The names of the outermost component: exports and imports, and one more
+/// than there may be.
 fn names(bytes: &[u8]) -> wasmparser::Result<(Vec<String>, Vec<String>)> {
     let (mut exports, mut imports) = (Vec::new(), Vec::new());
     let mut depth = 0_usize;
@@ -114,12 +138,12 @@ fn names(bytes: &[u8]) -> wasmparser::Result<(Vec<String>, Vec<String>)> {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentExportSection(section) if depth == 0 => {
-                for export in section {
+                for export in section.into_iter().take(NAMES_MAX + 1 - exports.len()) {
                     exports.push(bounded(NAME_BYTES, export?.name.name));
                 }
             }
             Payload::ComponentImportSection(section) if depth == 0 => {
-                for import in section {
+                for import in section.into_iter().take(NAMES_MAX + 1 - imports.len()) {
                     imports.push(bounded(NAME_BYTES, import?.name.name));
                 }
             }
@@ -149,9 +173,23 @@ impl GrantKind {
 }
 
 impl Inspection {
+    /// Whether it is built for a WASI that this host does not have.
+    fn later_wasi(&self) -> Option<LoadError> {
+        let version = self.imports.iter().chain(&self.exports).find_map(|name| {
+            let is_base = WASI.iter().chain(&["wasi:http/"]).any(|base| name.starts_with(base));
+            let (_, version) = name.split_once('@')?;
+            (is_base && !version.starts_with("0.2.")).then_some(version)
+        })?;
+        let minor = version.match_indices('.').nth(1).map_or(version, |(at, _)| &version[..at]);
+        Some(LoadError::LaterWasi(minor.to_owned()))
+    }
+
     /// Judges it: everything that is missing or too much at once, since
     /// whoever reads it should not have to come back for the next one.
     pub(crate) fn judge(&self, grants: &Grants) -> Result<(), LoadError> {
+        if let Some(later) = self.later_wasi() {
+            return Err(later);
+        }
         if !self.missing.is_empty() {
             return Err(LoadError::MissingExports(self.missing.clone()));
         }

@@ -4,8 +4,10 @@ use crate::{
     Component,
     bindings::{ipam, status, types},
     convert::{self, Broken},
+    http::Http,
     imports::State,
     log::Log,
+    quota::Quota,
     report::Report,
     store::Overlay,
 };
@@ -37,11 +39,14 @@ impl Instance {
         let driver = start.name.as_ref().map_or(&*component.label, |name| name.as_str());
         let log = Log::new(driver.into(), limits, component.log_budget.clone());
         let grants = &component.grants;
+        let handles = Http::handles(grants, limits);
+        let quota = Quota::new(&component.allowance, limits, component.host_bytes);
+        let quota = quota.map_err(|why| Failure::broken(format!("start: {why}")))?;
         let overlay = Overlay::new(&start.stored, grants.store, limits.copied_bytes);
-        let state = State::new(log, limits, grants, overlay);
+        let state = State::new(log, limits, grants, overlay, quota);
         let mut store = Store::new(component.pre.engine(), state);
         store.limiter(|state| &mut state.quota);
-        store.set_max_component_handles(limits.handles);
+        store.set_max_component_handles(handles);
         store.set_hostcall_fuel(limits.copied_bytes);
         store.set_epoch_deadline(component.start_ticks);
         store.data_mut().begin(limits.start_time);
@@ -175,8 +180,7 @@ impl Driver for Instance {
     }
 
     fn memory_bytes(&self) -> Option<u64> {
-        let taken = self.store.data().quota.memory_bytes_taken(&self.component.limits);
-        u64::try_from(taken).ok()
+        u64::try_from(self.store.data().quota.memory_bytes()).ok()
     }
 
     fn pool_status(&mut self, pool_id: &PoolId) -> Option<Result<PoolStatus, Failure>> {

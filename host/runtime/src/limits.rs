@@ -25,15 +25,44 @@ pub struct Limits {
     /// [`Grants::plugins`](crate::Grants::plugins) can make one do, waits no
     /// longer than this.
     pub call_time: Duration,
-    /// Linear memory of an instance, in bytes: the sum of all its memories.
+    /// Memory of all instances of a component that are alive, in bytes: their
+    /// linear memories, and what the host keeps for each of them, as it is
+    /// estimated before the component is compiled.
     pub memory_bytes: usize,
-    /// Elements of all its tables together.
+    /// Elements of all tables of these instances together.
     pub table_elements: usize,
-    /// Core instances, tables and memories that a component may be made of,
-    /// of each.
+    /// Core instances, tables and memories that an instance may be made of,
+    /// of each. A core module counts as often as it is instantiated.
     pub parts: usize,
-    /// Handles of resources, such as streams and timers, that are alive at a
-    /// time: each costs the host memory that is not the instance's own.
+    /// Core modules and components in a component, those in each other
+    /// included.
+    pub modules: usize,
+    /// Functions of all its core modules, and those between them and the host.
+    pub functions: usize,
+    /// Types that it and its parts define.
+    pub types: usize,
+    /// Bytes of these definitions.
+    pub type_bytes: usize,
+    /// Globals of an instance: those of a core module count as often as it is
+    /// instantiated.
+    pub globals: usize,
+    /// What it and its parts import of each other and of the host.
+    pub imports: usize,
+    /// What they export to each other and to the host.
+    pub exports: usize,
+    /// Segments of data and of elements of tables.
+    pub segments: usize,
+    /// Bytes of the name of an import, of an export or of a function.
+    pub symbol_bytes: usize,
+    /// Bytes of all names of functions, which backtraces show.
+    pub symbol_total_bytes: usize,
+    /// Names that it may register. Each is served by an instance of its own,
+    /// and all of them have these limits together. Whoever hosts it holds this
+    /// one, because a runtime knows one instance alone.
+    pub names: usize,
+    /// Handles of resources, such as streams and timers, that an instance has
+    /// at a time. What they may cost the host, [`Limits::HANDLE_BYTES`] each, is
+    /// taken from [`Limits::memory_bytes`] when it starts.
     pub handles: usize,
     /// Bytes that one answer, or one call of a host function, may make the
     /// host copy: all its strings and lists together. Judged before they are.
@@ -85,6 +114,8 @@ impl Limits {
     pub const TICK: Duration = Duration::from_millis(10);
     /// A call that takes a year does not come back.
     pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    /// What a handle costs the host at most, in bytes, bodies of HTTP aside.
+    pub const HANDLE_BYTES: usize = 512;
     /// The stack of WebAssembly code, in bytes: one for all, since it belongs
     /// to the engine.
     pub const STACK_BYTES: usize = 512 << 10;
@@ -146,7 +177,18 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             table_elements: 100_000,
             parts: 64,
-            handles: 10_000,
+            modules: 256,
+            functions: 200_000,
+            types: 50_000,
+            type_bytes: 1 << 20,
+            globals: 20_000,
+            imports: 50_000,
+            exports: 50_000,
+            segments: 100_000,
+            symbol_bytes: 16 << 10,
+            symbol_total_bytes: 16 << 20,
+            names: 1,
+            handles: 1_024,
             copied_bytes: 1 << 20,
             name_bytes: 64,
             address_space_bytes: 256,
@@ -160,7 +202,7 @@ impl Default for Limits {
             http_connections: 8,
             http_body_bytes: 8 << 20,
             http_head_bytes: 64 << 10,
-            http_handles: 512,
+            http_handles: 128,
             plugin_time: Duration::from_secs(4),
             plugin_calls: 128,
             plugin_body_bytes: 1 << 20,

@@ -1,7 +1,7 @@
 //! An output of WASI's whose lines somebody is told.
 
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::{
     async_trait,
@@ -13,22 +13,27 @@ use wasmtime_wasi::{
 const WRITE_BYTES: usize = 4096;
 
 /// Tells each line, without its end; one that is too long in pieces, and at the
-/// end what has none.
+/// end what has none. All streams of an output write to one line, or each of
+/// them would keep the beginning of another.
 #[derive(Clone)]
 pub(crate) struct Lines {
     tell: Arc<dyn Fn(&str) + Send + Sync>,
-    line: Vec<u8>,
+    line: Arc<Mutex<Vec<u8>>>,
     bytes_max: usize,
 }
 
 impl Lines {
     pub(crate) fn new(bytes_max: usize, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { tell: Arc::new(tell), line: Vec::new(), bytes_max }
+        Self { tell: Arc::new(tell), line: Arc::default(), bytes_max }
     }
 
-    fn tell(&mut self) {
-        (self.tell)(&String::from_utf8_lossy(&self.line));
-        self.line.clear();
+    fn line(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, line: &mut Vec<u8>) {
+        (self.tell)(&String::from_utf8_lossy(line));
+        line.clear();
     }
 }
 
@@ -55,12 +60,13 @@ impl Pollable for Lines {
 
 impl OutputStream for Lines {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        let mut line = self.line();
         for &byte in &bytes {
-            if (byte == b'\n' || self.line.len() >= self.bytes_max) && !self.line.is_empty() {
-                self.tell();
+            if (byte == b'\n' || line.len() >= self.bytes_max) && !line.is_empty() {
+                self.tell(&mut line);
             }
             if byte != b'\n' {
-                self.line.push(byte);
+                line.push(byte);
             }
         }
         Ok(())
@@ -77,8 +83,9 @@ impl OutputStream for Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        if !self.line.is_empty() {
-            self.tell();
+        let mut line = self.line();
+        if !line.is_empty() {
+            self.tell(&mut line);
         }
     }
 }

@@ -3,10 +3,13 @@
 use crate::{
     Component, Grants, Limits, LoadError,
     compile::{Compiler, fingerprint},
+    features::FEATURES,
     imports, read_regular,
 };
 use std::{ffi::OsString, io::ErrorKind, path::Path, sync::Arc, thread};
-use wasmtime::{Cache, CacheConfig, Config, Engine, component::Linker};
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, WasmBacktraceDetails, WasmFeatures, component::Linker,
+};
 
 /// Compiles components. One for a whole program; cheap to clone.
 #[derive(Clone)]
@@ -130,6 +133,15 @@ pub(crate) fn engine(cache: Option<&Path>) -> wasmtime::Result<(Engine, Option<C
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.max_wasm_stack(Limits::STACK_BYTES);
+    // One list, and nothing that wasmtime has on by default beside it.
+    config.wasm_features(WasmFeatures::all(), false);
+    config.wasm_features(FEATURES, true);
+    // What a driver answers is the same on every machine, or a ledger could not
+    // move to another: the bits of NaN and what relaxed SIMD leaves open.
+    config.cranelift_nan_canonicalization(true);
+    config.relaxed_simd_deterministic(true);
+    // Else it depends on a variable of the environment.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     let cache = match cache {
         Some(directory) => {
             let mut settings = CacheConfig::new();

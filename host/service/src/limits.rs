@@ -14,7 +14,8 @@ pub struct Limits {
     pub batch_time_max: Duration,
     /// Batches of one driver that wait for the store; then it waits, too.
     pub staged_batches_max: usize,
-    /// Names that one component registers.
+    /// Names that one component registers, whatever
+    /// [`LoadOptions::names_max`](crate::LoadOptions::names_max) says.
     pub names_max: usize,
     /// How often a driver is asked again because its automatic pool met what
     /// the caller excludes.
@@ -59,7 +60,7 @@ impl Default for Limits {
             batch_max: 64,
             batch_time_max: Duration::from_millis(1),
             staged_batches_max: 16,
-            names_max: 64,
+            names_max: 1024,
             exclude_retries_max: 64,
             releases_kept_max: 65_536,
             written_bytes_max: 1 << 20,

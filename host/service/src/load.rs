@@ -34,13 +34,15 @@ pub struct LoadOptions {
     pub rename: Option<DriverName>,
     /// The operator's table for it: one JSON object.
     pub config: String,
+    /// How many names it may register, and so how many instances it has.
+    pub names_max: usize,
 }
 
 impl LoadOptions {
-    /// Under its own names, with an empty table.
+    /// Under its own name, with an empty table.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
-        Self { origin, rename: None, config: "{}".to_owned() }
+        Self { origin, rename: None, config: "{}".to_owned(), names_max: 1 }
     }
 }
 
@@ -158,7 +160,8 @@ pub(crate) fn prepare(
         Some(name) => (BTreeMap::new(), taken.get(name).copied()),
         None => (taken, None),
     };
-    let discovered = discover(&**factory, &options.config, refused, limits.names_max);
+    let names_max = options.names_max.min(limits.names_max);
+    let discovered = discover(&**factory, &options.config, refused, names_max);
     let Discovered { instance: first, names, refusal } = discovered.map_err(LoadError::Start)?;
     if names.is_empty() {
         return Err(refusal.map_or(LoadError::NoName, LoadError::Registration));

@@ -75,7 +75,9 @@ fn accept(
         return Err(invalid(format!("ipam driver \"{name}\" is registered twice")));
     }
     if registered.names.len() >= names_max {
-        return Err(invalid(format!("a component may register {names_max} names")));
+        return Err(invalid(format!(
+            "it registers more names than limits.names allows: {names_max}"
+        )));
     }
     taken.get(&name).map_or(Ok(()), |origin| Err(name_taken(&name, *origin)))?;
     Ok(name)

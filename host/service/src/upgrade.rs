@@ -178,7 +178,8 @@ impl Service {
         config: &str,
         insist: bool,
     ) -> Result<Vec<(DriverName, Capability)>, UpgradeError> {
-        let discovered = discover(factory, config, BTreeMap::new(), self.limits().names_max);
+        // One name too many, to be told of it.
+        let discovered = discover(factory, config, BTreeMap::new(), seats.len() + 1);
         let Discovered { names, .. } = discovered.map_err(UpgradeError::Start)?;
         let old: Vec<(DriverName, Capability)> = seats
             .iter()

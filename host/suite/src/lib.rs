@@ -17,7 +17,7 @@ pub use junit::junit;
 pub use verdict::{Outcome, Report, Section, Verdict};
 
 use asking::{Maker, Registered};
-use ipam_api::{Capability, DriverName, Factory};
+use ipam_api::{Callback, Capability, Digest, Driver, DriverName, Factory, Failure, Start};
 use ipam_runtime::{Component, Suite};
 use recorder::reason;
 use std::sync::Arc;
@@ -82,6 +82,20 @@ fn verdict(section: &str, promise: &str, title: &str, outcome: Outcome) -> Verdi
 const BROKE: &str = "it broke, or did not start, before there was anything to compare with";
 const ONE: &str = "a plugin is one process";
 
+/// Makes instances that each have the component's limits for themselves: more
+/// of them are alive at a time here than where they serve.
+struct Apart(Component);
+
+impl Factory for Apart {
+    fn make(&self, start: &Start, callback: Box<dyn Callback>) -> Result<Box<dyn Driver>, Failure> {
+        self.0.apart().make(start, callback)
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        self.0.digest()
+    }
+}
+
 /// Tests a driver under each of its names, or the one that was asked for;
 /// `tell` is told each verdict with the driver's name as it comes.
 ///
@@ -95,7 +109,9 @@ pub fn test(
     tell: &mut dyn FnMut(&str, &Verdict),
 ) -> Result<Vec<Report>, SuiteError> {
     let (factory, is_built_in): (Arc<dyn Factory>, bool) = match target {
-        Target::Component { component, is_built_in } => (Arc::new(component.clone()), *is_built_in),
+        Target::Component { component, is_built_in } => {
+            (Arc::new(Apart(component.clone())), *is_built_in)
+        }
         Target::Plugin(plugin) => (Arc::new(plugin.clone()), false),
     };
     let maker = Maker { factory, config: options.config.clone(), is_built_in };

@@ -7,10 +7,16 @@ use std::time::Instant;
 /// Loads the program; the operator's log has these words.
 #[track_caller]
 fn refused(program: &str, words: &str) {
+    refused_with(program, "", words);
+}
+
+/// With a table of its own.
+#[track_caller]
+fn refused_with(program: &str, table: &str, words: &str) {
     let zoo = Zoo::new();
     let file = ipam_tests::programs::file(program);
     let begin = Instant::now();
-    let refusal = zoo.beside(program, || zoo.load(&file, "")).unwrap_err();
+    let refusal = zoo.beside(program, || zoo.load(&file, table)).unwrap_err();
     assert!(begin.elapsed() < BOUND, "{program}: {:?}", begin.elapsed());
     assert!(refusal.contains(words), "{program}: {refusal}");
     let drivers = zoo.drivers();
@@ -31,7 +37,7 @@ fn whoever_registers_nothing_is_no_driver() {
 
 #[test]
 fn ten_thousand_names_are_too_many() {
-    refused("names", "a component may register 64 names");
+    refused("names", "it registers more names than limits.names allows: 1");
 }
 
 #[test]
@@ -47,7 +53,7 @@ fn a_name_is_no_path() {
 #[test]
 fn who_starts_again_registers_what_it_registered() {
     let words = "it registered somebody-else and renames with replay, not renames with replay";
-    refused("renames", words);
+    refused_with("renames", "limits = { names = 2 }", words);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod compile;
+mod gate;
 mod grants;
 mod guest;
 mod harm;
 mod inert;
 mod lab;
+mod memory;
 mod store;
 mod words;

@@ -19,13 +19,18 @@ fn factory(names: &[&str]) -> (Arc<PlainFactory>, Arc<Control>) {
     (Arc::new(PlainFactory(control.clone())), control)
 }
 
+/// As an operator has it who lets a component register several names.
+fn several(origin: Origin) -> LoadOptions {
+    LoadOptions { names_max: 8, ..LoadOptions::new(origin) }
+}
+
 fn name(text: &str) -> DriverName {
     text.parse().unwrap()
 }
 
 /// Loads a component that registers `names`, and names what came of it.
 fn load(service: &Service, names: &[&str]) -> Result<Vec<String>, String> {
-    let loaded = service.load(factory(names).0, LoadOptions::new(Origin::Component));
+    let loaded = service.load(factory(names).0, several(Origin::Component));
     loaded.map(|names| names.iter().map(ToString::to_string).collect()).map_err(|e| e.to_string())
 }
 
@@ -63,7 +68,7 @@ impl Subscriber for Listener {
 #[test]
 fn a_component_with_one_name_is_served_by_the_instance_that_registered_it() {
     let (service, (factory, control)) = (service(), factory(&["lab"]));
-    assert_eq!(service.load(factory, LoadOptions::new(Origin::Component)).unwrap(), [name("lab")]);
+    assert_eq!(service.load(factory, several(Origin::Component)).unwrap(), [name("lab")]);
     assert_eq!(control.look(), ["start"]);
     let mount = service.mount(&name("lab")).unwrap();
     assert_eq!((mount.name(), mount.capability()), (&name("lab"), REPLAYED));
@@ -76,9 +81,23 @@ fn a_component_with_one_name_is_served_by_the_instance_that_registered_it() {
 }
 
 #[test]
+fn a_component_has_one_name_unless_the_operator_says_more() {
+    let load = |names_max| {
+        let options = LoadOptions { names_max, ..LoadOptions::new(Origin::Component) };
+        service().load(factory(&["b", "a"]).0, options).map_err(|error| error.to_string())
+    };
+    // This one goes on with the name that it got.
+    assert_eq!(load(1).unwrap(), [name("b")]);
+    assert_eq!(load(2).unwrap(), [name("b"), name("a")]);
+    let none = load(0).unwrap_err();
+    let words = "it registers more names than limits.names allows: 0";
+    assert_eq!(none, format!("the driver could not register: {words}"));
+}
+
+#[test]
 fn each_of_several_names_has_an_instance_and_a_ledger_of_its_own() {
     let (service, (factory, control)) = (service(), factory(&["b", "a"]));
-    let loaded = service.load(factory, LoadOptions::new(Origin::BuiltIn)).unwrap();
+    let loaded = service.load(factory, several(Origin::BuiltIn)).unwrap();
     assert_eq!(loaded, [name("b"), name("a")]);
     assert_eq!(control.look(), ["start", "start b", "start a"]);
     for one in ["a", "b"] {
@@ -91,7 +110,7 @@ fn each_of_several_names_has_an_instance_and_a_ledger_of_its_own() {
 #[test]
 fn a_name_that_is_held_cannot_be_taken() {
     let service = service();
-    service.load(factory(&["default"]).0, LoadOptions::new(Origin::BuiltIn)).unwrap();
+    service.load(factory(&["default"]).0, several(Origin::BuiltIn)).unwrap();
     load(&service, &["lab"]).unwrap();
     let refused = |names: &[&str]| load(&service, names).unwrap_err();
     assert_eq!(
@@ -121,11 +140,11 @@ fn a_refused_name_costs_a_driver_only_that_name() {
 #[test]
 fn the_operator_renames_the_one_name_of_a_component() {
     let service = service();
-    service.load(factory(&["default"]).0, LoadOptions::new(Origin::BuiltIn)).unwrap();
+    service.load(factory(&["default"]).0, several(Origin::BuiltIn)).unwrap();
     let renamed = |names: &[&str], to: &str| {
         let (factory, control) = factory(names);
         let rename = Some(name(to));
-        let options = LoadOptions { rename, ..LoadOptions::new(Origin::Component) };
+        let options = LoadOptions { rename, ..several(Origin::Component) };
         let loaded = service.load(factory, options).map_err(|error| error.to_string());
         (loaded, control)
     };
@@ -149,7 +168,7 @@ fn the_operator_renames_the_one_name_of_a_component() {
 fn a_driver_that_does_not_start_is_not_loaded() {
     let (service, (factory, control)) = (service(), factory(&["lab"]));
     *lock(&control.start_fails) = Some(refusal());
-    let error = service.load(factory, LoadOptions::new(Origin::Component)).unwrap_err();
+    let error = service.load(factory, several(Origin::Component)).unwrap_err();
     assert_eq!(error.to_string(), "the driver did not start: Invalid Request");
     assert!(service.drivers().is_empty());
 }
@@ -210,9 +229,9 @@ fn a_driver_loaded_again_is_shown_what_it_had_granted() {
     }
     service.subscribe(Arc::new(Eager)).unwrap();
     service.subscribe(refuses).unwrap();
-    assert!(service.load(factory.clone(), LoadOptions::new(Origin::Component)).is_err());
+    assert!(service.load(factory.clone(), several(Origin::Component)).is_err());
     lock(&control.registers).truncate(1);
     control.look();
-    drop(service.load(factory, LoadOptions::new(Origin::Component)));
+    drop(service.load(factory, several(Origin::Component)));
     assert_eq!(control.look()[..2], ["start", "pool 10.0.0.0/24 again"]);
 }

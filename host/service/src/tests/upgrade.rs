@@ -170,7 +170,8 @@ fn the_names_of_a_component_change_together_or_not_at_all() {
         (control, factory)
     };
     let (old, factory) = two("old");
-    service.load(factory, crate::LoadOptions::new(Origin::Component)).unwrap();
+    let options = crate::LoadOptions::new(Origin::Component);
+    service.load(factory, crate::LoadOptions { names_max: 2, ..options }).unwrap();
     let mount = |name: &str| service.mount(&name.parse().unwrap()).unwrap();
     for name in ["lab", "other"] {
         crate::ask(&*mount(name), pool(POOL)).unwrap();
