@@ -13,7 +13,7 @@
 //! cache. Instead the process makes sure that its own engine is the same one,
 //! and finds the code itself, before it says that all is well.
 
-use crate::{Limits, LoadError, runtime::engine};
+use crate::{Limits, LoadError, confine::confine, runtime::engine};
 use ipam_api::text::bounded;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::{
@@ -34,6 +34,8 @@ const DONE: &str = "compiled";
 const INVALID: u8 = 1;
 /// The compiler could not do its work.
 const FAILED: u8 = 3;
+/// Files that it may have open: its streams, and one of the cache at a time.
+const FILES: u64 = 32;
 /// How much it says, and how much of that is read.
 const WORDS_BYTES: u16 = 4 << 10;
 /// The longest that is waited for it, if its limit is beyond all clocks.
@@ -181,10 +183,12 @@ fn work(arguments: &[OsString]) -> Result<(), (String, u8)> {
         (Resource::As, memory_bytes),
         (Resource::Cpu, seconds),
         (Resource::Fsize, compiled_bytes),
+        (Resource::Nofile, FILES),
     ] {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(resource, limit).map_err(failed)?;
     }
+    confine(Path::new(directory)).map_err(failed)?;
     let mut bytes = Vec::new();
     io::stdin().take(component_bytes).read_to_end(&mut bytes).map_err(failed)?;
     remove_leftovers(Path::new(directory)).map_err(failed)?;

@@ -24,6 +24,7 @@ mod bindings;
 mod clock;
 mod compile;
 mod component;
+mod confine;
 mod convert;
 mod features;
 mod file;
