@@ -59,7 +59,7 @@ fn start(home: &Path) -> Daemon {
          [[driver]]\nfile = {:?}\n\
          [[driver]]\nfile = {:?}\nname = \"frozen-null\"\n\
          [[driver]]\nfile = {:?}\nstore = {{ max-bytes = 4096, max-keys = 100 }}\n\
-         config = {{ rack = \"r7\" }}\n",
+         config = {{ rack = \"r7\" }}\nlimits = {{ names = 2 }}\n",
         file("c.wasm"),
         file("null.wasm"),
         file("everything.wasm"),
