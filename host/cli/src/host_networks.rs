@@ -1,97 +1,207 @@
-//! What this host's own network uses already.
+//! What automatic pools of the local space keep clear of: what the operator
+//! excludes, and what this host's own network uses already.
 //!
 //! Docker never tells a plugin, and repeats an automatic request until the
 //! answer does not collide; for its built-in driver it keeps clear of just
 //! these (moby, `netutils.InferReservedNetworks`): the IPv4 routes of link
-//! scope, and the resolvers of both families. A route through a gateway, such
-//! as a VPN's `0.0.0.0/1`, does not count.
+//! scope, and the resolvers of both families. A VPN's `0.0.0.0/1` does not
+//! count, whether it goes through a gateway or to the link.
 //!
-//! Nothing here fails: what cannot be read excludes nothing.
+//! A thread of its own keeps it current by the kernel's notifications, so that
+//! a request reads nothing of the system. It is read anew before the first one.
+//! Nothing here fails: what cannot be read excludes nothing, and is said once.
+
+mod resolvers;
+mod routes;
+mod table;
 
 use ipnet::{IpNet, Ipv4Net};
+use routes::{Heard, Watch};
 use std::{
-    fs,
-    net::{IpAddr, Ipv4Addr},
+    io,
+    sync::{Arc, PoisonError, RwLock, Weak},
+    thread,
+    time::{Duration, Instant},
 };
 
-const ROUTES: &str = "/proc/net/route";
-const RESOLVERS: &str = "/etc/resolv.conf";
+/// How long until resolvers are read again, of whose changes nobody tells; and
+/// routes where the kernel does not tell.
+pub(crate) const PERIOD: Duration = Duration::from_secs(2);
+/// How long until routes are read again though nothing was told.
+const ROUTES_PERIOD: Duration = Duration::from_secs(60);
+/// Reading routes takes this part of a processor at most, however often they
+/// change.
+const SHARE: u32 = 10;
+/// The longest that a change waits for that.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The shortest.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
 
-/// The prefixes that are in use now.
-pub(crate) fn in_use() -> Vec<IpNet> {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let mut found = link_routes(&read(ROUTES));
-    found.extend(resolvers(&read(RESOLVERS)));
-    found
+/// What is kept clear of now.
+#[derive(Debug)]
+pub(crate) struct Excluded(RwLock<Parts>);
+
+#[derive(Debug, Default)]
+struct Parts {
+    operator: Vec<IpNet>,
+    host: Vec<IpNet>,
+    /// Both, sorted.
+    all: Arc<[IpNet]>,
 }
 
-/// The routes of the kernel's table that go nowhere but to the link.
-fn link_routes(table: &str) -> Vec<IpNet> {
-    /// `RTF_UP`, `RTF_GATEWAY`, `RTF_REJECT` of `linux/route.h`.
-    const UP: u16 = 0x1;
-    const GATEWAY: u16 = 0x2;
-    const REJECT: u16 = 0x200;
+impl Excluded {
+    /// What the operator excludes; [`watch`] adds the host's.
+    pub(crate) fn new(operator: &[IpNet]) -> Arc<Self> {
+        let excluded = Self(RwLock::default());
+        excluded.set_operator(operator);
+        Arc::new(excluded)
+    }
 
-    let route = |line: &str| -> Option<IpNet> {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        let destination = fields.next()?;
-        let flags = u16::from_str_radix(fields.nth(1)?, 16).ok()?;
-        let mask = fields.nth(3)?;
-        // The kernel prints each address as the number its bytes make on this
-        // machine, so the bytes come back in memory order.
-        let address = |text| {
-            u32::from_str_radix(text, 16).ok().map(|word| Ipv4Addr::from(memory_order(word)))
-        };
-        let prefix = Ipv4Net::with_netmask(address(destination)?, address(mask)?).ok()?;
-        (flags & (UP | GATEWAY | REJECT) == UP && prefix.prefix_len() > 0)
-            .then_some(IpNet::V4(prefix.trunc()))
-    };
-    table.lines().skip(1).filter_map(route).collect()
+    pub(crate) fn all(&self) -> Vec<IpNet> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner).all.clone();
+        all.to_vec()
+    }
+
+    /// Replaces what the operator excludes.
+    pub(crate) fn set_operator(&self, operator: &[IpNet]) {
+        self.set(|parts| parts.operator = operator.iter().map(IpNet::trunc).collect());
+    }
+
+    fn set_host(&self, host: Vec<IpNet>) {
+        self.set(|parts| parts.host = host);
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Parts)) {
+        let mut parts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut parts);
+        let mut all = [&*parts.operator, &*parts.host].concat();
+        all.sort_unstable();
+        all.dedup();
+        parts.all = all.into();
+    }
 }
 
-#[expect(clippy::host_endian_bytes, reason = "the kernel prints words of this very machine")]
-fn memory_order(word: u32) -> [u8; 4] {
-    word.to_ne_bytes()
+/// Reads what the host uses, and keeps it current until `excluded` is dropped.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub(crate) fn watch(excluded: &Arc<Excluded>) -> io::Result<()> {
+    let mut host = Host::new();
+    host.read_routes();
+    host.tell(excluded);
+    let excluded = Arc::downgrade(excluded);
+    thread::Builder::new().name("wipam-routes".to_owned()).spawn(move || host.follow(&excluded))?;
+    Ok(())
 }
 
-/// The name servers, each as a prefix of its own.
-fn resolvers(text: &str) -> Vec<IpNet> {
-    let server = |line: &str| -> Option<IpNet> {
-        let mut words = line.split_ascii_whitespace();
-        (words.next()? == "nameserver").then_some(())?;
-        // A link-local server carries its interface: fe80::1%eth0.
-        let address = words.next()?.split('%').next()?;
-        Some(IpNet::from(address.parse::<IpAddr>().ok()?.to_canonical()))
-    };
-    text.lines().filter_map(server).collect()
+/// What was read of the host, and how.
+struct Host {
+    /// Nothing where the kernel does not tell.
+    watch: Option<Watch>,
+    routes: Vec<Ipv4Net>,
+    read_at: Instant,
+}
+
+impl Host {
+    fn new() -> Self {
+        let watch = Watch::open().map_err(|error| untold(&error)).ok();
+        Self { watch, routes: Vec::new(), read_at: Instant::now() }
+    }
+
+    /// Until nobody wants to know.
+    fn follow(mut self, excluded: &Weak<Excluded>) {
+        loop {
+            let is_old = match self.watch.as_ref().map(Watch::wait) {
+                Some(Ok(Heard::Change)) => true,
+                Some(Ok(Heard::Nothing)) => self.read_at.elapsed() >= ROUTES_PERIOD,
+                Some(Err(error)) => {
+                    untold(&error);
+                    self.watch = None;
+                    true
+                }
+                None => {
+                    thread::sleep(PERIOD);
+                    true
+                }
+            };
+            let begin = Instant::now();
+            if is_old {
+                self.read_routes();
+            }
+            let Some(excluded) = excluded.upgrade() else { return };
+            self.tell(&excluded);
+            if is_old {
+                // What changes meanwhile is told, and waits.
+                thread::sleep((begin.elapsed() * SHARE).clamp(PAUSE_MIN, PAUSE_MAX));
+            }
+        }
+    }
+
+    fn read_routes(&mut self) {
+        self.read_at = Instant::now();
+        if self.watch.is_some() {
+            match routes::read() {
+                Ok(read) => {
+                    self.routes = read;
+                    return;
+                }
+                Err(error) => {
+                    untold(&error);
+                    self.watch = None;
+                }
+            }
+        }
+        self.routes = table::read();
+    }
+
+    fn tell(&self, excluded: &Excluded) {
+        let mut host: Vec<IpNet> = self.routes.iter().copied().map(IpNet::V4).collect();
+        host.extend(resolvers::read());
+        host.sort_unstable();
+        host.dedup();
+        let is_new = excluded.0.read().unwrap_or_else(PoisonError::into_inner).host != host;
+        if is_new {
+            tracing::debug!(?host, "automatic pools keep clear of these networks of this host");
+            excluded.set_host(host);
+        }
+    }
+}
+
+/// A sandbox may not let us ask.
+fn untold(error: &io::Error) {
+    tracing::warn!(
+        %error,
+        "the kernel does not tell of its routes: /proc/net/route is read every {} s instead",
+        PERIOD.as_secs()
+    );
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{link_routes, resolvers};
+    use super::{Excluded, watch};
+    use ipnet::IpNet;
+    use std::sync::Arc;
 
-    #[cfg(target_endian = "little")]
-    #[test]
-    fn routes_of_link_scope_count_and_others_do_not() {
-        let table = "\
-Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
-eth0\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
-eth0\t0002A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
-tun0\t00000000\t0100080A\t0003\t0\t0\t0\t00000080\t0\t0\t0
-tun0\t00000A0A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
-ppp0\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0
-*\t000010AC\t00000000\t0201\t0\t0\t0\t0000F0FF\t0\t0\t0
-nonsense
-";
-        let found: Vec<String> = link_routes(table).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["192.168.2.0/24", "10.10.0.0/16"]);
+    fn nets(texts: &[&str]) -> Vec<IpNet> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
     #[test]
-    fn resolvers_count_one_by_one() {
-        let text = "# nameserver 1.1.1.1\nsearch lan\nnameserver 192.168.2.1\n\
-                    nameserver fe80::1%eth0\nnameserver ::ffff:10.0.0.1\nnameserver x\nnameserver\n";
-        let found: Vec<String> = resolvers(text).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["192.168.2.1/32", "fe80::1/128", "10.0.0.1/32"]);
+    fn both_parts_are_kept_clear_of_and_each_is_replaced_alone() {
+        let excluded = Excluded::new(&nets(&["10.8.1.1/16", "10.7.0.0/16"]));
+        assert_eq!(excluded.all(), nets(&["10.7.0.0/16", "10.8.0.0/16"]));
+        excluded.set_host(nets(&["10.7.0.0/16", "10.1.0.0/24"]));
+        assert_eq!(excluded.all(), nets(&["10.1.0.0/24", "10.7.0.0/16", "10.8.0.0/16"]));
+        excluded.set_operator(&[]);
+        assert_eq!(excluded.all(), nets(&["10.1.0.0/24", "10.7.0.0/16"]));
+        excluded.set_host(Vec::new());
+        assert!(excluded.all().is_empty());
+    }
+
+    #[test]
+    fn nobody_is_watched_for_who_is_gone() {
+        let excluded = Excluded::new(&[]);
+        watch(&excluded).unwrap();
+        assert_eq!(Arc::strong_count(&excluded), 1);
     }
 }

@@ -9,21 +9,20 @@ use crate::{
     args::ServeFlags,
     config::{DEFAULT_PLUGIN_DIR, Settings},
     drivers::Drivers,
-    host_networks,
+    host_networks::{self, Excluded},
     state_dir::{StateDir, with_advice},
 };
 use ipam_docker::Server;
 use ipam_ledger::{DurableStore, MemoryStore, Store};
 use ipam_runtime::Runtime;
 use ipam_service::Service;
-use ipnet::IpNet;
 use std::{
     fmt::Display,
     fs,
     io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -38,9 +37,6 @@ const SITE_ID: &str = "site-id";
 /// How long requests in flight may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// What the operator excludes; SIGHUP may change it.
-type Exclude = Arc<RwLock<Vec<IpNet>>>;
-
 pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
     let state_dir = StateDir::open(&settings.state_dir)?;
     let plugin_dir = make_plugin_dir(&settings.plugin_dir)?;
@@ -53,12 +49,16 @@ pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
     let tokio =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
 
-    let exclude = Exclude::new(RwLock::new(settings.exclude.clone()));
+    let exclude = Excluded::new(&settings.exclude);
+    host_networks::watch(&exclude).map_err(failed)?;
     let names = settings.docker_names.iter();
     let docker = ipam_docker::Config {
         plugin_dir,
         names: names.map(|(driver, name)| (driver.clone(), name.to_string())).collect(),
-        exclude: Arc::new(excluded(exclude.clone())),
+        exclude: Arc::new({
+            let exclude = exclude.clone();
+            move || exclude.all()
+        }),
         mac_addresses: settings.mac_addresses,
         ..ipam_docker::Config::default()
     };
@@ -120,7 +120,7 @@ async fn serve_metrics(address: SocketAddr, service: Arc<Service>) -> Result<(),
 fn reload(
     flags: &ServeFlags,
     started_with: &Settings,
-    exclude: &Exclude,
+    exclude: &Excluded,
     drivers: &Arc<Drivers>,
 ) -> Result<(), Fatal> {
     let settings = match Settings::new(flags.clone()) {
@@ -133,7 +133,7 @@ fn reload(
     for key in started_with.fixed_that_differ(&settings) {
         tracing::warn!(key, "this takes effect at the next start");
     }
-    exclude.write().unwrap_or_else(PoisonError::into_inner).clone_from(&settings.exclude);
+    exclude.set_operator(&settings.exclude);
     let drivers = drivers.clone();
     // Signals are heard meanwhile; the next reload waits for this one.
     in_thread(move || drivers.reload(settings.drivers)).map(drop)
@@ -221,19 +221,6 @@ fn open_ledger(
         }
     };
     Ok((Box::new(store), site_id))
-}
-
-/// What automatic pools of the local space keep clear of, asked anew each time:
-/// networks come and go.
-fn excluded(operator: Exclude) -> impl Fn() -> Vec<IpNet> + Send + Sync {
-    move || {
-        let mut excluded = host_networks::in_use();
-        let operator = operator.read().unwrap_or_else(PoisonError::into_inner);
-        excluded.extend(operator.iter().map(IpNet::trunc));
-        excluded.sort();
-        excluded.dedup();
-        excluded
-    }
 }
 
 /// Docker's own directory is made as a whole, since a plugin may start before

@@ -19,7 +19,7 @@ pub struct Config {
     pub names: BTreeMap<DriverName, String>,
     /// What automatic pools of the local space should not overlap. Docker does
     /// not say which ranges its host uses, so we ask. Called on the thread that
-    /// serves, once for each such request: milliseconds at most.
+    /// serves, once for each such request: it reads nothing of the system.
     pub exclude: Arc<dyn Fn() -> Vec<IpNet> + Send + Sync>,
     /// Whether engines are asked for MAC addresses even where the driver does
     /// not need them: they tell whose an address is. An engine asks once, when

@@ -16,7 +16,8 @@ pub use response::{
 };
 
 use ipam_api::{
-    Code, Error, Family, Kind, Options, PoolChoice, PoolId, PoolRequest, parse_address, parse_prefix,
+    Code, Error, Family, Kind, Options, PoolChoice, PoolId, PoolRequest, parse_address,
+    parse_prefix,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;

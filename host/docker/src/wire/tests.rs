@@ -179,7 +179,8 @@ fn what_is_no_text_is_refused_wherever_it_is() {
         assert_eq!(read_release_pool(body).unwrap().as_str(), "p", "{text}");
     }
     // What ends in an escape is no JSON, and no trouble.
-    for body in [r#"{"PoolID":"\"#, r#"{"PoolID":"\u"#, r#"{"PoolID":"\ud83d\"#, "\\é", "\\uéé"] {
+    for body in [r#"{"PoolID":"\"#, r#"{"PoolID":"\u"#, r#"{"PoolID":"\ud83d\"#, "\\é", "\\uéé"]
+    {
         assert!(read_release_pool(body.as_bytes()).is_err(), "{body}");
     }
 }
