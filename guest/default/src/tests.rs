@@ -94,6 +94,11 @@ fn a_configuration_that_is_not_understood_is_refused_by_key() {
         r#"{"default-address-pools": [{"base": "10.0.0.0", "size": 24}]}"#,
         r#"default-address-pools: base "10.0.0.0" is not a prefix"#,
     );
+    // Eight to some, and ten to others.
+    check_bad_config(
+        r#"{"default-address-pools": [{"base": "010.0.0.0/8", "size": 24}]}"#,
+        r#"default-address-pools: base "010.0.0.0/8" is not a prefix"#,
+    );
     check_bad_config(
         r#"{"global-address-pools": [{"base": "10.0.0.0/24", "size": 16}]}"#,
         "global address space: network at index 0 (&{10.0.0.0/24 16}) has a smaller prefix",
@@ -102,6 +107,7 @@ fn a_configuration_that_is_not_understood_is_refused_by_key() {
         r#"{"default-address-pools": [{"base": "10.0.0.0/8", "size": 0}]}"#,
         "is not in canonical form",
     );
+    check_bad_config(r#"{"site-id": ""}"#, "site-id is empty");
     check_bad_config("not JSON", "config: ");
 }
 

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     http::{Http, Method, Request, Response},
 };
-use ipam_driver::{Code, Error, IpNet, Kind};
+use ipam_driver::{Code, Error, IpNet, Kind, parse_prefix};
 use serde_json::{Map, Value, json};
 
 /// Objects on a page.
@@ -199,7 +199,7 @@ fn json_of(response: &Response, status: u16) -> Result<Value, Error> {
 
 fn object(of: Of, value: &Value) -> Result<Object, Error> {
     let read = || {
-        let net: IpNet = value.get(of.key())?.as_str()?.parse().ok()?;
+        let net = parse_prefix(value.get(of.key())?.as_str()?)?;
         let description = value.get("description").and_then(Value::as_str).unwrap_or_default();
         let description = description.to_owned();
         Some(Object { id: value.get("id")?.as_u64()?, net, description })

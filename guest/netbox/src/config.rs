@@ -1,6 +1,6 @@
 //! The operator's table.
 
-use ipam_driver::{Code, Error, IpNet};
+use ipam_driver::{Code, Error, IpNet, parse_prefix};
 use serde::Deserialize;
 use std::fmt;
 
@@ -119,7 +119,9 @@ fn url(text: &str) -> Result<Url, Error> {
 }
 
 fn base(Entry { base, size }: &Entry) -> Result<Base, Error> {
-    let prefix: IpNet = base.parse().map_err(|_| {
+    // NetBox has no IPv4-mapped prefixes.
+    let is_mapped = |prefix: &IpNet| prefix.addr().to_canonical() != prefix.addr();
+    let prefix = parse_prefix(base).filter(|prefix| !is_mapped(prefix)).ok_or_else(|| {
         refusal(format!("default-address-pools: base {base:?} is not a prefix like 10.0.0.0/8"))
     })?;
     if prefix != prefix.trunc() || !(prefix.prefix_len()..=prefix.max_prefix_len()).contains(size) {
@@ -169,6 +171,8 @@ mod tests {
             ("\"0123abcd\"", "[\"0123abcd\"]", "a value of the wrong type"),
             ("node-1", "node 1", "host: a name has"),
             ("10.64.0.0/16", "10.64.0.0", "is not a prefix"),
+            ("10.64.0.0/16", "010.64.0.0/16", "is not a prefix"),
+            ("10.64.0.0/16", "::ffff:10.64.0.0/112", "is not a prefix"),
             ("10.64.0.0/16", "10.64.0.1/16", "no pools of length 24 in 10.64.0.1/16"),
             ("24", "15", "no pools of length 15"),
             ("24", "33", "no pools of length 33"),

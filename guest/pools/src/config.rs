@@ -14,7 +14,7 @@ use alloc::{
     vec::Vec,
 };
 use ipam_allocator::{Allocator, Predefined, global_predefined, local_predefined, ula};
-use ipam_driver::{Code, Error, IpNet};
+use ipam_driver::{Code, Error, IpNet, parse_prefix};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -70,6 +70,10 @@ impl Config {
             Some(entries) => predefined("global-address-pools", &entries)?,
             None => global_predefined(),
         };
+        // A variable that is not set would make all sites one.
+        if table.site_id.as_deref() == Some("") {
+            return Err(refusal("config: site-id is empty"));
+        }
         if let Some(site_id) = table.site_id
             && !local.iter().any(|pool| is_ipv6(&pool.base))
         {
@@ -82,9 +86,9 @@ impl Config {
 }
 
 fn predefined(key: &str, entries: &[Entry]) -> Result<Vec<Predefined>, Error> {
-    let pool = |Entry { base, size }: &Entry| match base.parse() {
-        Ok(base) => Ok(Predefined { base, size: *size }),
-        Err(_) => Err(refusal(format!("{key}: base {base:?} is not a prefix like 10.0.0.0/8"))),
+    let pool = |Entry { base, size }: &Entry| match parse_prefix(base) {
+        Some(base) => Ok(Predefined { base, size: *size }),
+        None => Err(refusal(format!("{key}: base {base:?} is not a prefix like 10.0.0.0/8"))),
     };
     entries.iter().map(pool).collect()
 }

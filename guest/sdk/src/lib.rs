@@ -13,6 +13,7 @@ pub mod names;
 pub mod plugins;
 mod request;
 pub mod store;
+mod text;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod wasm;
@@ -24,6 +25,7 @@ pub use request::{
     AddressGrant, AddressRequest, AddressSpaces, Capability, Family, Options, PoolChoice,
     PoolGrant, PoolRequest, Registration, Replay, SubnetStatus,
 };
+pub use text::parse_prefix;
 
 /// What `export!` checks off wasm.
 #[doc(hidden)]

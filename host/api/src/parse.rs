@@ -23,7 +23,6 @@ pub struct InvalidAddress;
 
 /// A text that is no prefix. It reads on after the text in question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum InvalidPrefix {
     /// It is none.
     #[error("is not a prefix")]

@@ -4,10 +4,11 @@
 use crate::{
     config::{DEFAULT_METRICS_LISTEN, DEFAULT_STATE_DIR, LogFormat},
     test_args::{AFTER_COMPOSE, AFTER_TEST, TestFlags},
+    written::{address, driver_and_name, prefix},
 };
 use clap::{Parser, Subcommand};
 use ipam_admin::Moment;
-use ipam_api::{DriverName, InvalidPrefix, parse_address, parse_prefix};
+use ipam_api::DriverName;
 use ipam_templates::Language;
 use ipnet::IpNet;
 use std::{
@@ -212,29 +213,6 @@ pub(crate) struct DaemonFlags {
     pub(crate) json: bool,
 }
 
-/// An address, with or without the length of its pool, as listings print it.
-fn address(text: &str) -> Result<IpAddr, String> {
-    if text.contains('/') {
-        return parse_prefix(text).map(|it| it.addr()).map_err(|why| no_prefix(text, why));
-    }
-    parse_address(text).map_err(|_| format!("{text:?} is no IP address"))
-}
-
-fn prefix(text: &str) -> Result<IpNet, String> {
-    parse_prefix(text).map_err(|why| no_prefix(text, why))
-}
-
-/// Why an operator's text is no prefix, and what to write instead.
-pub(crate) fn no_prefix(text: &str, why: InvalidPrefix) -> String {
-    match why {
-        InvalidPrefix::Mapped { means: Some(means) } => {
-            format!("{text:?} {why}: write {}", means.trunc())
-        }
-        InvalidPrefix::Mapped { means: None } => format!("{text:?} {why}"),
-        _ => format!("{text:?} is no IP prefix like 10.0.0.0/8"),
-    }
-}
-
 /// The flags of `release`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ReleaseFlags {
@@ -401,58 +379,4 @@ pub(crate) struct ServeFlags {
     /// How log lines look [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
-}
-
-/// What Docker calls a managed plugin has a tag, and is no name of ours.
-fn driver_and_name(text: &str) -> Result<(DriverName, String), String> {
-    let (driver, name) = text.split_once('=').ok_or("expected DRIVER=NAME")?;
-    if name.is_empty() {
-        return Err("expected DRIVER=NAME".to_owned());
-    }
-    let driver = driver.parse().map_err(|error| format!("{driver:?}: {error}"))?;
-    Ok((driver, name.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{address, driver_and_name, prefix};
-
-    #[test]
-    fn addresses_are_written_with_or_without_a_length() {
-        for (text, want) in [
-            ("192.0.2.9", Some("192.0.2.9")),
-            ("192.0.2.9/24", Some("192.0.2.9")),
-            ("::ffff:192.0.2.9", Some("192.0.2.9")),
-            ("fd00::1/64", Some("fd00::1")),
-            ("::ffff:192.0.2.9/120", None),
-            ("010.079.000.009", None),
-            ("010.079.000.009/24", None),
-            ("10.79.0.9/024", None),
-            ("10.79.0.9/", None),
-            ("", None),
-        ] {
-            let got = address(text).ok().map(|address| address.to_string());
-            assert_eq!(got.as_deref(), want, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn who_is_refused_a_prefix_learns_what_to_write() {
-        for (text, words) in [
-            ("172.017.0.0/16", "is no IP prefix"),
-            ("::ffff:172.17.0.9/112", "is an IPv4-mapped prefix: write 172.17.0.0/16"),
-            ("::ffff:0.0.0.0/90", "is an IPv4-mapped prefix"),
-        ] {
-            let refused = prefix(text).unwrap_err();
-            assert!(refused.contains(words), "{text}: {refused}");
-        }
-    }
-
-    #[test]
-    fn a_name_of_docker_is_not_empty() {
-        assert!(driver_and_name("default=wipam:latest").is_ok());
-        for text in ["default=", "=x", "default", ""] {
-            assert!(driver_and_name(text).is_err(), "{text:?}");
-        }
-    }
 }

@@ -5,9 +5,10 @@
 
 use crate::{
     Fatal,
-    args::{ServeFlags, no_prefix},
+    args::ServeFlags,
     built_in::BuiltIn,
     driver_config::{DriverSettings, DriverTable},
+    written::no_prefix,
 };
 use ipam_api::{DriverName, names, parse_prefix};
 use ipam_ledger::Retention;
@@ -194,11 +195,7 @@ fn read(path: &Path) -> Result<String, String> {
 
 /// A path of the file. An empty one is a mistake, such as a variable that is not
 /// set, and would name the directory of the file itself.
-pub(crate) fn in_file(
-    key: &str,
-    path: Option<PathBuf>,
-    base: &Path,
-) -> Result<Option<PathBuf>, Fatal> {
+fn in_file(key: &str, path: Option<PathBuf>, base: &Path) -> Result<Option<PathBuf>, Fatal> {
     match path {
         Some(path) if path.as_os_str().is_empty() => {
             Err(Fatal::Usage(format!("{key} is empty: leave it out, or name a directory")))

@@ -10,6 +10,7 @@ mod built_in;
 mod compose;
 mod config;
 mod driver_config;
+mod driver_json;
 mod drivers;
 mod host_networks;
 mod inspect;
@@ -23,6 +24,7 @@ mod serve;
 mod state_dir;
 mod test;
 mod test_args;
+mod written;
 
 use args::{Args, Command, DriverCommand, ReconcileCommand};
 use clap::Parser as _;

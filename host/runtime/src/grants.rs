@@ -2,7 +2,13 @@
 
 use crate::inspect::GrantKind;
 use ipam_api::DriverName;
-use std::{collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 /// What an operator grants one driver beyond what every driver gets: nothing,
 /// unless it is written down.
@@ -133,6 +139,19 @@ fn is_plain(text: &str, more: &[char]) -> bool {
     text.chars().all(|letter| letter.is_ascii_alphanumeric() || more.contains(&letter))
 }
 
+/// Whether it is a name, or an IPv4 address as it is read everywhere. Whatever
+/// ends in a number and is none, such as `010.0.0.1`, `10.1` and `0x7f.1`, is an
+/// address to the system's look-up, and not the one that was meant.
+pub(crate) fn is_host(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = match last.strip_prefix("0x").or_else(|| last.strip_prefix("0X")) {
+        Some(digits) => digits.bytes().all(|digit| digit.is_ascii_hexdigit()),
+        None => last.bytes().all(|digit| digit.is_ascii_digit()),
+    };
+    is_plain(host, &['.', '-']) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
+}
+
 impl Origin {
     /// Reads both ends with the same eyes: what is granted and what is asked.
     pub(crate) fn parse(scheme: &str, authority: &str) -> Option<Self> {
@@ -151,11 +170,14 @@ impl Origin {
             Some(_) => return None,
             None => Self::usual_port(is_https),
         };
-        let is_host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
-            Some(address) => address?.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && is_plain(host, &['.', '-']),
+        let is_known = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
+            Some(address) => {
+                let address = address?.parse::<Ipv6Addr>().ok()?;
+                address.to_ipv4_mapped().is_none()
+            }
+            None => is_host(host),
         };
-        is_host.then(|| Self { is_https, host: host.to_ascii_lowercase(), port })
+        is_known.then(|| Self { is_https, host: host.to_ascii_lowercase(), port })
     }
 
     fn usual_port(is_https: bool) -> u16 {
@@ -195,6 +217,8 @@ mod tests {
         check("https://NetBox.example:443", Some("https://netbox.example/"));
         check("http://[::1]:8080/api/v2", Some("http://[::1]:8080/api/v2/"));
         check("http://10.0.0.1:443/", Some("http://10.0.0.1:443/"));
+        check("http://10.example:443/", Some("http://10.example:443/"));
+        check("http://netbox-1./", Some("http://netbox-1./"));
     }
 
     #[test]
@@ -221,6 +245,17 @@ mod tests {
             "https://[::1/",
             "https://[::1]x/",
             "https://a b/",
+            // Addresses of somewhere else, to the system's look-up.
+            "http://010.0.0.1/",
+            "http://10.1/",
+            "http://10.0.0.1./",
+            "http://167772161/",
+            "http://0x0a.0.0.1/",
+            "http://10.0.0.0x1/",
+            "http://0x/",
+            "http://netbox.1/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://[::ffff:a00:1]/",
         ] {
             check(text, None);
         }

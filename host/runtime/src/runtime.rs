@@ -119,9 +119,12 @@ impl Runtime {
 /// [`LoadError::Unreadable`] and [`LoadError::TooLarge`].
 pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, LoadError> {
     let most = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX);
-    read_regular(path, most).map_err(|error| match error.kind() {
-        ErrorKind::FileTooLarge => LoadError::TooLarge(limits.component_bytes),
-        _ => LoadError::Unreadable(error),
+    read_regular(path, most).map_err(|error| {
+        if error.kind() == ErrorKind::FileTooLarge {
+            LoadError::TooLarge(limits.component_bytes)
+        } else {
+            LoadError::Unreadable(error)
+        }
     })
 }
 

@@ -1,6 +1,6 @@
 //! Where a plugin is: the look-up of Docker's legacy plugins, by name.
 
-use crate::{PluginGrant, read_regular, tls};
+use crate::{PluginGrant, grants::is_host, read_regular, tls};
 use serde::Deserialize;
 use std::{
     io::{self, ErrorKind},
@@ -127,6 +127,9 @@ fn address(
         port => port.strip_prefix(':').and_then(|port| port.parse().ok()),
     };
     let port = port.ok_or_else(bad)?;
+    if !host.starts_with('[') && !is_host(host) {
+        return Err(bad());
+    }
     let tls = if scheme == "https" { Some(tls()?) } else { None };
     Ok(Target::Tcp { host: host.to_owned(), port, tls })
 }
@@ -172,6 +175,8 @@ mod tests {
             "ftp://lab.example",
             "http://",
             "tcp://a:1\ntcp://b:1",
+            "tcp://010.0.0.1:1",
+            "tcp://10.1:1",
         ] {
             check(text, None);
         }
