@@ -100,12 +100,15 @@ struct Host {
     watch: Option<Watch>,
     routes: Vec<Ipv4Net>,
     read_at: Instant,
+    /// When the kernel was last asked to tell.
+    tried_at: Instant,
 }
 
 impl Host {
     fn new() -> Self {
         let watch = Watch::open().map_err(|error| untold(&error)).ok();
-        Self { watch, routes: Vec::new(), read_at: Instant::now() }
+        let now = Instant::now();
+        Self { watch, routes: Vec::new(), read_at: now, tried_at: now }
     }
 
     /// Until nobody wants to know.
@@ -121,6 +124,7 @@ impl Host {
                 }
                 None => {
                     thread::sleep(PERIOD);
+                    self.try_again();
                     true
                 }
             };
@@ -134,6 +138,18 @@ impl Host {
                 // What changes meanwhile is told, and waits.
                 thread::sleep((begin.elapsed() * SHARE).clamp(PAUSE_MIN, PAUSE_MAX));
             }
+        }
+    }
+
+    /// What failed may have lacked no more than a file descriptor.
+    fn try_again(&mut self) {
+        if self.tried_at.elapsed() < ROUTES_PERIOD {
+            return;
+        }
+        self.tried_at = Instant::now();
+        if let (Ok(watch), Ok(_)) = (Watch::open(), routes::read()) {
+            tracing::info!("the kernel tells of its routes");
+            self.watch = Some(watch);
         }
     }
 

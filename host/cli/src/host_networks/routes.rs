@@ -23,7 +23,7 @@ use rustix::{
         sockopt::{Timeout, set_socket_timeout},
     },
 };
-use std::{io, iter, net::Ipv4Addr, os::fd::OwnedFd};
+use std::{io, iter, net::Ipv4Addr, os::fd::OwnedFd, time::Instant};
 
 /// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE` of
 /// `linux/rtnetlink.h`: when a link goes down or loses its address, its routes
@@ -40,6 +40,8 @@ const PIECE_BYTES: usize = 64 << 10;
 /// How often routes are read again because they changed meanwhile. What came of
 /// the last time counts; what changed was told, too.
 const READS_MAX: usize = 3;
+/// How many messages one reading answers at most: it must come some time.
+const TOGETHER_MAX: usize = 4096;
 /// More routes of link scope than this are not kept.
 const ROUTES_MAX: usize = 1 << 16;
 
@@ -63,12 +65,24 @@ impl Watch {
     /// Waits until something changes, or for a [`PERIOD`].
     pub(super) fn wait(&self) -> io::Result<Heard> {
         let mut buffer = vec![0; PIECE_BYTES];
-        let mut heard = self.hear(&mut buffer, RecvFlags::empty())?;
-        if heard == Some(Heard::Change) {
-            // All that was told so far is answered by one reading.
-            while self.hear(&mut buffer, RecvFlags::DONTWAIT)?.is_some() {}
+        let begin = Instant::now();
+        // What does not matter may come by the thousand.
+        while begin.elapsed() < PERIOD {
+            match self.hear(&mut buffer, RecvFlags::empty())? {
+                Some(Heard::Nothing) => {}
+                None => break,
+                Some(Heard::Change) => {
+                    // All that was told so far is answered by one reading.
+                    for _ in 0..TOGETHER_MAX {
+                        if self.hear(&mut buffer, RecvFlags::DONTWAIT)?.is_none() {
+                            break;
+                        }
+                    }
+                    return Ok(Heard::Change);
+                }
+            }
         }
-        Ok(heard.take().unwrap_or(Heard::Nothing))
+        Ok(Heard::Nothing)
     }
 
     /// What the next message says; nothing if there is none.
