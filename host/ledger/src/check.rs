@@ -115,6 +115,7 @@ impl State {
             created_in: caller.session,
             granted: caller.cause,
         };
+        self.check_gateway(&pool)?;
         if let Some(held) = self.held(&pool.pool_id) {
             // An id that is held can come back only as the same "no pool":
             // every other repeat was decided before the driver was asked.
@@ -148,7 +149,7 @@ impl State {
     /// # Errors
     /// `other(not-found)` for a pool that is not held, `ip-out-of-range` for an
     /// address that is not of it, `ip-already-allocated` for one that is
-    /// leased, `invalid-request` for options that only the host may use.
+    /// leased or a gateway, `invalid-request` for options that only the host may use.
     pub fn before_address(
         &self,
         request: &AddressRequest,
@@ -160,7 +161,10 @@ impl State {
         if !pool.prefix.contains(&address) {
             return Err(Code::IpOutOfRange.into());
         }
-        let Some(leased) = self.leased(pool, address) else { return Ok(Course::Ask) };
+        let Some(leased) = self.leased(pool, address) else {
+            self.refuse_gateway(pool, request, address)?;
+            return Ok(Course::Ask);
+        };
         let lease = &leased.lease;
         // Swarm's managers always ask for serial allocation and nobody else
         // does: it is the only sign by which they are known.
@@ -223,6 +227,9 @@ impl State {
         }
         if self.leased(pool, proposed.addr()).is_some() {
             return Err(Violation::AlreadyLeased { proposed });
+        }
+        if !self.may_lease(pool, request, proposed.addr()) {
+            return Err(Violation::LeaseOfGateway { proposed });
         }
         Ok(Some(Event::AddressLeased(Arc::new(Lease {
             pool_id: request.pool_id.clone(),

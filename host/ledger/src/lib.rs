@@ -17,12 +17,14 @@ mod check;
 mod durable;
 mod entry;
 mod event;
+mod gateway;
 mod plain;
 mod release;
 mod replay;
 mod space;
 mod state;
 mod store;
+mod unusable;
 mod violation;
 
 #[cfg(test)]
@@ -41,4 +43,5 @@ pub use event::{Event, Record};
 pub use replay::Replay;
 pub use state::{Release, State};
 pub use store::{Changes, MemoryStore, Past, Store, StoreError, View};
+pub use unusable::unusable;
 pub use violation::Violation;

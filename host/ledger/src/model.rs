@@ -33,6 +33,8 @@ struct ModelPool {
     is_no_pool: bool,
     is_explicit: bool,
     names_its_gateway: bool,
+    /// The address, if it is one.
+    gateway: Option<IpAddr>,
     generation: u64,
     created_in: Option<Session>,
     /// Everybody but the first, with the generation and session of claims.
@@ -76,6 +78,20 @@ impl Model {
         self.leases
             .iter()
             .position(|lease| (&lease.space, lease.address.trunc(), lease.address.addr()) == key)
+    }
+
+    /// Whether another pool of the same prefix than `own` has its gateway there.
+    fn has_gateway(
+        &self,
+        space: &str,
+        prefix: IpNet,
+        address: IpAddr,
+        own: Option<&PoolId>,
+    ) -> bool {
+        self.pools.iter().any(|pool| {
+            (&*pool.space, pool.prefix, pool.gateway) == (space, prefix, Some(address))
+                && own != Some(&pool.id)
+        })
     }
 
     pub(crate) fn request_pool(
@@ -124,6 +140,24 @@ impl Model {
         if !fits || proposal.pool.trunc() != proposal.pool {
             return Outcome::Violation;
         }
+        let named = proposal.data.get(names::GATEWAY).and_then(|text| text.parse().ok());
+        let gateway = named.filter(|named: &IpNet| {
+            named.prefix_len() > 0 || Family::of(named) != Family::of(&proposal.pool)
+        });
+        if let Some(gateway) = gateway {
+            let key = (space, proposal.pool, gateway.addr());
+            let is_leased = self
+                .leases
+                .iter()
+                .any(|lease| (&lease.space, lease.address.trunc(), lease.address.addr()) == key);
+            if is_no_pool
+                || gateway.trunc() != proposal.pool
+                || is_leased
+                || self.has_gateway(space, proposal.pool, gateway.addr(), None)
+            {
+                return Outcome::Violation;
+            }
+        }
         if let Some(pool) = self.pools.iter_mut().find(|pool| pool.id == proposal.pool_id) {
             if pool.is_no_pool && is_no_pool && (&pool.space, pool.prefix) == (space, proposal.pool)
             {
@@ -147,6 +181,7 @@ impl Model {
             is_no_pool,
             is_explicit: is_exact,
             names_its_gateway: proposal.data.contains_key(names::GATEWAY),
+            gateway: gateway.map(|gateway| gateway.addr()),
             generation: self.generation,
             created_in: session,
             others: Vec::new(),
@@ -191,6 +226,14 @@ impl Model {
                 return Outcome::Granted;
             }
         }
+        let is_typed = request.options.get(names::REQUEST_ADDRESS_TYPE).map(String::as_str)
+            == Some(names::GATEWAY);
+        let own = (is_typed && request.address.is_some()).then_some(&request.pool_id);
+        if let Some(address) = request.address
+            && self.has_gateway(&pool.space, pool.prefix, address, own)
+        {
+            return Outcome::Refused(Code::IpAlreadyAllocated);
+        }
         let Some(proposed) = proposal.address else {
             let is_fine = request.address.is_none() || pool.is_no_pool;
             return if is_fine { Outcome::Granted } else { Outcome::Violation };
@@ -203,7 +246,8 @@ impl Model {
                 (None, Some(sub_pool)) => sub_pool.contains(&proposed.addr()),
                 (None, None) => true,
             }
-            && self.lease_at(&pool, proposed.addr()).is_none();
+            && self.lease_at(&pool, proposed.addr()).is_none()
+            && !self.has_gateway(&pool.space, pool.prefix, proposed.addr(), own);
         if !fits {
             return Outcome::Violation;
         }
@@ -213,8 +257,7 @@ impl Model {
             space: pool.space,
             address: proposed,
             is_explicit: request.address.is_some(),
-            is_gateway: request.options.get(names::REQUEST_ADDRESS_TYPE).map(String::as_str)
-                == Some(names::GATEWAY),
+            is_gateway: is_typed,
             generation: self.generation,
             created_in: session,
             claimed_in: None,

@@ -150,6 +150,15 @@ fn pool_id() -> impl Strategy<Value = PoolId> {
     text.prop_map(|text| PoolId::try_from(text).expect("an id"))
 }
 
+/// Gateways that may come with a pool: of one that there is, mostly.
+fn gateway() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        5 => Just("10.0.0.1/24"),
+        2 => Just("10.0.0.2/24"),
+        1 => prop::sample::select(vec!["fd00::1/64", "10.0.0.1/8", "0.0.0.0/0", "::/0"]),
+    ]
+}
+
 fn session() -> impl Strategy<Value = Option<Session>> {
     prop::option::of((1..4u64).prop_map(Session))
 }
@@ -173,10 +182,10 @@ fn step() -> impl Strategy<Value = Step> {
         prop::option::of(prefix()),
         pool_id(),
         prefix(),
-        any::<(bool, bool)>(),
+        (any::<bool>(), prop::option::of(gateway())),
         session(),
     )
-        .prop_map(|(space, pool, sub_pool, pool_id, other, (is_honest, has_data), session)| {
+        .prop_map(|(space, pool, sub_pool, pool_id, other, (is_honest, gateway), session)| {
             let prefix = match pool {
                 PoolChoice::Exact(prefix) if is_honest => prefix,
                 PoolChoice::Exact(_) | PoolChoice::Automatic(_) | PoolChoice::Sized(..) => other,
@@ -190,8 +199,8 @@ fn step() -> impl Strategy<Value = Step> {
                 options: Options::new(),
                 exclude: Vec::new(),
             };
-            let data = Options::from([(names::GATEWAY.to_owned(), "10.0.0.1/24".to_owned())]);
-            let data = if has_data { data } else { Options::new() };
+            let data = gateway.map(|text| (names::GATEWAY.to_owned(), text.to_owned()));
+            let data = data.into_iter().collect();
             let proposal = PoolGrant { pool_id, pool: prefix, data };
             Step::Pool { request, proposal, session }
         });

@@ -2,7 +2,12 @@
 
 use crate::{Lease, Session};
 use ipam_api::{Family, IpNet, PoolId};
-use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    ops::RangeInclusive,
+    sync::Arc,
+};
 
 /// One lease, and who last claimed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +23,18 @@ pub(crate) struct Subnet {
     pub(crate) pools: BTreeMap<Option<IpNet>, PoolId>,
     /// Unique by address, whatever the pool id.
     pub(crate) leases: BTreeMap<IpAddr, Leased>,
+    /// Each gateway that came with a pool, with the sub-pool of that. Two pools
+    /// have the same one only in ledgers from before that was checked.
+    pub(crate) gateways: BTreeSet<(IpAddr, Option<IpNet>)>,
+}
+
+impl Subnet {
+    /// Whether a pool has its gateway there.
+    pub(crate) fn is_gateway(&self, address: IpAddr) -> bool {
+        // No sub-pool is before every other.
+        let next = self.gateways.range((address, None)..).next();
+        next.is_some_and(|(gateway, _)| *gateway == address)
+    }
 }
 
 /// One address space: live prefixes, ordered by family, address and length.

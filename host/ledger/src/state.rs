@@ -251,6 +251,11 @@ impl State {
                 pool.pool_id.clone(),
             );
         }
+        if let Some(gateway) = pool.gateway()
+            && let Some(subnet) = self.subnet_of(pool)
+        {
+            subnet.gateways.insert((gateway.addr(), pool.sub_pool));
+        }
         let held = Held { pool: pool.clone(), holds: 1, claim: None, leases: BTreeSet::new() };
         self.pools.insert(pool.pool_id.clone(), held);
     }
@@ -260,6 +265,9 @@ impl State {
         let Some(space) = self.spaces.get_mut(&pool.address_space) else { return };
         if let Some(subnet) = space.subnet_mut(&pool.prefix) {
             leases.iter().for_each(|address| drop(subnet.leases.remove(address)));
+            if let Some(gateway) = pool.gateway() {
+                subnet.gateways.remove(&(gateway.addr(), pool.sub_pool));
+            }
         }
         if !pool.is_no_pool() {
             space.remove_pool(&pool.prefix, &pool.sub_pool);
@@ -281,6 +289,10 @@ impl State {
         subnet.leases.insert(lease.ip(), Leased { lease: lease.clone(), claimed_in });
         held.leases.insert(lease.ip());
         true
+    }
+
+    fn subnet_of(&mut self, pool: &Pool) -> Option<&mut Subnet> {
+        self.spaces.get_mut(&pool.address_space)?.subnet_mut(&pool.prefix)
     }
 
     fn subnet_mut(&mut self, pool_id: &PoolId) -> Option<&mut Subnet> {

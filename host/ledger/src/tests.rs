@@ -6,6 +6,7 @@ use ipam_api::{
     PoolId, PoolRequest, Receipt, Server, names,
 };
 
+mod gateway;
 mod readers;
 mod swarm;
 mod take_back;

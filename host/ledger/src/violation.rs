@@ -60,6 +60,28 @@ pub enum Violation {
         /// What the driver proposed.
         proposed: IpNet,
     },
+    /// 2: the gateway that came with a pool is no address of it with its length.
+    #[error("gateway {named:?} is no address of pool {pool} with its length")]
+    NoGateway {
+        /// What the driver named.
+        named: String,
+        /// The pool that it came with.
+        pool: IpNet,
+    },
+    /// 2: the gateway that came with a pool is held already.
+    #[error("gateway {proposed} is held already")]
+    GatewayTaken {
+        /// What the driver named.
+        proposed: IpNet,
+    },
+    /// 2: an automatic pool is nothing that a container network may have.
+    #[error("automatic pool {proposed} meets {range}")]
+    Unusable {
+        /// What the driver proposed.
+        proposed: IpNet,
+        /// The range that it overlaps, and what that is for.
+        range: String,
+    },
     /// 3: an address lies outside its pool.
     #[error("address {proposed} is not of pool {pool}")]
     OutsidePool {
@@ -87,6 +109,12 @@ pub enum Violation {
     /// 3: an address is leased already.
     #[error("address {proposed} is leased already")]
     AlreadyLeased {
+        /// What the driver proposed.
+        proposed: IpNet,
+    },
+    /// 3: an address is the gateway that came with a pool.
+    #[error("address {proposed} is the gateway of a pool")]
+    LeaseOfGateway {
         /// What the driver proposed.
         proposed: IpNet,
     },
