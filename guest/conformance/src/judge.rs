@@ -116,6 +116,14 @@ fn judge_data(data: &[(String, String)]) -> Check {
 fn judge_gateway(pool: &IpNet, data: &[(String, String)]) -> Check<Option<IpAddr>> {
     let Some((_, text)) = data.iter().find(|(key, _)| key == GATEWAY) else { return Ok(None) };
     match text.parse::<IpNet>() {
+        // There is none, and none is to be asked for.
+        Ok(at)
+            if at.prefix_len() == 0
+                && at.addr().is_unspecified()
+                && at.addr().is_ipv4() == pool.addr().is_ipv4() =>
+        {
+            Ok(None)
+        }
         Ok(at) if at.trunc() == *pool => Ok(Some(at.addr())),
         _ => fail!("the gateway {} is no address of {pool} with its length", quoted(text)),
     }

@@ -148,38 +148,46 @@ impl Answers {
     ) -> Result<(), Stop> {
         for name in self.drivers_named(driver)? {
             if let Some(address) = address {
-                let leases = self.leases_at(&name, address)?;
-                let of_pool = |lease: &&Arc<Lease>| wanted.is_none_or(|id| lease.pool_id == *id);
-                let mut rows = leases.iter().filter(of_pool).map(|it| rows::address(&name, it));
-                rows.try_for_each(|row| out.item(&row))?;
+                let mut rows = self.rows_at(&name, address)?;
+                rows.retain(|row| wanted.is_none_or(|id| row.pool_id == id.as_str()));
+                rows.iter().try_for_each(|row| out.item(row))?;
                 continue;
             }
             for id in self.pool_ids(&name, wanted)? {
                 // Copied pointer by pointer: the driver serves on while they
                 // are written.
-                let leases: Vec<Arc<Lease>> =
-                    self.with_state(&name, move |state| state.leases_of(&id).cloned().collect())?;
+                let look = move |state: &State| {
+                    let pool = state.pool(&id).filter(|pool| state.gateway(pool).is_some());
+                    let leases: Vec<Arc<Lease>> = state.leases_of(&id).cloned().collect();
+                    (pool.cloned(), leases)
+                };
+                let (with_gateway, leases) = self.with_state(&name, look)?;
+                let gateway = with_gateway.and_then(|pool| rows::gateway(&name, &pool));
+                gateway.iter().try_for_each(|row| out.item(row))?;
                 leases.iter().try_for_each(|lease| out.item(&rows::address(&name, lease)))?;
             }
         }
         Ok(())
     }
 
-    /// All leases of an address, in whatever pools it is.
-    pub(crate) fn leases_at(
+    /// How an address is held, in whatever pools it is: leased, or a gateway
+    /// that came with one.
+    pub(crate) fn rows_at(
         &self,
         name: &DriverName,
         address: IpAddr,
-    ) -> Result<Vec<Arc<Lease>>, Stop> {
+    ) -> Result<Vec<wire::Address>, Stop> {
+        let of = name.clone();
         self.with_state(name, move |state| {
             let around = state.pools().filter(|pool| pool.prefix.contains(&address));
-            let own = |pool: &Arc<Pool>| {
-                let lease = state.lease(&pool.pool_id, address)?;
-                (lease.pool_id == pool.pool_id).then(|| lease.clone())
+            let own = |pool: &Arc<Pool>| match state.lease(&pool.pool_id, address) {
+                Some(lease) if lease.pool_id == pool.pool_id => Some(rows::address(&of, lease)),
+                Some(_) => None,
+                None => rows::gateway(&of, pool).filter(|row| row.address.addr() == address),
             };
-            let mut leases: Vec<_> = around.filter_map(own).collect();
-            leases.sort_by_key(|lease| lease.generation);
-            leases
+            let mut rows: Vec<_> = around.filter_map(own).collect();
+            rows.sort_by_key(|row| row.generation);
+            rows
         })
     }
 

@@ -75,7 +75,7 @@ pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
             requires_mac_address: None,
             requires_request_replay: None,
             pools: Some(state.pools().count()),
-            addresses: Some(state.lease_total()),
+            addresses: Some(state.address_total()),
             owed: Some(state.owed().len()),
             last_failure_at: None,
             last_failure: None,

@@ -4,15 +4,16 @@ use crate::{
     Moment,
     answer::{Answers, Out, Stop},
     rows,
-    wire::Tenure,
+    wire::{Address, Tenure},
 };
 use ipam_api::{Digest, DriverName, with_causes};
-use ipam_ledger::{Cause, Event, Lease, Past, Time};
+use ipam_ledger::{Cause, Event, Past, Pool, Time};
 use std::{collections::BTreeMap, net::IpAddr, ops::ControlFlow};
 
 /// Tenures by driver and generation, which no two of them share. What is held
 /// is known even if its grant is no more kept; so is what was released, since
-/// a release carries what it ends.
+/// a release carries what it ends. A gateway that came with its pool is held as
+/// long as that.
 #[derive(Default)]
 struct Tenures {
     all: BTreeMap<(DriverName, u64), Tenure>,
@@ -21,21 +22,21 @@ struct Tenures {
 }
 
 impl Tenures {
-    fn of(&mut self, driver: &DriverName, lease: &Lease) -> &mut Tenure {
-        self.all.entry((driver.clone(), lease.generation)).or_insert_with(|| Tenure {
-            granted: rows::address(driver, lease),
+    fn of(&mut self, driver: &DriverName, granted: Address) -> &mut Tenure {
+        self.all.entry((driver.clone(), granted.generation)).or_insert_with(|| Tenure {
+            granted,
             digest: None,
             released_at: None,
             released_by: None,
         })
     }
 
-    fn granted(&mut self, driver: &DriverName, lease: &Lease, digest: Option<Digest>) {
-        self.of(driver, lease).digest = digest.map(|digest| digest.to_string());
+    fn granted(&mut self, driver: &DriverName, granted: Address, digest: Option<Digest>) {
+        self.of(driver, granted).digest = digest.map(|digest| digest.to_string());
     }
 
-    fn released(&mut self, driver: &DriverName, lease: &Lease, cause: Cause) {
-        let tenure = self.of(driver, lease);
+    fn released(&mut self, driver: &DriverName, granted: Address, cause: Cause) {
+        let tenure = self.of(driver, granted);
         tenure.released_at = Moment::known(cause.at);
         tenure.released_by = Some(cause.by.to_string());
     }
@@ -63,19 +64,30 @@ pub(crate) fn tell(
     let mut tenures = Tenures::default();
     // First, so that what is released meanwhile is found in the events, too.
     for driver in drivers {
-        for lease in answers.leases_at(driver, address)? {
-            tenures.of(driver, &lease);
+        for row in answers.rows_at(driver, address)? {
+            tenures.of(driver, row);
         }
     }
+    let is_it = |pool: &Pool| pool.gateway().is_some_and(|gateway| gateway.addr() == address);
     let mut visit = |Past { driver, digest, record }: Past<'_>| {
         tenures.since.get_or_insert(record.cause.at);
         if drivers.contains(driver) {
             match &record.event {
                 Event::AddressLeased(lease) if lease.ip() == address => {
-                    tenures.granted(driver, lease, digest);
+                    tenures.granted(driver, rows::address(driver, lease), digest);
                 }
                 Event::AddressReleased(lease) if lease.ip() == address => {
-                    tenures.released(driver, lease, record.cause);
+                    tenures.released(driver, rows::address(driver, lease), record.cause);
+                }
+                Event::PoolGranted(pool) if is_it(pool) => {
+                    if let Some(row) = rows::gateway(driver, pool) {
+                        tenures.granted(driver, row, digest);
+                    }
+                }
+                Event::PoolReleased(pool) if is_it(pool) => {
+                    if let Some(row) = rows::gateway(driver, pool) {
+                        tenures.released(driver, row, record.cause);
+                    }
                 }
                 Event::AddressLeased(_)
                 | Event::AddressReleased(_)

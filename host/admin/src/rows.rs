@@ -4,6 +4,9 @@ use crate::{Moment, wire};
 use ipam_api::DriverName;
 use ipam_ledger::{Asked, Lease, Pool, State};
 
+/// What the address of a gateway is.
+const GATEWAY: &str = "gateway";
+
 pub(crate) fn pool(driver: &DriverName, pool: &Pool, state: &State) -> wire::Pool {
     wire::Pool {
         driver: driver.to_string(),
@@ -13,7 +16,7 @@ pub(crate) fn pool(driver: &DriverName, pool: &Pool, state: &State) -> wire::Poo
         sub_pool: pool.sub_pool,
         asked: asked(pool.asked).to_owned(),
         holds: state.holds(&pool.pool_id),
-        addresses: state.lease_count(&pool.pool_id),
+        addresses: state.lease_count(&pool.pool_id) + usize::from(state.gateway(pool).is_some()),
         status: None,
         options: pool.options.clone(),
         data: pool.data.clone(),
@@ -25,7 +28,7 @@ pub(crate) fn pool(driver: &DriverName, pool: &Pool, state: &State) -> wire::Poo
 }
 
 pub(crate) fn address(driver: &DriverName, lease: &Lease) -> wire::Address {
-    let kind = if lease.is_gateway() { "gateway" } else { asked(lease.asked) };
+    let kind = if lease.is_gateway() { GATEWAY } else { asked(lease.asked) };
     wire::Address {
         driver: driver.to_string(),
         pool_id: lease.pool_id.to_string(),
@@ -37,7 +40,25 @@ pub(crate) fn address(driver: &DriverName, lease: &Lease) -> wire::Address {
         generation: lease.generation,
         granted_at: Moment::known(lease.granted.at),
         granted_by: lease.granted.by.to_string(),
+        comes_with_pool: false,
     }
+}
+
+/// The gateway that came with a pool.
+pub(crate) fn gateway(driver: &DriverName, pool: &Pool) -> Option<wire::Address> {
+    Some(wire::Address {
+        driver: driver.to_string(),
+        pool_id: pool.pool_id.to_string(),
+        address: pool.gateway()?,
+        kind: GATEWAY.to_owned(),
+        owner: None,
+        options: pool.options.clone(),
+        data: pool.data.clone(),
+        generation: pool.generation,
+        granted_at: Moment::known(pool.granted.at),
+        granted_by: pool.granted.by.to_string(),
+        comes_with_pool: true,
+    })
 }
 
 fn asked(asked: Asked) -> &'static str {

@@ -299,6 +299,10 @@ pub struct Address {
     pub granted_at: Option<Moment>,
     /// On whose account.
     pub granted_by: String,
+    /// Whether it is the gateway that the driver named with the pool, and goes
+    /// with that alone.
+    #[serde(default)]
+    pub comes_with_pool: bool,
 }
 
 /// What a release came to.

@@ -75,7 +75,7 @@ impl Drivers {
             let view = self.service.view()?;
             for driver in view.drivers()? {
                 let state = view.load(&driver)?;
-                let (pools, addresses) = (state.pools().count(), state.lease_total());
+                let (pools, addresses) = (state.pools().count(), state.address_total());
                 if pools > 0 && self.service.mount(&driver).is_none() {
                     tracing::warn!(%driver, pools, addresses, "the ledger has what a driver holds that is not loaded");
                 }

@@ -57,7 +57,16 @@ pub(crate) fn release(flags: ReleaseFlags) -> Result<(), Fatal> {
     let failed = |error: ClientError| Fatal::Failed(error.to_string());
     let seen: Vec<Seen> = if address.is_some() {
         let ask = Ask::Addresses { driver, pool, address };
-        let (addresses, _) = client.all(&ask).map_err(failed)?;
+        let (addresses, _) = client.all::<Address>(&ask).map_err(failed)?;
+        if let [only] = &addresses[..]
+            && only.comes_with_pool
+        {
+            let Address { driver, pool_id, address, .. } = only;
+            return Err(Fatal::Failed(format!(
+                "{} is the gateway that driver {driver} named with pool {pool_id}, and goes with it",
+                address.addr()
+            )));
+        }
         addresses.into_iter().map(Seen::address).collect()
     } else {
         let ask = Ask::Pools { driver, pool, with_status: false };

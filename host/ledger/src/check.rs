@@ -115,7 +115,7 @@ impl State {
             created_in: caller.session,
             granted: caller.cause,
         };
-        self.check_gateway(&pool)?;
+        pool.check_gateway()?;
         if let Some(held) = self.held(&pool.pool_id) {
             // An id that is held can come back only as the same "no pool":
             // every other repeat was decided before the driver was asked.
@@ -141,6 +141,7 @@ impl State {
         {
             return Err(Violation::PoolOverlap { proposed, live });
         }
+        self.check_gateway_is_free(&pool)?;
         Ok(Event::PoolGranted(Arc::new(pool)))
     }
 

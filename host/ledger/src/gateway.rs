@@ -9,7 +9,7 @@
 //! user names the same one. The lease can be released; the pool holds on.
 
 use crate::{Pool, State, Violation};
-use ipam_api::{AddressRequest, Code, Error, IpNet, names};
+use ipam_api::{AddressRequest, Code, Error, IpNet, PoolId, names};
 use std::net::IpAddr;
 
 /// How much of what is no gateway the operator is told: the longest address
@@ -31,16 +31,12 @@ enum Named {
 impl Pool {
     fn named(&self) -> Named {
         let Some(text) = self.data.get(names::GATEWAY) else { return Named::Nothing };
-        match parse(text) {
-            None => Named::Nonsense,
-            Some(at) if at.prefix_len() == 0 && at.addr().is_unspecified() => {
-                if at.addr().is_ipv4() == self.prefix.addr().is_ipv4() {
-                    Named::NoGateway
-                } else {
-                    Named::Nonsense
-                }
-            }
-            Some(at) => Named::At(at),
+        let Some(at) = parse(text) else { return Named::Nonsense };
+        let is_nothing = at.prefix_len() == 0 && at.addr().is_unspecified();
+        if is_nothing && at.addr().is_ipv4() == self.prefix.addr().is_ipv4() {
+            Named::NoGateway
+        } else {
+            Named::At(at)
         }
     }
 
@@ -55,6 +51,20 @@ impl Pool {
         }
         IpNet::new(at.addr(), self.prefix.prefix_len()).ok()
     }
+
+    /// Checks the gateway that comes with a proposed pool: an address of the
+    /// pool with the pool's length. Network and broadcast address are as good as
+    /// any: neither the ledger nor Docker keeps a plugin from leasing them.
+    pub(crate) fn check_gateway(&self) -> Result<(), Violation> {
+        match self.named() {
+            Named::Nothing | Named::NoGateway => return Ok(()),
+            Named::At(at) if self.gateway() == Some(at) => return Ok(()),
+            Named::At(_) | Named::Nonsense => {}
+        }
+        let text = self.data.get(names::GATEWAY).map_or("", String::as_str);
+        let named = text.chars().take(NAMED_CHARS_MAX).collect();
+        Err(Violation::NoGateway { named, pool: self.prefix })
+    }
 }
 
 /// An address with a length. No leading zeros, as in Go: it is passed on as it
@@ -67,22 +77,12 @@ fn parse(text: &str) -> Option<IpNet> {
 }
 
 impl State {
-    /// Checks the gateway that comes with a proposed pool: an address of the
-    /// pool with the pool's length, that nobody holds. Network and broadcast
-    /// address are as good as any: neither the ledger nor Docker keeps a plugin
-    /// from leasing them.
-    pub(crate) fn check_gateway(&self, pool: &Pool) -> Result<(), Violation> {
-        let at = match pool.named() {
-            Named::Nothing | Named::NoGateway => return Ok(()),
-            Named::At(at) if pool.gateway() == Some(at) => at,
-            Named::At(_) | Named::Nonsense => {
-                let text = pool.data.get(names::GATEWAY).map_or("", String::as_str);
-                let named = text.chars().take(NAMED_CHARS_MAX).collect();
-                return Err(Violation::NoGateway { named, pool: pool.prefix });
-            }
-        };
-        let is_taken = self.leased(pool, at.addr()).is_some() || self.is_gateway(pool, at.addr());
-        if is_taken { Err(Violation::GatewayTaken { proposed: at }) } else { Ok(()) }
+    /// Checks that nobody holds the gateway that comes with a proposed pool.
+    pub(crate) fn check_gateway_is_free(&self, pool: &Pool) -> Result<(), Violation> {
+        let Some(proposed) = pool.gateway() else { return Ok(()) };
+        let address = proposed.addr();
+        let is_held = self.leased(pool, address).is_some() || self.is_gateway(pool, address);
+        if is_held { Err(Violation::GatewayTaken { proposed }) } else { Ok(()) }
     }
 
     /// Refuses a request for a gateway that is held.
@@ -114,6 +114,15 @@ impl State {
         self.space(&pool.address_space)
             .and_then(|space| space.subnet(&pool.prefix))
             .is_some_and(|subnet| subnet.is_gateway(address))
+    }
+
+    /// Whether that address of the pool, or of one that shares its prefix, is
+    /// leased or a gateway.
+    #[must_use]
+    pub fn is_held(&self, pool_id: &PoolId, address: IpAddr) -> bool {
+        self.pool(pool_id).is_some_and(|pool| {
+            self.leased(pool, address).is_some() || self.is_gateway(pool, address)
+        })
     }
 
     /// The gateway that is held with that pool. Nothing if it named none, or

@@ -43,7 +43,7 @@ pub struct Held {
     pub digest: Option<Digest>,
     /// Pools.
     pub pools: usize,
-    /// Leases.
+    /// Leases, and gateways that came with their pools.
     pub leases: usize,
     /// Releases that it was not told of yet.
     pub owed: usize,
@@ -85,7 +85,7 @@ impl Service {
             let held = handle.queue.soon(|worker| Held {
                 digest: worker.source.factory.digest(),
                 pools: worker.state.pools().count(),
-                leases: worker.state.lease_total(),
+                leases: worker.state.address_total(),
                 owed: worker.state.owed().len(),
             });
             (origin, handle, held)

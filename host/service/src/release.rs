@@ -71,7 +71,8 @@ impl Worker {
         while let Some((&number, release)) = self.state.owed().first_key_value() {
             let release @ (pool_id, address) = &release.clone();
             let is_granted = match address {
-                Some(address) => self.state.lease(pool_id, *address).is_some(),
+                // Also a gateway: a driver that leased it had better go on so.
+                Some(address) => self.state.is_held(pool_id, *address),
                 None => self.state.pool(pool_id).is_some(),
             };
             let told = if is_granted { Ok(()) } else { self.tell(release) };

@@ -80,6 +80,16 @@ fn it_is_an_address_of_the_pool_with_its_length() {
     // Nothing is held of no pool.
     check(automatic("local"), "0.0.0.0/0", "0.0.0.0/0", true);
     check(automatic("local"), "0.0.0.0/0", "10.0.0.1/0", false);
+    let held = State::default().pooled(&automatic("local"), "none", "0.0.0.0/0");
+    let again = named("none", "0.0.0.0/0", "10.0.0.1/0");
+    assert!(held.check_pool(&automatic("local"), &again, &NOBODY).is_err(), "its caller is told");
+}
+
+/// What is wrong with the pool itself is said first.
+#[test]
+fn a_pool_that_overlaps_is_called_that() {
+    let got = filled().check_pool(&automatic("local"), &named("a", POOL, "10.0.0.1/16"), &NOBODY);
+    assert!(matches!(got, Err(Violation::PoolOverlap { .. })), "{got:?}");
 }
 
 #[test]
@@ -122,6 +132,9 @@ fn nobody_gets_it() {
     check("bare", "10.0.0.1/16");
     check("bare", "10.0.9.1/16");
     check("sub", "10.0.9.1/16");
+    let is_held = |pool: &str, address: &str| state.is_held(&id(pool), address.parse().unwrap());
+    assert!(is_held("bare", "10.0.0.1") && is_held("sub", "10.0.0.1"));
+    assert!(!is_held("bare", "10.0.0.2") && !is_held("nowhere", "10.0.0.1"));
     // Its neighbour is free, and so is the address in another space.
     let next = state.before_address(&address("bare", Some("10.0.0.2")), &NOBODY);
     assert_eq!(next, Ok(Course::Ask));
@@ -146,6 +159,7 @@ fn whoever_asks_for_it_by_name_as_that_pools_gateway_leases_it() {
     assert_eq!(unnamed, Ok(Err(Violation::LeaseOfGateway { proposed })));
     let leased = lease(&state, "bare", Some("10.0.0.1")).unwrap().unwrap();
     state.apply(&leased);
+    assert!(state.is_held(&id("bare"), proposed.addr()));
     assert_eq!(lease(&state, "bare", Some("10.0.0.1")), Err(Code::IpAlreadyAllocated));
     // The lease is what is held, until it is released.
     assert_eq!(state.gateway(&state.pool(&id("bare")).unwrap().clone()), None);

@@ -4,6 +4,7 @@ mod alone;
 mod checks;
 mod failures;
 mod flaky;
+mod gateways;
 mod here;
 mod lab;
 mod parallel;

@@ -1,0 +1,49 @@
+//! The gateway that comes with a pool.
+
+use super::lab::{Lab, Twist, granted, host, lease, leased, limits, pool, release};
+use ipam_api::{Capability, Kind, names};
+use ipam_ledger::MemoryStore;
+
+const POOL: &str = "10.0.0.0/24";
+
+fn with_gateway(gateway: &str) -> Twist {
+    let Twist::Pool(Ok(mut grant)) = granted(POOL, POOL) else { panic!() };
+    grant.data.insert(names::GATEWAY.into(), gateway.into());
+    Twist::Pool(Ok(grant))
+}
+
+/// A plugin that has forgotten its gateway and leases it is not told to free
+/// it: it would lease it again and again.
+#[test]
+fn a_driver_that_leases_its_gateway_is_left_in_that_belief() {
+    let lab = Lab::with(Box::new(MemoryStore::default()), Capability::default(), limits());
+    lab.control.twist(with_gateway("10.0.0.9/24"));
+    lab.ask(pool(POOL)).unwrap();
+    lab.control.look();
+    lab.control.twist(leased(Some("10.0.0.9/24")));
+    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+    lab.control.twist(leased(Some("10.0.0.2/24")));
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+    let calls = lab.control.look();
+    assert!(!calls.iter().any(|call| call.starts_with("release")), "{calls:?}");
+}
+
+#[test]
+fn a_pool_with_a_bad_gateway_is_given_back_to_a_driver_that_keeps_it_elsewhere() {
+    let lab = Lab::with(Box::new(MemoryStore::default()), Capability::default(), limits());
+    lab.control.twist(with_gateway("10.0.1.9/24"));
+    assert_eq!(lab.try_ask(pool(POOL)), Err(Kind::Internal));
+    lab.ask(pool("10.7.0.0/24")).unwrap();
+    let calls = lab.control.look();
+    assert!(calls.contains(&format!("release {POOL}")), "{calls:?}");
+}
+
+#[test]
+fn a_release_of_a_gateway_is_a_success_that_no_driver_hears_of() {
+    let lab = Lab::new();
+    lab.control.twist(with_gateway("10.0.0.9/24"));
+    lab.ask(pool(POOL)).unwrap();
+    lab.control.look();
+    assert_eq!(lab.try_ask(release(POOL, "10.0.0.9")), Ok("released".into()));
+    assert_eq!(lab.control.look(), [""; 0]);
+}
