@@ -346,7 +346,8 @@ pub(crate) struct ServeFlags {
     pub(crate) plugin_dir: Option<PathBuf>,
 
     /// A driver to serve: a component file, or builtin:default, builtin:null,
-    /// builtin:remote; NAME renames it. May be repeated [default: both built-ins]
+    /// builtin:remote; NAME renames it, also to a name that no file takes by itself.
+    /// May be repeated [default: both built-ins]
     #[arg(long = "driver", value_name = "[NAME=]FILE")]
     pub(crate) drivers: Vec<String>,
 

@@ -8,6 +8,7 @@ use crate::{
     args::ServeFlags,
     built_in::BuiltIn,
     driver_config::{DriverSettings, DriverTable},
+    names::{DOCKER_DEFAULT, DOCKER_NULL, check_docker_names},
     written::no_prefix,
 };
 use ipam_api::{DriverName, names, parse_prefix};
@@ -149,6 +150,8 @@ impl Settings {
         let state_dir = in_file("state-dir", file.state_dir, base)?;
         let plugin_dir = in_file("plugin-dir", file.plugin_dir, base)?;
         let exclude = file.exclude.into_iter().map(|Prefix(prefix)| prefix).collect();
+        let docker_names = docker_names(&flags.docker_names, file.docker_names)?;
+        check_docker_names(&drivers, &docker_names)?;
         Ok(Self {
             state_dir: flags.state_dir.or(state_dir).unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
             plugin_dir: flags
@@ -159,7 +162,7 @@ impl Settings {
             retention: file.history.map_or_else(Retention::default, |table| table.retention()),
             drivers,
             exclude: if flags.exclude.is_empty() { exclude } else { flags.exclude },
-            docker_names: docker_names(&flags.docker_names, file.docker_names)?,
+            docker_names,
             mac_addresses: flags.mac_addresses || file.mac_addresses,
             metrics_listen: flags.metrics_listen.or(file.metrics_listen),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
@@ -219,7 +222,7 @@ fn docker_names(
     file: Option<BTreeMap<String, String>>,
 ) -> Result<BTreeMap<DriverName, DriverName>, Fatal> {
     // Docker has drivers of its own under these two names, so ours need others.
-    let defaults = [(names::DEFAULT_IPAM, "wipam"), (names::NULL_IPAM, "wipam-null")];
+    let defaults = [(names::DEFAULT_IPAM, DOCKER_DEFAULT), (names::NULL_IPAM, DOCKER_NULL)];
     let pair = |(driver, name): (&str, &str)| Ok((parse_name(driver)?, parse_name(name)?));
     let mut all: BTreeMap<_, _> = defaults.into_iter().map(pair).collect::<Result<_, Fatal>>()?;
     if flags.is_empty() {
@@ -230,7 +233,7 @@ fn docker_names(
         let flags = flags.iter().map(|(driver, name)| Ok((driver.clone(), parse_name(name)?)));
         all.extend(flags.collect::<Result<Vec<_>, Fatal>>()?);
     }
-    // A built-in gives way; if it is served as well, its server says so.
+    // A built-in gives way; if it is served as well, that is refused below.
     let is_default = |(driver, name): &(&DriverName, &DriverName)| {
         defaults.contains(&(driver.as_str(), name.as_str()))
     };
@@ -355,6 +358,20 @@ mod tests {
             ("docker-names = { default = 'a/b' }", "a/b"),
             ("docker-names = { a = 'x', b = 'x' }", "both a and b as x"),
             ("log-format = 'xml'", "xml"),
+            (
+                "docker-names = { lab = 'wipam' }\n[[driver]]\nfile = 'x'\nname = 'lab'\n\
+                 [[driver]]\nfile = 'builtin:default'",
+                "both lab and default as wipam",
+            ),
+            (
+                "[[driver]]\nfile = 'builtin:null'\n[[driver]]\nfile = 'x'\nname = 'wipam-null'",
+                "both null and wipam-null as wipam-null",
+            ),
+            (
+                "[[driver]]\nfile = 'builtin:default'\n\
+                 [[driver]]\nfile = 'builtin:remote'\nplugins = ['wipam']",
+                "both default and wipam as wipam",
+            ),
         ] {
             let refused = settings(ServeFlags::default(), file).unwrap_err();
             assert!(refused.contains(part), "{file}: {refused}");

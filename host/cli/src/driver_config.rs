@@ -4,6 +4,7 @@
 use crate::{Fatal, built_in::BuiltIn, config::parse_name, driver_json};
 use ipam_api::{Digest, DriverName};
 use ipam_runtime::{Grants, Limits, PluginGrant, StoreLimits};
+use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
     fmt,
@@ -42,6 +43,10 @@ pub(crate) struct DriverSettings {
     pub(crate) limits: Limits,
     /// What it gets beyond what every driver gets.
     pub(crate) grants: Grants,
+    /// What its automatic pools are bounded by, if it was granted any.
+    pub(crate) pools: Option<Vec<IpNet>>,
+    /// Whether it may have what another was granted under its name.
+    pub(crate) takes_over: bool,
     /// Its own table.
     pub(crate) config: serde_json::Map<String, serde_json::Value>,
 }
@@ -64,6 +69,9 @@ pub(crate) struct DriverTable {
     plugin_specs: Option<Vec<PathBuf>>,
     #[serde(default)]
     random: Random,
+    pools: Option<Vec<Prefix>>,
+    #[serde(default)]
+    takes_over: bool,
     #[serde(default)]
     config: toml::Table,
 }
@@ -226,6 +234,8 @@ impl DriverTable {
             digest: digest.transpose().map_err(|error| usage(&error))?,
             limits,
             grants,
+            pools: self.pools.map(|pools| pools.iter().map(|Prefix(pool)| pool.trunc()).collect()),
+            takes_over: self.takes_over,
             config,
             ..usual
         })
@@ -263,6 +273,8 @@ impl DriverSettings {
             digest: None,
             limits: Limits::default(),
             grants: Grants::default(),
+            pools: None,
+            takes_over: false,
             config: serde_json::Map::new(),
         }
     }
@@ -295,6 +307,8 @@ mod tests {
             store = { max-bytes = 1000, max-keys = 10 }
             plugins = ["infoblox"]
             random = "real"
+            pools = ["10.0.0.0/8", "fd00::7/8"]
+            takes-over = true
             [limits]
             call-ms = 250
             memory-bytes = 1048576
@@ -308,7 +322,11 @@ mod tests {
         assert_eq!(lab.grants.http[0].to_string(), "https://netbox.example/api/");
         assert_eq!(lab.grants.store.map(|store| store.keys_max), Some(10));
         assert!(lab.grants.plugins.names.contains("infoblox"));
-        assert!(lab.grants.random_real);
+        assert!(lab.grants.random_real && lab.takes_over);
+        let pools: Vec<String> = lab.pools.unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(pools, ["10.0.0.0/8", "fd00::/8"]);
+        let plain = settings("file = 'lab.wasm'").unwrap();
+        assert_eq!((plain.pools, plain.takes_over), (None, false));
         assert!(lab.digest.is_some());
     }
 
@@ -352,6 +370,8 @@ mod tests {
             ("file = 'a'\nplugins = ['']", "a driver's name"),
             ("file = 'a'\nplugin-sockets = ['/run', '']", "plugin-sockets has an empty directory"),
             ("file = 'a'\nplugin-specs = ['']", "plugin-specs has an empty directory"),
+            ("file = 'a'\npools = ['10.0.0.0']", "prefix"),
+            ("file = 'a'\npools = ['010.0.0.0/8']", "prefix"),
         ] {
             let refused = settings(text).unwrap_err();
             assert!(refused.contains(words), "{text}: {refused}");

@@ -4,14 +4,16 @@ use crate::{
     Fatal,
     built_in::BuiltIn,
     driver_config::{DriverSettings, Source},
+    names::reserved,
+    predefined,
 };
 use ipam_admin::{Host, Upgrade};
 use ipam_api::{Digest, DriverName, Factory, names};
 use ipam_ledger::StoreError;
-use ipam_runtime::{Component, Runtime, digest, read_file};
-use ipam_service::{LoadOptions, Origin, Service};
+use ipam_runtime::{Component, Runtime, digest, inspect, read_file};
+use ipam_service::{LoadOptions, Maker, Origin, Service};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -59,9 +61,10 @@ impl Drivers {
     /// Loads every driver, in order.
     pub(crate) fn load_all(&self, wanted: Vec<DriverSettings>) -> Result<(), Fatal> {
         let mut loaded = self.loaded();
+        let reserved = reserved(&wanted, &self.docker_names);
         for settings in wanted {
             let what = settings.source.to_string();
-            let one = self.load(settings);
+            let one = self.load(settings, &reserved);
             loaded.push(one.map_err(|why| Fatal::Failed(format!("driver {what}: {why}")))?);
         }
         self.tell_of_absent();
@@ -109,12 +112,13 @@ impl Drivers {
                 tracing::warn!(%driver, "no more in the configuration; it serves until the end");
             }
         }
+        let reserved = reserved(&wanted, &self.docker_names);
         for settings in wanted {
             let driver = settings.source.to_string();
             let known = loaded.iter_mut().find(|one| settings.is_of(&one.settings));
             let done = match known {
                 Some(known) => self.renew(known, settings),
-                None => self.load(settings).map(|one| loaded.push(one)),
+                None => self.load(settings, &reserved).map(|one| loaded.push(one)),
             };
             if let Err(error) = done {
                 tracing::error!(driver, %error, "it stays as it was");
@@ -139,17 +143,35 @@ impl Drivers {
                 );
             }
         }
+        self.service.bound_pools(&known.names[0], settings.pools.as_deref());
         known.settings = settings;
         known.digest = digest;
         Ok(())
     }
 
-    fn load(&self, settings: DriverSettings) -> Result<Loaded, String> {
+    fn load(
+        &self,
+        settings: DriverSettings,
+        reserved: &BTreeSet<DriverName>,
+    ) -> Result<Loaded, String> {
         let Ready { factory, origin, config } = self.ready(&settings)?;
         let digest = factory.digest();
         let rename = settings.rename.clone();
-        let names_max = settings.limits.names;
-        let options = LoadOptions { rename, config, names_max, ..LoadOptions::new(origin) };
+        // What is built in is what it says that it is.
+        let reserved = match origin {
+            Origin::BuiltIn => BTreeSet::new(),
+            Origin::Component => reserved.clone(),
+        };
+        let options = LoadOptions {
+            rename,
+            config,
+            names_max: settings.limits.names,
+            pools: settings.pools.clone(),
+            reserved,
+            maker: Some(maker(&settings)),
+            takes_over: settings.takes_over,
+            ..LoadOptions::new(origin)
+        };
         let names = self.service.load(factory, options).map_err(|error| error.to_string())?;
         Ok(Loaded { settings, names, digest })
     }
@@ -161,6 +183,7 @@ impl Drivers {
         let (label, bytes, origin) = match &settings.source {
             Source::BuiltIn(which) => {
                 if *which == BuiltIn::Default {
+                    predefined::check(&config, settings.pools.as_deref())?;
                     // What makes the site's IPv6 addresses its own (RFC 4193).
                     config.entry("site-id").or_insert_with(|| self.site_id.clone().into());
                 }
@@ -240,6 +263,17 @@ impl Host for Drivers {
             tracing::info!(driver = %upgraded.name, file = %file.display(), "another version is in service");
         }
         Ok(Upgrade { upgraded, notes })
+    }
+}
+
+/// What an entry is known by, as [`DriverSettings::is_of`] knows it.
+fn maker(settings: &DriverSettings) -> Maker {
+    match &settings.source {
+        Source::BuiltIn(which) => Maker::BuiltIn(which.name()),
+        Source::File(_) if settings.rename.is_some() => Maker::Named,
+        Source::File(path) => {
+            Maker::File(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+        }
     }
 }
 

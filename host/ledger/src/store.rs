@@ -52,6 +52,23 @@ pub trait Store: Send {
     /// When the medium cannot be read.
     fn view(&mut self) -> Result<Box<dyn View>, StoreError>;
 
+    /// A small text that was noted under a name, such as who made a driver's
+    /// part. A store that notes nothing has none.
+    ///
+    /// # Errors
+    /// When the medium cannot be read.
+    fn note(&mut self, _name: &str) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    /// Notes a small text under a name, in place of what was noted there.
+    ///
+    /// # Errors
+    /// When the medium cannot be written. Whether it is noted is unknown then.
+    fn set_note(&mut self, _name: &str, _text: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Does a part of what a later commit would have to do. Whoever commits
     /// calls this after each commit, when everybody was told of it.
     ///
@@ -127,6 +144,7 @@ pub trait View: Send {
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     parts: BTreeMap<DriverName, State>,
+    notes: BTreeMap<String, String>,
 }
 
 impl Store for MemoryStore {
@@ -148,6 +166,15 @@ impl Store for MemoryStore {
 
     fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
         Ok(Box::new(self.clone()))
+    }
+
+    fn note(&mut self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.notes.get(name).cloned())
+    }
+
+    fn set_note(&mut self, name: &str, text: &str) -> Result<(), StoreError> {
+        self.notes.insert(name.to_owned(), text.to_owned());
+        Ok(())
     }
 
     fn is_volatile(&self) -> bool {

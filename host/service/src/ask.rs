@@ -33,9 +33,15 @@ impl Worker {
         asker: Asker,
     ) -> Result<(Event, PoolGrant), Failure> {
         let mut held = Vec::new();
+        let mut outside = None;
         let chosen = loop {
             match self.propose_pool(request, asker) {
-                Ok((event, grant)) if is_excluded(request, &grant.pool) => {
+                Ok((event, grant))
+                    if is_excluded(request, &grant.pool)
+                        || self.bounds.exclude(request, &grant.pool) =>
+                {
+                    outside = outside
+                        .or(Some(grant.pool).filter(|pool| self.bounds.exclude(request, pool)));
                     held.push(event);
                     if held.len() > self.limits.exclude_retries_max {
                         break Err(Code::NoAvailablePool.into());
@@ -47,6 +53,12 @@ impl Worker {
                 decided => break decided,
             }
         };
+        if let (Some(pool), Err(_)) = (outside, &chosen) {
+            tracing::warn!(
+                driver = %self.name, %pool,
+                "the driver has no automatic pool within `pools`, which it was granted",
+            );
+        }
         for receipt in held.iter().filter_map(Event::receipt) {
             for event in self.state.undo(&receipt) {
                 self.state.apply(&event);
@@ -62,7 +74,10 @@ impl Worker {
         asker: Asker,
     ) -> Result<(Event, PoolGrant), Failure> {
         let grant = self.ask(|driver| driver.request_pool(request))?;
-        match self.state.check_pool(request, &grant, &self.caller(asker)) {
+        let usable = self.bounds.check(request, &grant.pool);
+        let checked =
+            usable.and_then(|()| self.state.check_pool(request, &grant, &self.caller(asker)));
+        match checked {
             Ok(event) => {
                 self.state.apply(&event);
                 self.take_writes();

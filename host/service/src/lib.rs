@@ -85,6 +85,7 @@
 //! ```
 
 mod ask;
+mod bounds;
 mod breaker;
 mod candidate;
 mod committer;
@@ -93,6 +94,7 @@ mod inspect;
 mod instance;
 mod limits;
 mod load;
+mod maker;
 mod meter;
 mod mount;
 mod outage;
@@ -113,6 +115,7 @@ pub use health::Trouble;
 pub use inspect::{CheckReport, DriverInfo, Held};
 pub use limits::Limits;
 pub use load::{LoadError, LoadOptions, Origin};
+pub use maker::Maker;
 pub use meter::{Call, Latency, Outcome, Reading, outcome_word};
 pub use mount::ask;
 pub use service::Service;

@@ -4,13 +4,14 @@ use crate::{
     Limits,
     instance::Instance,
     lock,
+    maker::Maker,
     rebuild::{Source, Unfit},
-    registration::{Recorder, name_taken},
+    registration::{Recorder, Taken, name_taken},
 };
-use ipam_api::{AddressSpaces, Capability, DriverName, Error, Factory, Failure, Start};
+use ipam_api::{AddressSpaces, Capability, DriverName, Error, Factory, Failure, IpNet, Start};
 use ipam_ledger::{State, StoreError};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     error, fmt, io,
     sync::Arc,
     time::{Duration, Instant},
@@ -36,13 +37,34 @@ pub struct LoadOptions {
     pub config: String,
     /// How many names it may register, and so how many instances it has.
     pub names_max: usize,
+    /// What its automatic pools are bounded by; else by what a network of
+    /// containers may have.
+    pub pools: Option<Vec<IpNet>>,
+    /// Names that it cannot have by itself: others have them, whether they are
+    /// in service or not.
+    pub reserved: BTreeSet<DriverName>,
+    /// What its entry in the operator's configuration is known by. Nothing for
+    /// a program that knows whose its drivers are: then any may have any part
+    /// of the ledger.
+    pub maker: Option<Maker>,
+    /// Whether it may have what another was granted under its name.
+    pub takes_over: bool,
 }
 
 impl LoadOptions {
     /// Under its own name, with an empty table.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
-        Self { origin, rename: None, config: "{}".to_owned(), names_max: 1 }
+        Self {
+            origin,
+            rename: None,
+            config: "{}".to_owned(),
+            names_max: 1,
+            pools: None,
+            reserved: BTreeSet::new(),
+            maker: None,
+            takes_over: false,
+        }
     }
 }
 
@@ -72,6 +94,19 @@ pub enum LoadError {
     /// What the ledger holds of it could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What the ledger holds under its name was another's.
+    #[error(
+        "driver {name}: the ledger holds what {made_by} has granted; it is handed to {maker} \
+         with takes-over = true in its table"
+    )]
+    NotItsOwn {
+        /// Which of its names.
+        name: DriverName,
+        /// Who made that.
+        made_by: String,
+        /// Who wants it.
+        maker: String,
+    },
     /// A thread could not be started.
     #[error("no thread for a driver: {0}")]
     Thread(#[from] io::Error),
@@ -136,7 +171,7 @@ pub(crate) struct Discovered {
 pub(crate) fn discover(
     factory: &dyn Factory,
     config: &str,
-    refused: BTreeMap<DriverName, Origin>,
+    refused: BTreeMap<DriverName, Taken>,
     names_max: usize,
 ) -> Result<Discovered, Failure> {
     let (recorder, registered) = Recorder::new(refused, names_max);
@@ -153,12 +188,16 @@ pub(crate) fn prepare(
     options: &LoadOptions,
     taken: BTreeMap<DriverName, Origin>,
     limits: &Limits,
-    mut read: impl FnMut(&DriverName) -> Result<State, StoreError>,
+    mut read: impl FnMut(&DriverName) -> Result<State, LoadError>,
 ) -> Result<Vec<Prepared>, LoadError> {
     // A name that is going to be replaced may be taken.
     let (refused, new_name_taken) = match &options.rename {
         Some(name) => (BTreeMap::new(), taken.get(name).copied()),
-        None => (taken, None),
+        None => {
+            let reserved = options.reserved.iter().map(|name| (name.clone(), Taken::Reserved));
+            let taken = taken.into_iter().map(|(name, origin)| (name, Taken::By(origin)));
+            (reserved.chain(taken).collect(), None)
+        }
     };
     let names_max = options.names_max.min(limits.names_max);
     let discovered = discover(&**factory, &options.config, refused, names_max);

@@ -18,18 +18,27 @@ pub(crate) struct Registered {
     refusals: usize,
 }
 
+/// Why a name cannot be had.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Taken {
+    /// A driver in service has it.
+    By(Origin),
+    /// The operator or this program has given it to another.
+    Reserved,
+}
+
 /// The host's side of `callback`: it records and does nothing else, because
 /// the driver that calls it is not yet able to answer.
 pub(crate) struct Recorder {
     registered: Arc<Mutex<Registered>>,
-    taken: BTreeMap<DriverName, Origin>,
+    taken: BTreeMap<DriverName, Taken>,
     names_max: usize,
 }
 
 impl Recorder {
     /// A recorder that refuses the names in `taken`, and what it records.
     pub(crate) fn new(
-        taken: BTreeMap<DriverName, Origin>,
+        taken: BTreeMap<DriverName, Taken>,
         names_max: usize,
     ) -> (Box<Self>, Arc<Mutex<Registered>>) {
         let registered = Arc::<Mutex<Registered>>::default();
@@ -65,7 +74,7 @@ impl Callback for Recorder {
 fn accept(
     name: &str,
     registered: &Registered,
-    taken: &BTreeMap<DriverName, Origin>,
+    taken: &BTreeMap<DriverName, Taken>,
     names_max: usize,
 ) -> Result<DriverName, Error> {
     let invalid = |text: String| Error::new(Code::InvalidRequest, text);
@@ -79,8 +88,20 @@ fn accept(
             "it registers more names than limits.names allows: {names_max}"
         )));
     }
-    taken.get(&name).map_or(Ok(()), |origin| Err(name_taken(&name, *origin)))?;
-    Ok(name)
+    match taken.get(&name) {
+        None => Ok(name),
+        Some(Taken::By(origin)) => Err(name_taken(&name, *origin)),
+        Some(Taken::Reserved) => Err(name_reserved(&name)),
+    }
+}
+
+/// A name is the operator's to give.
+fn name_reserved(name: &DriverName) -> Error {
+    let text = format!(
+        "ipam driver \"{name}\" is a name that no file takes by itself; give the file one: \
+         name = \"NAME\" in its table, or --driver NAME=FILE"
+    );
+    Error::other(Kind::Forbidden, text)
 }
 
 /// The reference's words for a name that is held, and what it is held by.
@@ -94,7 +115,7 @@ pub(crate) fn name_taken(name: &DriverName, origin: Origin) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, Recorder};
+    use super::{Origin, Recorder, Taken};
     use crate::lock;
     use ipam_api::{Callback, Capability};
     use std::collections::BTreeMap;
@@ -102,8 +123,9 @@ mod tests {
     #[track_caller]
     fn check(names: &[&str], want: &[bool]) {
         let taken = BTreeMap::from([
-            ("default".parse().unwrap(), Origin::BuiltIn),
-            ("lab".parse().unwrap(), Origin::Component),
+            ("default".parse().unwrap(), Taken::By(Origin::BuiltIn)),
+            ("lab".parse().unwrap(), Taken::By(Origin::Component)),
+            ("wipam".parse().unwrap(), Taken::Reserved),
         ]);
         let (mut recorder, registered) = Recorder::new(taken, 2);
         let got: Vec<bool> = names
@@ -119,7 +141,8 @@ mod tests {
 
     #[test]
     fn names_must_be_names_and_free() {
-        check(&["a", "../b", "", "default", "lab"], &[true, false, false, false, false]);
+        let names = ["a", "../b", "", "default", "lab", "wipam"];
+        check(&names, &[true, false, false, false, false, false]);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use crate::{
     Limits, LoadError, LoadOptions, Origin,
+    bounds::Bounds,
     breaker::Breaker,
     committer::{Committer, Flight, load},
     health::Health,
     load::{Coming, Prepared, prepare},
-    lock,
+    lock, maker,
     mount::{Handle, Mounted},
     outage::Outage,
     queue::Queue,
@@ -45,6 +46,8 @@ pub(crate) struct Registered {
     pub(crate) component: Arc<[DriverName]>,
     /// How it was loaded.
     pub(crate) options: LoadOptions,
+    /// What its automatic pools are bounded by now.
+    pub(crate) bounds: Arc<Bounds>,
     thread: JoinHandle<()>,
 }
 
@@ -105,8 +108,17 @@ impl Service {
             return Err(LoadError::ShutDown);
         }
         let taken = self.drivers().into_iter().collect();
-        let read = |name: &DriverName| load(&mut **self.committer.store(), name);
+        let digest = factory.digest();
+        let read = |name: &DriverName| {
+            let mut store = self.committer.store();
+            let state = load(&mut **store, name)?;
+            maker::check(&mut **store, &options, digest, name, &state)?;
+            Ok(state)
+        };
         let prepared = prepare(&factory, &options, taken, &self.limits, read)?;
+        for one in &prepared {
+            maker::note(&mut **self.committer.store(), &options, &one.name);
+        }
         let mut registered = Vec::new();
         let component: Arc<[_]> = prepared.iter().map(|one| one.name.clone()).collect();
         let comings = prepared.iter().map(|one| one.instance.is_ok().then_some(one.coming));
@@ -211,11 +223,13 @@ impl Service {
         let health = Arc::<Health>::default();
         let (capability, session) = (source.capability, state.last_session());
         let registers = source.registers.clone();
+        let bounds = Arc::new(Bounds::new(options.pools.clone()));
         let mut worker = Worker {
             flight: Arc::new(Flight::new(name.clone(), queue.clone())),
             name: name.clone(),
             spaces: spaces.clone(),
             limits: self.limits.clone(),
+            bounds: bounds.clone(),
             queue: queue.clone(),
             committer: self.committer.clone(),
             source,
@@ -253,6 +267,7 @@ impl Service {
             registers,
             component: component.clone(),
             options: options.clone(),
+            bounds,
             thread,
         })
     }

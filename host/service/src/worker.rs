@@ -13,6 +13,7 @@
 
 use crate::{
     Limits,
+    bounds::Bounds,
     breaker::Breaker,
     candidate::Tail,
     committer::{Committer, Flight, Staged, ledger_failed},
@@ -41,6 +42,7 @@ pub(crate) struct Worker {
     pub(crate) name: DriverName,
     pub(crate) spaces: AddressSpaces,
     pub(crate) limits: Limits,
+    pub(crate) bounds: Arc<Bounds>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) committer: Arc<Committer>,
     pub(crate) flight: Arc<Flight>,

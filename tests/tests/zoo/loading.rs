@@ -46,6 +46,11 @@ fn the_name_of_a_built_in_driver_is_taken() {
 }
 
 #[test]
+fn the_name_that_docker_knows_a_built_in_driver_by_is_not_a_files() {
+    refused("docker_name", "a name that no file takes by itself; give the file one");
+}
+
+#[test]
 fn a_name_is_no_path() {
     refused("path", "a driver's name is");
 }

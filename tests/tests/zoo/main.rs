@@ -7,6 +7,7 @@
 
 mod byzantine;
 mod calls;
+mod gateways;
 mod loading;
 mod no_drivers;
 mod stores;
@@ -20,6 +21,7 @@ fn no_program_is_left_out() {
     let rows = [
         include_str!("byzantine.rs"),
         include_str!("calls.rs"),
+        include_str!("gateways.rs"),
         include_str!("loading.rs"),
         include_str!("stores.rs"),
         include_str!("tenants.rs"),

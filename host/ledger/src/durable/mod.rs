@@ -291,6 +291,14 @@ impl Store for DurableStore {
         Ok(Box::new(self.moment()?))
     }
 
+    fn note(&mut self, name: &str) -> Result<Option<String>, StoreError> {
+        Self::note(self, name)
+    }
+
+    fn set_note(&mut self, name: &str, text: &str) -> Result<(), StoreError> {
+        Self::set_note(self, name, text)
+    }
+
     fn after_commit(&mut self) -> Result<(), StoreError> {
         Ok(self.begin_checkpoint()?)
     }

@@ -66,6 +66,14 @@ impl Store for FlakyStore {
         lock(&self.medium).view()
     }
 
+    fn note(&mut self, name: &str) -> Result<Option<String>, StoreError> {
+        lock(&self.medium).note(name)
+    }
+
+    fn set_note(&mut self, name: &str, text: &str) -> Result<(), StoreError> {
+        lock(&self.medium).set_note(name, text)
+    }
+
     fn is_volatile(&self) -> bool {
         self.is_volatile
     }

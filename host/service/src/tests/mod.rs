@@ -1,12 +1,14 @@
 //! The service with drivers that do as they are told.
 
 mod alone;
+mod bounds;
 mod checks;
 mod failures;
 mod flaky;
 mod gateways;
 mod here;
 mod lab;
+mod makers;
 mod parallel;
 mod property;
 mod registry;

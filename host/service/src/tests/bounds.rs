@@ -1,0 +1,96 @@
+//! What automatic pools may be.
+
+use super::lab::{Control, Lab, PlainFactory, REPLAYED, any_pool, granted, limits, pool};
+use crate::{LoadOptions, Origin, Service, ask, lock};
+use ipam_api::{Answer, Code, DriverName, Error, Failure, IpNet, Mount, Request};
+use ipam_ledger::MemoryStore;
+use std::sync::Arc;
+
+#[test]
+fn what_no_network_of_containers_may_have_is_a_violation() {
+    for proposed in ["127.0.0.0/24", "169.254.0.0/16", "0.0.0.0/1", "255.255.255.0/24"] {
+        let lab = Lab::new();
+        lab.control.twist(granted("new", proposed));
+        let Failure::Broken { reason } = lab.ask(any_pool()).unwrap_err() else { panic!() };
+        assert!(reason.contains("broke the contract: automatic pool"), "{proposed}: {reason}");
+        // By name it is its caller's.
+        assert_eq!(lab.try_ask(pool(proposed)), Ok(proposed.into()));
+    }
+}
+
+/// A driver of the /24s of 10.0.0.0/8, lowest first, with this grant.
+fn bounded(pools: &[&str]) -> (Service, Arc<dyn Mount>, Arc<Control>) {
+    let control = Arc::new(Control::default());
+    lock(&control.registers).push(("lab".into(), REPLAYED));
+    let service = Service::new(Box::new(MemoryStore::default()), limits()).unwrap();
+    let options = LoadOptions { pools: Some(nets(pools)), ..LoadOptions::new(Origin::Component) };
+    service.load(Arc::new(PlainFactory(control.clone())), options).unwrap();
+    let mount = service.mount(&lab()).unwrap();
+    (service, mount, control)
+}
+
+fn lab() -> DriverName {
+    "lab".parse().unwrap()
+}
+
+fn nets(texts: &[&str]) -> Vec<IpNet> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn asked(mount: &Arc<dyn Mount>, request: Request) -> Result<String, Error> {
+    match ask(&**mount, request).map_err(|failure| failure.contract())?.answer {
+        Answer::Pool(grant) => Ok(grant.pool.to_string()),
+        answer => panic!("{answer:?}"),
+    }
+}
+
+#[test]
+fn a_driver_is_asked_again_for_what_it_was_granted() {
+    let (_service, mount, control) = bounded(&["192.0.2.0/24", "10.0.2.0/23"]);
+    assert_eq!(asked(&mount, any_pool()), Ok("10.0.2.0/24".into()));
+    let calls = control.look();
+    let back = ["release 10.0.0.0/24", "release 10.0.1.0/24"];
+    assert_eq!(calls[calls.len() - 2..], back, "what lies outside is given back");
+    assert_eq!(asked(&mount, any_pool()), Ok("10.0.3.0/24".into()));
+    let none = asked(&mount, any_pool());
+    assert_eq!(none, Err(Code::NoAvailablePool.into()));
+    // By name all is its caller's, and no pool is in nobody's way.
+    assert_eq!(asked(&mount, pool("10.9.0.0/24")), Ok("10.9.0.0/24".into()));
+    control.twist(granted("none", "0.0.0.0/0"));
+    assert_eq!(asked(&mount, any_pool()), Ok("0.0.0.0/0".into()));
+}
+
+#[test]
+fn what_only_overlaps_a_grant_lies_outside() {
+    let (_service, mount, control) = bounded(&["11.0.0.0/24"]);
+    control.twist(granted("wide", "11.0.0.0/8"));
+    assert_eq!(asked(&mount, any_pool()), Err(Code::NoAvailablePool.into()));
+}
+
+#[test]
+fn an_empty_grant_is_no_automatic_pool() {
+    let (_service, mount, _) = bounded(&[]);
+    assert_eq!(asked(&mount, any_pool()), Err(Code::NoAvailablePool.into()));
+}
+
+#[test]
+fn what_the_operator_grants_is_the_operators() {
+    let (_service, mount, control) = bounded(&["127.0.0.0/8"]);
+    control.twist(granted("loopback", "127.3.0.0/24"));
+    assert_eq!(asked(&mount, any_pool()), Ok("127.3.0.0/24".into()));
+}
+
+#[test]
+fn bounds_hold_from_the_next_request_on_and_outlive_an_instance() {
+    let (service, mount, control) = bounded(&["10.0.0.0/23"]);
+    assert_eq!(asked(&mount, any_pool()), Ok("10.0.0.0/24".into()));
+    service.bound_pools(&lab(), Some(&nets(&["10.0.2.0/24"])));
+    control.twist(super::lab::Twist::Panic);
+    assert!(asked(&mount, any_pool()).is_err());
+    assert_eq!(asked(&mount, any_pool()), Ok("10.0.2.0/24".into()));
+    let factory: Arc<dyn ipam_api::Factory> = Arc::new(PlainFactory(control));
+    service.upgrade(&lab(), &factory, Origin::Component, None, false).unwrap();
+    assert_eq!(asked(&mount, any_pool()), Err(Code::NoAvailablePool.into()));
+    service.bound_pools(&lab(), None);
+    assert_eq!(asked(&mount, any_pool()), Ok("10.0.1.0/24".into()));
+}
