@@ -158,7 +158,8 @@ fn no_automatic_pool_is_where_no_network_of_containers_may_be() {
         let ask = || zoo.client(DRIVER).ask("RequestPool", &body);
         violates(&zoo, &format!("automatic pool {chosen} meets"), ask);
     }
-    for chosen in ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "0.0.0.0/0"] {
+    // 192.0.2.0/24 may be a link of this very machine.
+    for chosen in ["198.51.100.0/24", "203.0.113.0/24", "0.0.0.0/0"] {
         let (status, body) = pool(&zoo, &json!({"pool": chosen}));
         assert_eq!((status, &body["Pool"]), (200, &json!(chosen)));
     }
