@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use ipam_tests::{
-    daemon::{Daemon, binary},
+    daemon::{Daemon, binary, wait},
     http::Client,
     programs,
 };
@@ -99,7 +99,10 @@ fn what_a_file_made_is_not_another_files() {
     let start = |file: &str| {
         let flags = with(file);
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        Daemon::start(directory.path(), &flags).ready()
+        let daemon = Daemon::start(directory.path(), &flags);
+        // The log of the day before says "ready", too.
+        wait(|| Client::connect(&daemon.socket("keeps")).is_ok());
+        daemon
     };
     let daemon = start(&one);
     let mut client = Client::connect(&daemon.socket("keeps")).unwrap();
