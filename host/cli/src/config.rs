@@ -83,7 +83,7 @@ struct File {
 /// A prefix as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct Prefix(IpNet);
+pub(crate) struct Prefix(pub(crate) IpNet);
 
 impl TryFrom<String> for Prefix {
     type Error = String;
