@@ -9,6 +9,7 @@ use std::{
 };
 
 const SERIAL: &str = "com.docker.network.ipam.serial";
+const GATEWAY: &str = "com.docker.network.gateway";
 
 /// What must come back.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,9 +29,20 @@ struct Pool {
     space: String,
     prefix: IpNet,
     sub_pool: Option<IpNet>,
-    /// The last session that created or claimed it; and whether it was a claim.
-    session: u64,
-    claims: Vec<u64>,
+    /// When it was asked for last.
+    asked: u64,
+}
+
+/// An address in use.
+#[derive(Debug)]
+struct Used {
+    /// When it was asked for last.
+    asked: u64,
+    /// The pool id it was taken under.
+    under: String,
+    is_gateway: bool,
+    /// Whether it was ever asked for by name.
+    is_named: bool,
 }
 
 type Space = (String, IpNet);
@@ -41,11 +53,12 @@ pub struct Naive {
     /// Predefined local pools, each with the length of what is cut from it.
     predefined: Vec<(IpNet, u8)>,
     pools: BTreeMap<String, Pool>,
-    /// Addresses in use: the session that took or claimed each, and the pool
-    /// id it was taken under.
-    used: BTreeMap<Space, BTreeMap<IpAddr, (u64, String)>>,
+    used: BTreeMap<Space, BTreeMap<IpAddr, Used>>,
     cursor: BTreeMap<Space, IpAddr>,
-    session: u64,
+    /// How often something was granted, and how often it had been when an
+    /// engine asked for capabilities.
+    grants: u64,
+    session: Option<u64>,
 }
 
 fn hosts(prefix: &IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
@@ -72,7 +85,45 @@ impl Naive {
 
     /// An engine asked for capabilities.
     pub fn begin_session(&mut self) {
-        self.session += 1;
+        self.session = Some(self.grants);
+    }
+
+    /// Whether that was asked for before the engine asked for capabilities.
+    fn is_old(&self, asked: u64) -> bool {
+        self.session.is_some_and(|session| asked <= session)
+    }
+
+    /// The gateways that were taken under this id.
+    fn gateways<'a>(&'a self, id: &'a str, pool: &Pool) -> impl Iterator<Item = &'a Used> {
+        let used = self.used.get(&(pool.space.clone(), pool.prefix));
+        let used = used.into_iter().flat_map(BTreeMap::values);
+        used.filter(move |used| used.is_gateway && used.under == id)
+    }
+
+    /// Whether the repeat of a pool may be a network of the swarm's.
+    fn may_claim_pool(&self, id: &str, pool: &Pool) -> bool {
+        let mut gateways = self.gateways(id, pool).peekable();
+        let is_old = match gateways.peek() {
+            Some(_) => gateways.any(|gateway| self.is_old(gateway.asked)),
+            None => self.is_old(pool.asked),
+        };
+        pool.space.starts_with("Global") && is_old
+    }
+
+    fn may_claim(&self, id: &str, pool: &Pool, used: &Used, options: &Value) -> bool {
+        let is_gateway = options["RequestAddressType"] == GATEWAY;
+        let is_back = |gateway: &Used| !self.is_old(gateway.asked) && gateway.is_named;
+        let has_gateway = || {
+            let mut gateways = self.gateways(id, pool).peekable();
+            gateways.peek().is_none() || gateways.any(is_back)
+        };
+        pool.space.starts_with("Global")
+            && options[SERIAL] == "true"
+            && self.is_old(used.asked)
+            && !self.is_old(pool.asked)
+            && used.under == id
+            && used.is_gateway == is_gateway
+            && (is_gateway || has_gateway())
     }
 
     /// Whether this id is one of a live pool.
@@ -104,13 +155,16 @@ impl Naive {
         let text = |key: &str| body[key].as_str().unwrap_or_default();
         let space = text("AddressSpace");
         let global = space.starts_with("Global");
-        let live = || self.pools.values().filter(|pool| pool.space == space);
+        let live = || self.pools.iter().filter(|(_, pool)| pool.space == space);
         let sub_pool = text("SubPool").parse::<IpNet>().ok().map(|sub| sub.trunc());
         if let Ok(prefix) = text("Pool").parse::<IpNet>().map(|pool| pool.trunc()) {
-            let same = live().find(|pool| pool.prefix == prefix && pool.sub_pool == sub_pool);
-            let taken = match same {
-                Some(pool) => !global || pool.session >= self.session,
-                None => sub_pool.is_none() && live().any(|pool| overlap(&pool.prefix, &prefix)),
+            let same =
+                |(_, pool): &(&String, &Pool)| pool.prefix == prefix && pool.sub_pool == sub_pool;
+            let taken = match live().find(same) {
+                Some((id, pool)) => !self.may_claim_pool(id, pool),
+                None => {
+                    sub_pool.is_none() && live().any(|(_, pool)| overlap(&pool.prefix, &prefix))
+                }
             };
             return if taken { Expected::Refused(403) } else { Expected::Pool(prefix) };
         }
@@ -121,7 +175,7 @@ impl Naive {
             .iter()
             .filter(|(base, _)| matches!(base, IpNet::V6(_)) == v6)
             .flat_map(|(base, size)| base.subnets(*size).expect("sizes are longer"))
-            .find(|block| !live().any(|pool| overlap(&pool.prefix, block)))
+            .find(|block| !live().any(|(_, pool)| overlap(&pool.prefix, block)))
             .map_or(Expected::Refused(400), Expected::Pool)
     }
 
@@ -143,9 +197,9 @@ impl Naive {
         };
         let serial = body["Options"][SERIAL] == "true";
         if let Ok(address) = text("Address").parse::<IpAddr>() {
-            let claim = pool.space.starts_with("Global")
-                && serial
-                && used.get(&address).is_some_and(|(session, _)| *session < self.session);
+            let claim = used
+                .get(&address)
+                .is_some_and(|used| self.may_claim(text("PoolID"), pool, used, &body["Options"]));
             return match () {
                 () if !pool.prefix.contains(&address) => Expected::Refused(400),
                 () if reserved.contains(&address) => Expected::Refused(403),
@@ -167,33 +221,26 @@ impl Naive {
     /// Notes a success: the body as sent, and the id that a pool came with.
     pub fn apply(&mut self, method: &str, body: &Value, expected: &Expected, pool_id: &str) {
         let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+        self.grants += 1;
+        let asked = self.grants;
         match (method, expected) {
             ("RequestPool", Expected::Pool(prefix)) => {
-                let session = self.session;
                 let sub_pool = text("SubPool").parse::<IpNet>().ok().map(|sub| sub.trunc());
-                let fresh = Pool {
-                    space: text("AddressSpace"),
-                    prefix: *prefix,
-                    sub_pool,
-                    session,
-                    claims: Vec::new(),
-                };
-                self.pools
-                    .entry(pool_id.to_owned())
-                    .and_modify(|pool| {
-                        pool.claims.push(std::mem::replace(&mut pool.session, session))
-                    })
-                    .or_insert(fresh);
+                let fresh = Pool { space: text("AddressSpace"), prefix: *prefix, sub_pool, asked };
+                self.pools.insert(pool_id.to_owned(), fresh);
             }
             ("RequestAddress", Expected::Address(leased)) => {
                 let Some(pool) = self.pools.get(&text("PoolID")) else { return };
                 let key = (pool.space.clone(), pool.prefix);
-                if text("Address").is_empty() {
+                let by_name = !text("Address").is_empty();
+                if !by_name {
                     let next = hosts(&pool.prefix).find(|address| *address > leased.addr());
                     self.cursor.insert(key.clone(), next.unwrap_or_else(|| pool.prefix.network()));
                 }
-                let taken = (self.session, text("PoolID"));
-                self.used.entry(key).or_default().insert(leased.addr(), taken);
+                let (under, used) = (text("PoolID"), self.used.entry(key).or_default());
+                let is_gateway = body["Options"]["RequestAddressType"] == GATEWAY;
+                let taken = Used { asked, under, is_gateway, is_named: by_name };
+                used.insert(leased.addr(), taken);
             }
             ("ReleaseAddress", Expected::Done) => {
                 let (Some(pool), Ok(address)) =
@@ -208,15 +255,16 @@ impl Naive {
             }
             ("ReleasePool", Expected::Done) => {
                 let id = text("PoolID");
-                let Some(pool) = self.pools.get_mut(&id) else { return };
-                if let Some(before) = pool.claims.pop() {
-                    pool.session = before;
+                let is_shared = |pool: &Pool| {
+                    pool.space.starts_with("Global") && self.gateways(&id, pool).next().is_some()
+                };
+                if self.pools.get(&id).is_none_or(is_shared) {
                     return;
                 }
                 let Some(gone) = self.pools.remove(&id) else { return };
                 let key = (gone.space, gone.prefix);
                 if let Some(used) = self.used.get_mut(&key) {
-                    used.retain(|_, (_, taken_under)| *taken_under != id);
+                    used.retain(|_, used| used.under != id);
                 }
                 let shared =
                     self.pools.values().any(|pool| (&pool.space, pool.prefix) == (&key.0, key.1));

@@ -6,8 +6,11 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
-use ipam_tests::engine::{Engine, on_each};
-use std::{collections::BTreeSet, net::IpAddr, thread, time::Duration};
+use ipam_tests::{
+    engine::{Engine, on_each},
+    http::Client,
+};
+use std::{collections::BTreeSet, net::IpAddr, path::Path, thread, time::Duration};
 
 const PLUGIN: &str = "wipam:managed";
 const SUBNET: &str = "10.90.0.0/24";
@@ -32,6 +35,9 @@ fn scenario(programs: &str) {
     assert_apart(&engine, "first", "web", 3);
 
     another_user(&engine);
+    somebody_looks_whether_the_plugin_lives(&engine, directory.path());
+    a_user_of_the_node(&engine);
+    assert_apart(&engine, "first", "web", 3);
     // Killed twice: what a restart leaves behind must not add up.
     for signal in ["TERM", "KILL", "KILL"] {
         engine.stop_dockerd(signal).unwrap();
@@ -41,6 +47,7 @@ fn scenario(programs: &str) {
         assert_apart(&engine, "first", "web", 3);
         another_user(&engine);
     }
+    a_user_of_the_node(&engine);
     engine.docker(&["service", "scale", "-d", "web=4"]).unwrap();
     converge(&engine, "web", 4);
     assert_apart(&engine, "first", "web", 4);
@@ -143,6 +150,23 @@ fn another_user(engine: &Engine) {
     thread::sleep(Duration::from_secs(1));
     assert!(!is_allocated(engine, "second"), "two networks have {SUBNET}");
     engine.docker(&["network", "rm", "second"]).unwrap();
+}
+
+/// What a manager asks when it begins to lead, and a health check at any time.
+fn somebody_looks_whether_the_plugin_lives(engine: &Engine, directory: &Path) {
+    let id = engine.docker(&["plugin", "inspect", "-f", "{{.Id}}", PLUGIN]).unwrap();
+    let socket = directory.join("run/plugins").join(id).join("wipam.sock");
+    let answer = Client::connect(&socket).unwrap().post("/IpamDriver.GetCapabilities", "");
+    assert_eq!(answer.unwrap().status, 200);
+}
+
+/// A user wants what lives on the node for a network of its own, and does not
+/// get it.
+fn a_user_of_the_node(engine: &Engine) {
+    let bridge = ["network", "create", "-d", "bridge", "--ipam-driver", PLUGIN];
+    let named = ["--subnet", SUBNET, "--gateway", "10.90.0.1", "mine"];
+    let refused = engine.docker(&[&bridge[..], &named].concat()).unwrap_err();
+    assert!(refused.contains("Pool overlaps with other one"), "{refused}");
 }
 
 /// Afterwards nothing is held in either space: half of the subnet would

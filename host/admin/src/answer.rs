@@ -96,10 +96,11 @@ impl Answers {
     ) -> Result<(), Stop> {
         for name in self.drivers_named(driver)? {
             let mut has_status = with_status;
+            let loaded = self.loaded(&name);
             for pool_id in self.pool_ids(&name, wanted)? {
                 let (of, id) = (name.clone(), pool_id.clone());
                 let row = self.with_state(&name, move |state| {
-                    state.pool(&id).map(|pool| rows::pool(&of, pool, state))
+                    state.pool(&id).map(|pool| rows::pool(&of, pool, state, loaded))
                 })?;
                 // Released meanwhile.
                 let Some(mut row) = row else { continue };
@@ -147,6 +148,11 @@ impl Answers {
         out: &mut impl Out,
     ) -> Result<(), Stop> {
         for name in self.drivers_named(driver)? {
+            let loaded = self.loaded(&name);
+            let row = |(lease, is_stale): &(Arc<Lease>, bool)| wire::Address {
+                stale: Some(*is_stale),
+                ..rows::address(&name, lease)
+            };
             if let Some(address) = address {
                 let mut rows = self.rows_at(&name, address)?;
                 rows.retain(|row| wanted.is_none_or(|id| row.pool_id == id.as_str()));
@@ -158,13 +164,15 @@ impl Answers {
                 // are written.
                 let look = move |state: &State| {
                     let pool = state.pool(&id).filter(|pool| state.gateway(pool).is_some());
-                    let leases: Vec<Arc<Lease>> = state.leases_of(&id).cloned().collect();
+                    let with_age =
+                        |lease: &Arc<Lease>| (lease.clone(), state.is_stale(lease, loaded));
+                    let leases: Vec<_> = state.leases_of(&id).map(with_age).collect();
                     (pool.cloned(), leases)
                 };
                 let (with_gateway, leases) = self.with_state(&name, look)?;
                 let gateway = with_gateway.and_then(|pool| rows::gateway(&name, &pool));
                 gateway.iter().try_for_each(|row| out.item(row))?;
-                leases.iter().try_for_each(|lease| out.item(&rows::address(&name, lease)))?;
+                leases.iter().map(row).try_for_each(|row| out.item(&row))?;
             }
         }
         Ok(())
@@ -178,10 +186,14 @@ impl Answers {
         address: IpAddr,
     ) -> Result<Vec<wire::Address>, Stop> {
         let of = name.clone();
+        let loaded = self.loaded(name);
         self.with_state(name, move |state| {
             let around = state.pools().filter(|pool| pool.prefix.contains(&address));
             let own = |pool: &Arc<Pool>| match state.lease(&pool.pool_id, address) {
-                Some(lease) if lease.pool_id == pool.pool_id => Some(rows::address(&of, lease)),
+                Some(lease) if lease.pool_id == pool.pool_id => Some(wire::Address {
+                    stale: Some(state.is_stale(lease, loaded)),
+                    ..rows::address(&of, lease)
+                }),
                 Some(_) => None,
                 None => rows::gateway(&of, pool).filter(|row| row.address.addr() == address),
             };
@@ -257,6 +269,11 @@ impl Answers {
         }
         let seen = self.service.look(name, look);
         seen.ok_or_else(|| Stop::Told(format!("{name}: the ledger cannot be written now")))
+    }
+
+    /// Of a driver that is not loaded nobody asked for anything.
+    fn loaded(&self, name: &DriverName) -> u64 {
+        self.service.loaded(name).unwrap_or(u64::MAX)
     }
 
     /// In order of grant.

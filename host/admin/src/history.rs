@@ -32,17 +32,37 @@ impl Tenures {
     }
 
     fn granted(&mut self, driver: &DriverName, granted: Address, digest: Option<Digest>) {
-        self.of(driver, granted).digest = digest.map(|digest| digest.to_string());
+        let tenure = self.of(driver, granted.clone());
+        // A lease that was claimed in vain says who claimed it.
+        tenure.granted = granted;
+        tenure.digest = digest.map(|digest| digest.to_string());
     }
 
     fn released(&mut self, driver: &DriverName, granted: Address, cause: Cause) {
-        let tenure = self.of(driver, granted);
-        tenure.released_at = Moment::known(cause.at);
-        tenure.released_by = Some(cause.by.to_string());
+        self.of(driver, granted).end(cause);
+    }
+
+    /// The tenure of that generation ended, if it is known.
+    fn ended(&mut self, driver: &DriverName, generation: u64, cause: Cause) {
+        let tenure = self.all.get_mut(&(driver.clone(), generation));
+        tenure.into_iter().for_each(|tenure| tenure.end(cause));
+    }
+
+    /// The tenure of that generation did not end after all.
+    fn goes_on(&mut self, driver: &DriverName, generation: u64) {
+        let tenure = self.all.get_mut(&(driver.clone(), generation));
+        for tenure in tenure {
+            (tenure.released_at, tenure.released_by) = (None, None);
+        }
     }
 }
 
 impl Tenure {
+    fn end(&mut self, cause: Cause) {
+        self.released_at = Moment::known(cause.at);
+        self.released_by = Some(cause.by.to_string());
+    }
+
     /// Whether it was held then, as far as times are known.
     fn is_of(&self, at: Moment) -> bool {
         let began = self.granted.granted_at.is_none_or(|from| from <= at);
@@ -65,7 +85,7 @@ pub(crate) fn tell(
     // First, so that what is released meanwhile is found in the events, too.
     for driver in drivers {
         for row in answers.rows_at(driver, address)? {
-            tenures.of(driver, row);
+            tenures.of(driver, Address { stale: None, ..row });
         }
     }
     let is_it = |pool: &Pool| pool.gateway().is_some_and(|gateway| gateway.addr() == address);
@@ -89,8 +109,25 @@ pub(crate) fn tell(
                         tenures.released(driver, row, record.cause);
                     }
                 }
+                Event::LeaseClaimed { lease, before } if lease.ip() == address => {
+                    tenures.ended(driver, *before, record.cause);
+                    tenures.granted(driver, rows::address(driver, lease), digest);
+                }
+                Event::PoolClaimed { pool, before } if is_it(pool) => {
+                    tenures.ended(driver, *before, record.cause);
+                    if let Some(row) = rows::gateway(driver, pool) {
+                        tenures.granted(driver, row, digest);
+                    }
+                }
+                // No two things of a driver have the same generation.
+                Event::Unclaimed { generation, before, .. } => {
+                    tenures.ended(driver, *generation, record.cause);
+                    tenures.goes_on(driver, *before);
+                }
                 Event::AddressLeased(_)
                 | Event::AddressReleased(_)
+                | Event::LeaseClaimed { .. }
+                | Event::PoolClaimed { .. }
                 | Event::PoolGranted(_)
                 | Event::PoolHeld { .. }
                 | Event::HoldDropped { .. }

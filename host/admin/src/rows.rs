@@ -7,7 +7,11 @@ use ipam_ledger::{Asked, Lease, Pool, State};
 /// What the address of a gateway is.
 const GATEWAY: &str = "gateway";
 
-pub(crate) fn pool(driver: &DriverName, pool: &Pool, state: &State) -> wire::Pool {
+/// `loaded` is the ledger's generation when the process read it.
+pub(crate) fn pool(driver: &DriverName, pool: &Pool, state: &State, loaded: u64) -> wire::Pool {
+    let leases = state.leases_of(&pool.pool_id);
+    let stale_addresses = leases.filter(|lease| state.is_stale(lease, loaded)).count();
+    let newest = state.newest(&pool.pool_id);
     wire::Pool {
         driver: driver.to_string(),
         pool_id: pool.pool_id.to_string(),
@@ -21,9 +25,11 @@ pub(crate) fn pool(driver: &DriverName, pool: &Pool, state: &State) -> wire::Poo
         options: pool.options.clone(),
         data: pool.data.clone(),
         generation: pool.generation,
-        newest: state.newest(&pool.pool_id),
+        newest,
         granted_at: Moment::known(pool.granted.at),
         granted_by: pool.granted.by.to_string(),
+        stale: newest <= loaded,
+        stale_addresses,
     }
 }
 
@@ -41,6 +47,7 @@ pub(crate) fn address(driver: &DriverName, lease: &Lease) -> wire::Address {
         granted_at: Moment::known(lease.granted.at),
         granted_by: lease.granted.by.to_string(),
         comes_with_pool: false,
+        stale: None,
     }
 }
 
@@ -58,6 +65,7 @@ pub(crate) fn gateway(driver: &DriverName, pool: &Pool) -> Option<wire::Address>
         granted_at: Moment::known(pool.granted.at),
         granted_by: pool.granted.by.to_string(),
         comes_with_pool: true,
+        stale: None,
     })
 }
 

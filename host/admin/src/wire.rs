@@ -258,13 +258,20 @@ pub struct Pool {
     pub data: Options,
     /// Grows with each grant of the driver.
     pub generation: u64,
-    /// The largest generation of it, of its claim by a cluster's manager, and
-    /// of what is leased under it.
+    /// The largest generation of it and of what is leased under it.
     pub newest: u64,
     /// When it was granted.
     pub granted_at: Option<Moment>,
     /// On whose account.
     pub granted_by: String,
+    /// Whether nobody has asked for it, or for an address of it, since the
+    /// daemon began.
+    #[serde(default)]
+    pub stale: bool,
+    /// How many of its addresses nobody has asked for since the daemon began,
+    /// or since a cluster's manager that began to lead asked for all it knew.
+    #[serde(default)]
+    pub stale_addresses: usize,
 }
 
 /// How full a pool is, as its driver says.
@@ -303,6 +310,11 @@ pub struct Address {
     /// with that alone.
     #[serde(default)]
     pub comes_with_pool: bool,
+    /// Whether nobody has asked for it since the daemon began, or since a
+    /// cluster's manager that began to lead asked for all it knew. Not told of
+    /// the past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<bool>,
 }
 
 /// What a release came to.

@@ -44,8 +44,9 @@ pub trait Mount: Send + Sync {
     /// The names of its address spaces.
     fn address_spaces(&self) -> &AddressSpaces;
 
-    /// Notes that an engine's session begins: from here on it may claim each
-    /// thing of the global space once again.
+    /// Notes that an engine asked what the driver needs: one that begins with
+    /// it, a manager of a cluster that begins to lead, or a health check. What
+    /// comes from here on may claim what was granted before.
     fn begin_session(&self);
 
     /// Asks. A full queue refuses at once with `unavailable`.

@@ -50,6 +50,10 @@ pub(crate) enum Command {
         /// With this id only
         #[arg(long, value_name = "ID")]
         pool: Option<String>,
+        /// Only those with something that nobody has asked for since the
+        /// daemon began, or since a swarm's manager began to lead
+        #[arg(long)]
+        stale: bool,
         /// How to reach the daemon.
         #[command(flatten)]
         daemon: DaemonFlags,
@@ -67,6 +71,10 @@ pub(crate) enum Command {
         /// Taken under this pool's id only
         #[arg(long, value_name = "ID")]
         pool: Option<String>,
+        /// Only those that nobody has asked for since the daemon began, or
+        /// since a swarm's manager began to lead
+        #[arg(long)]
+        stale: bool,
         /// How to reach the daemon.
         #[command(flatten)]
         daemon: DaemonFlags,

@@ -1,7 +1,12 @@
 //! One driver's table in the configuration: where it comes from, what it may
 //! use, and what it is granted.
 
-use crate::{Fatal, built_in::BuiltIn, config::{Prefix, parse_name}, driver_json};
+use crate::{
+    Fatal,
+    built_in::BuiltIn,
+    config::{Prefix, parse_name},
+    driver_json,
+};
 use ipam_api::{Digest, DriverName};
 use ipam_runtime::{Grants, Limits, PluginGrant, StoreLimits};
 use ipnet::IpNet;

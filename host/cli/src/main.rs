@@ -56,9 +56,11 @@ fn main() -> ExitCode {
             serve::run(&flags, settings)
         }),
         Command::Drivers { daemon } => operate::drivers(&daemon),
-        Command::Pools { driver, pool, daemon } => operate::pools(&daemon, driver, pool),
-        Command::Addresses { address, driver, pool, daemon } => {
-            operate::addresses(&daemon, driver, pool, address)
+        Command::Pools { driver, pool, stale, daemon } => {
+            operate::pools(&daemon, driver, pool, stale)
+        }
+        Command::Addresses { address, driver, pool, stale, daemon } => {
+            operate::addresses(&daemon, driver, pool, address, stale)
         }
         Command::Release(flags) => release::release(flags),
         Command::Check { driver, daemon } => operate::check(&daemon, driver),

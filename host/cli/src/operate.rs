@@ -59,9 +59,24 @@ fn list<T: DeserializeOwned + Serialize>(
     columns: &[&str],
     cells: impl Fn(&T) -> Vec<String>,
 ) -> Result<(), Fatal> {
+    list_some(daemon, ask, columns, |_| true, cells)
+}
+
+/// Prints each item that is wanted, as it comes.
+fn list_some<T: DeserializeOwned + Serialize>(
+    daemon: &DaemonFlags,
+    ask: &Ask,
+    columns: &[&str],
+    is_wanted: impl Fn(&T) -> bool,
+    cells: impl Fn(&T) -> Vec<String>,
+) -> Result<(), Fatal> {
     let mut client = connect(daemon)?;
     let mut output = Output::new(stdout(), daemon.json, columns);
-    let told = client.ask(ask, |item: T| Ok::<_, Stop>(output.row(&item, &cells)?));
+    let told = client.ask(ask, |item: T| {
+        Ok::<_, Stop>(if is_wanted(&item) {
+            output.row(&item, &cells)?
+        })
+    });
     // What came before it failed is printed all the same.
     let printed = output.end();
     result(told.and_then(|notes| {
@@ -121,8 +136,9 @@ pub(crate) fn pools(
     daemon: &DaemonFlags,
     driver: Option<String>,
     pool: Option<String>,
+    only_stale: bool,
 ) -> Result<(), Fatal> {
-    let columns = [
+    let mut columns = vec![
         "DRIVER",
         "POOL",
         "PREFIX",
@@ -135,9 +151,17 @@ pub(crate) fn pools(
         "GRANTED",
         "BY",
     ];
+    if only_stale {
+        columns.push("STALE");
+    }
     let ask = Ask::Pools { driver, pool, with_status: true };
-    list(daemon, &ask, &columns, |pool: &Pool| {
-        vec![
+    let is_wanted = |pool: &Pool| !only_stale || pool.stale || pool.stale_addresses > 0;
+    list_some(daemon, &ask, &columns, is_wanted, |pool: &Pool| {
+        let stale = match pool.stale {
+            true => "all".to_owned(),
+            false => format!("{} addresses", pool.stale_addresses),
+        };
+        let mut cells = vec![
             pool.driver.clone(),
             pool.pool_id.clone(),
             pool.prefix.to_string(),
@@ -149,7 +173,9 @@ pub(crate) fn pools(
             or_dash(pool.status.map(|status| status.dynamic_ips_available)),
             or_dash(pool.granted_at),
             pool.granted_by.clone(),
-        ]
+        ];
+        cells.extend(only_stale.then_some(stale));
+        cells
     })
 }
 
@@ -158,10 +184,12 @@ pub(crate) fn addresses(
     driver: Option<String>,
     pool: Option<String>,
     address: Option<IpAddr>,
+    only_stale: bool,
 ) -> Result<(), Fatal> {
     let columns = ["DRIVER", "POOL", "ADDRESS", "KIND", "OWNER", "GRANTED", "BY", "GENERATION"];
     let ask = Ask::Addresses { driver, pool, address };
-    list(daemon, &ask, &columns, |address: &Address| {
+    let is_wanted = |address: &Address| !only_stale || address.stale == Some(true);
+    list_some(daemon, &ask, &columns, is_wanted, |address: &Address| {
         vec![
             address.driver.clone(),
             address.pool_id.clone(),

@@ -1,11 +1,7 @@
 //! What the ledger decides before a driver is asked, and what it checks
 //! before it believes the answer.
 
-use crate::{
-    Asked, Caller, Event, Lease, Pool, Session, State, Violation,
-    space::Leased,
-    state::{Claim, Held},
-};
+use crate::{Asked, Caller, Event, Lease, Pool, State, Violation};
 use ipam_api::{
     AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, Options, PoolChoice, PoolGrant,
     PoolId, PoolRequest, names,
@@ -17,8 +13,7 @@ use std::{net::IpAddr, sync::Arc};
 pub enum Course<G> {
     /// The driver is asked for a proposal.
     Ask,
-    /// It claims what its caller held in an earlier session; the driver is
-    /// not asked.
+    /// It claims what its caller may have forgotten; the driver is not asked.
     Claim {
         /// What changes.
         event: Event,
@@ -32,8 +27,8 @@ impl State {
     ///
     /// A repeated exact pool, the same space, prefix and sub-pool, is known
     /// here and refused here, as libnetwork's allocator does since Docker
-    /// 18.06; it may be a claim in the global space, and in the local one where
-    /// a swarm's node asks. Pools that merely overlap are the driver's policy.
+    /// 18.06, unless it is a claim. Pools that merely overlap are the driver's
+    /// policy.
     ///
     /// # Errors
     /// `pool-overlap` for a repeat, `invalid-request` for options that only
@@ -52,22 +47,19 @@ impl State {
         else {
             return Ok(Course::Ask);
         };
-        let claimed_in = held.claim.map(|claim| claim.session);
-        let Some(session) = caller
-            .session
-            .filter(|_| self.is_of_a_manager(held, caller) || self.is_of_a_node(held, caller))
-            .filter(|&session| is_claimable(session, held.pool.created_in, claimed_in))
-        else {
+        if !self.may_claim_pool(held, caller) {
             // The reference's words around its own error.
             let text = format!("invalid pool request: {}", Code::PoolOverlap.text());
             return Err(Error::new(Code::PoolOverlap, text));
-        };
-        let event = Event::PoolHeld {
-            pool_id: held.pool.pool_id.clone(),
+        }
+        let claimed = Pool {
+            options: request.options.clone(),
             generation: self.generation() + 1,
-            claim: Some(session),
+            granted: caller.cause,
+            ..(*held.pool).clone()
         };
-        Ok(Course::Claim { event, grant: held.pool.grant() })
+        let (pool, before) = (Arc::new(claimed), held.pool.generation);
+        Ok(Course::Claim { grant: pool.grant(), event: Event::PoolClaimed { pool, before } })
     }
 
     /// Checks the answer to a request that [`State::before_pool`] let through.
@@ -112,7 +104,7 @@ impl State {
             options: request.options.clone(),
             data: proposal.data.clone(),
             generation: self.generation() + 1,
-            created_in: caller.session,
+            created_in: None,
             granted: caller.cause,
         };
         pool.check_gateway()?;
@@ -159,34 +151,25 @@ impl State {
         refuse_reserved(&request.options)?;
         let pool = self.known(&request.pool_id)?;
         let Some(address) = request.address else { return Ok(Course::Ask) };
-        if !pool.prefix.contains(&address) {
+        if !pool.prefix.contains(&address) && !pool.is_no_pool() {
             return Err(Code::IpOutOfRange.into());
         }
         let Some(leased) = self.leased(pool, address) else {
             self.refuse_gateway(pool, request, address)?;
             return Ok(Course::Ask);
         };
-        let lease = &leased.lease;
-        // Swarm's managers always ask for serial allocation and nobody else
-        // does: it is the only sign by which they are known.
-        let is_manager =
-            request.options.get(names::ALLOC_SERIAL_PREFIX).is_some_and(|it| it == "true");
-        let held = self.held(&request.pool_id).filter(|_| lease.pool_id == request.pool_id);
-        let session = caller.session.filter(|&session| {
-            held.is_some_and(|held| {
-                if self.is_of_a_manager(held, caller) {
-                    is_manager && is_claimable(session, lease.created_in, leased.claimed_in)
-                } else {
-                    is_left_behind(leased, held)
-                }
-            })
-        });
-        let Some(session) = session else { return Err(Code::IpAlreadyAllocated.into()) };
-        let pool_id = request.pool_id.clone();
-        Ok(Course::Claim {
-            event: Event::AddressClaimed { pool_id, address, session },
-            grant: lease.grant(),
-        })
+        let held = self.held(&request.pool_id);
+        if !held.is_some_and(|held| self.may_claim_address(held, leased, request, caller)) {
+            return Err(Code::IpAlreadyAllocated.into());
+        }
+        let claimed = Lease {
+            options: request.options.clone(),
+            generation: self.generation() + 1,
+            granted: caller.cause,
+            ..(*leased.lease).clone()
+        };
+        let (lease, before) = (Arc::new(claimed), leased.lease.generation);
+        Ok(Course::Claim { grant: lease.grant(), event: Event::LeaseClaimed { lease, before } })
     }
 
     /// Checks the answer to a request that [`State::before_address`] let
@@ -200,7 +183,10 @@ impl State {
         proposal: &AddressGrant,
         caller: &Caller<'_>,
     ) -> Result<Option<Event>, Violation> {
-        let Some(pool) = self.pool(&request.pool_id) else { return Ok(None) };
+        let Some(pool) = self.pool(&request.pool_id) else {
+            let leases_nothing = |proposed| Violation::LeaseOfNoPool { proposed };
+            return proposal.address.map(leases_nothing).map_or(Ok(None), Err);
+        };
         let Some(proposed) = proposal.address else {
             return match request.address {
                 Some(asked) if !pool.is_no_pool() => {
@@ -239,37 +225,9 @@ impl State {
             options: request.options.clone(),
             data: proposal.data.clone(),
             generation: self.generation() + 1,
-            created_in: caller.session,
+            created_in: None,
             granted: caller.cause,
         }))))
-    }
-
-    /// Whether the pool is of the space in which swarm's managers ask.
-    pub(crate) fn is_of_a_manager(&self, held: &Held, caller: &Caller<'_>) -> bool {
-        caller.global_space == Some(&held.pool.address_space)
-    }
-
-    /// Whether the pool is a node's part of a swarm's network, as far as can be
-    /// told: the manager beside it holds the same pool in the global space, and
-    /// everything in it was asked for by name. Of a network of the node's own
-    /// at least the gateway is the driver's choice, unless its user chose all
-    /// of that too.
-    ///
-    /// A node keeps such networks in memory only. When its engine is killed,
-    /// and with Docker 20.10 when it is stopped, nothing is released, and the
-    /// same pool is asked for again: to refuse that keeps a service's tasks
-    /// from ever starting again.
-    fn is_of_a_node(&self, held: &Held, caller: &Caller<'_>) -> bool {
-        let Pool { prefix, sub_pool, .. } = &*held.pool;
-        let is_managed = caller
-            .global_space
-            .and_then(|global| self.space(global)?.subnet(prefix)?.pools.get(sub_pool))
-            .is_some();
-        let is_named = |&address| {
-            let leased = self.leased(&held.pool, address);
-            leased.is_some_and(|leased| leased.lease.asked == Asked::Explicit)
-        };
-        is_managed && held.pool.asked == Asked::Explicit && held.leases.iter().all(is_named)
     }
 
     /// The pool of that id.
@@ -293,32 +251,12 @@ impl State {
         address: IpAddr,
     ) -> Result<Option<&Arc<Lease>>, Error> {
         let pool = self.known(pool_id)?;
-        if pool.prefix.contains(&address) {
+        if pool.prefix.contains(&address) || pool.is_no_pool() {
             Ok(self.leased(pool, address).map(|leased| &leased.lease))
         } else {
             Err(Code::IpOutOfRange.into())
         }
     }
-}
-
-/// A repeat is a claim once per session, and never in the session that asked
-/// first.
-fn is_claimable(now: Session, created_in: Option<Session>, claimed_in: Option<Session>) -> bool {
-    created_in != Some(now) && claimed_in != Some(now)
-}
-
-/// Whether a lease of a node's pool is older than the node's last coming back,
-/// and was not asked for since. Nothing lives there: swarm excludes engines
-/// whose containers outlive them.
-fn is_left_behind(leased: &Leased, held: &Held) -> bool {
-    held.claim.is_some_and(|claim| {
-        is_older(&leased.lease, claim) && leased.claimed_in < Some(claim.session)
-    })
-}
-
-/// No generation is granted twice, so a lease never has that of a claim.
-fn is_older(lease: &Lease, claim: Claim) -> bool {
-    lease.generation < claim.generation
 }
 
 /// A caller that could say "this is a replay" could make a driver answer what

@@ -6,7 +6,8 @@ use ipam_api::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr};
 
-/// An engine's session. Numbers grow; nothing else is meant by them.
+/// A number that entries of formats up to 3 have: an engine's session. Nothing
+/// depends on it any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Session(pub u64);
 
@@ -72,16 +73,12 @@ pub struct Caller<'a> {
     /// hold. Nothing if the driver has one space for both: there a repeat may
     /// as well be a second network, and is refused.
     pub global_space: Option<&'a str>,
-    /// The session the request belongs to. Nothing until one begins: all that
-    /// was loaded counts as claimed until then.
-    pub session: Option<Session>,
-}
-
-impl Caller<'_> {
-    /// The session that may claim things of `space`.
-    pub(crate) fn claims_in(&self, space: &str) -> Option<Session> {
-        self.session.filter(|_| self.global_space == Some(space))
-    }
+    /// The ledger's generation when this process read it: what an engine that
+    /// ended together with the process before may have forgotten is as old.
+    pub loaded: u64,
+    /// The ledger's generation when an engine last asked what the driver needs
+    /// (`GetCapabilities`). Nothing until one has: nothing is claimed then.
+    pub asked_at: Option<u64>,
 }
 
 /// How an entry was asked for.
@@ -113,7 +110,7 @@ pub struct Pool {
     pub data: Options,
     /// Larger than that of every grant before it.
     pub generation: u64,
-    /// The session it was asked for in.
+    /// Nothing, since format 3: the session that it was asked for in.
     pub created_in: Option<Session>,
     /// When it was granted, and through which server.
     pub granted: Cause,
@@ -150,7 +147,7 @@ pub struct Lease {
     pub data: Options,
     /// Larger than that of every grant before it.
     pub generation: u64,
-    /// The session it was asked for in.
+    /// Nothing, since format 3: the session that it was asked for in.
     pub created_in: Option<Session>,
     /// When it was granted, and through which server.
     pub granted: Cause,

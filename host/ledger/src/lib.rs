@@ -14,6 +14,7 @@
 //! This crate knows no time of day, no thread, no driver and no protocol.
 
 mod check;
+mod claims;
 mod durable;
 mod entry;
 mod event;

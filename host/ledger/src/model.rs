@@ -1,7 +1,6 @@
 //! The ledger as the dumbest thing that works: two lists, searched from end
 //! to end.
 
-use crate::Session;
 use ipam_api::{
     AddressGrant, AddressRequest, Code, Family, IpNet, Kind, PoolChoice, PoolGrant, PoolId,
     PoolRequest, Receipt, Writes, names,
@@ -11,9 +10,9 @@ use std::net::IpAddr;
 /// The space in which repeats may be claims.
 pub(crate) const GLOBAL: &str = "global";
 
-/// Pools with their holds, leases with their generations, and what the driver
+/// Pools with their holds and generations, leases with their generations, and what the driver
 /// has stored; sorted.
-pub(crate) type Contents = (Vec<(PoolId, u64)>, Vec<(IpNet, u64)>, Vec<(String, Vec<u8>)>);
+pub(crate) type Contents = (Vec<(PoolId, u64, u64)>, Vec<(IpNet, u64)>, Vec<(String, Vec<u8>)>);
 
 /// What became of a request.
 #[derive(Debug, PartialEq)]
@@ -36,11 +35,10 @@ struct ModelPool {
     /// The address, if it is one.
     gateway: Option<IpAddr>,
     generation: u64,
-    created_in: Option<Session>,
-    /// Everybody but the first, with the generation and session of claims.
-    others: Vec<Option<(u64, Session)>>,
-    /// The claim that stands.
-    claim: Option<(u64, Session)>,
+    /// The generation before the last claim.
+    before: Option<u64>,
+    /// How many got this "no pool" beside the first.
+    others: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -51,8 +49,8 @@ struct ModelLease {
     is_explicit: bool,
     is_gateway: bool,
     generation: u64,
-    created_in: Option<Session>,
-    claimed_in: Option<Session>,
+    /// The generation before the last claim.
+    before: Option<u64>,
 }
 
 /// What is held.
@@ -62,6 +60,10 @@ pub(crate) struct Model {
     leases: Vec<ModelLease>,
     stored: Vec<(String, Vec<u8>)>,
     generation: u64,
+    /// The generation when the process began, and when an engine asked what is
+    /// needed.
+    loaded: u64,
+    asked_at: Option<u64>,
 }
 
 fn overlap(one: &IpNet, other: &IpNet) -> bool {
@@ -94,12 +96,20 @@ impl Model {
         })
     }
 
-    pub(crate) fn request_pool(
-        &mut self,
-        request: &PoolRequest,
-        proposal: &PoolGrant,
-        session: Option<Session>,
-    ) -> Outcome {
+    pub(crate) fn begin(&mut self, is_restart: bool) {
+        self.asked_at = Some(self.generation);
+        if is_restart {
+            self.loaded = self.generation;
+        }
+    }
+
+    /// Whether something of that generation was there before.
+    fn is_old(&self, space: &str, generation: u64) -> bool {
+        let of = if space == GLOBAL { self.asked_at } else { self.asked_at.map(|_| self.loaded) };
+        of.is_some_and(|of| generation <= of)
+    }
+
+    pub(crate) fn request_pool(&mut self, request: &PoolRequest, proposal: &PoolGrant) -> Outcome {
         let space = &request.address_space;
         let is_exact = matches!(request.pool, PoolChoice::Exact(_));
         if let PoolChoice::Exact(prefix) = request.pool {
@@ -111,21 +121,23 @@ impl Model {
                 })
             };
             if let Some(at) = find(space) {
-                let id = &self.pools[at].id;
-                let is_of_a_node = find(GLOBAL).is_some()
-                    && self.pools[at].is_explicit
-                    && self.leases.iter().all(|lease| lease.id != *id || lease.is_explicit);
-                let pool = &mut self.pools[at];
-                let claims = session.filter(|_| space == GLOBAL || is_of_a_node);
-                let Some(session) = claims.filter(|&session| {
-                    pool.created_in != Some(session)
-                        && pool.claim.map(|claim| claim.1) != Some(session)
-                }) else {
-                    return Outcome::Refused(Code::PoolOverlap);
+                let pool = &self.pools[at];
+                let leases = || self.leases.iter().filter(|lease| lease.id == pool.id);
+                let may_claim = if space != GLOBAL {
+                    pool.is_explicit
+                        && self.is_old(space, pool.generation)
+                        && leases().all(|lease| lease.is_explicit)
+                } else if leases().any(|lease| lease.is_gateway) {
+                    leases().any(|it| it.is_gateway && self.is_old(space, it.generation))
+                } else {
+                    self.is_old(space, pool.generation)
                 };
+                if !may_claim {
+                    return Outcome::Refused(Code::PoolOverlap);
+                }
                 self.generation += 1;
-                pool.claim = Some((self.generation, session));
-                pool.others.push(pool.claim);
+                self.pools[at].before = Some(self.pools[at].generation);
+                self.pools[at].generation = self.generation;
                 return Outcome::Granted;
             }
         }
@@ -161,7 +173,7 @@ impl Model {
         if let Some(pool) = self.pools.iter_mut().find(|pool| pool.id == proposal.pool_id) {
             if pool.is_no_pool && is_no_pool && (&pool.space, pool.prefix) == (space, proposal.pool)
             {
-                pool.others.push(None);
+                pool.others += 1;
                 return Outcome::Granted;
             }
             return Outcome::Violation;
@@ -183,9 +195,8 @@ impl Model {
             names_its_gateway: proposal.data.contains_key(names::GATEWAY),
             gateway: gateway.map(|gateway| gateway.addr()),
             generation: self.generation,
-            created_in: session,
-            others: Vec::new(),
-            claim: None,
+            before: None,
+            others: 0,
         });
         Outcome::Granted
     }
@@ -194,7 +205,6 @@ impl Model {
         &mut self,
         request: &AddressRequest,
         proposal: &AddressGrant,
-        session: Option<Session>,
     ) -> Outcome {
         let Some(pool) = self.pool(&request.pool_id).cloned() else {
             return Outcome::Refused(Code::Other(Kind::NotFound));
@@ -204,25 +214,28 @@ impl Model {
                 return Outcome::Refused(Code::IpOutOfRange);
             }
             if let Some(at) = self.lease_at(&pool, address) {
-                let lease = &mut self.leases[at];
-                let is_serial = request.options.get(names::ALLOC_SERIAL_PREFIX).map(String::as_str)
-                    == Some("true");
-                let claims = session.filter(|&session| {
-                    let may_claim = if pool.space == GLOBAL {
-                        is_serial
-                            && lease.created_in != Some(session)
-                            && lease.claimed_in != Some(session)
-                    } else {
-                        pool.claim.is_some_and(|(generation, claimed_in)| {
-                            lease.generation < generation && lease.claimed_in < Some(claimed_in)
-                        })
-                    };
-                    may_claim && lease.id == request.pool_id
-                });
-                let Some(session) = claims else {
+                let lease = &self.leases[at];
+                let has = |key: &str| request.options.get(key).map(String::as_str);
+                let is_gateway = has(names::REQUEST_ADDRESS_TYPE) == Some(names::GATEWAY);
+                let is_old = |generation| self.is_old(&pool.space, generation);
+                let mut gateways =
+                    self.leases.iter().filter(|it| it.id == pool.id && it.is_gateway).peekable();
+                let is_back = gateways.peek().is_none()
+                    || gateways.any(|it| {
+                        !is_old(it.generation) && (it.is_explicit || it.before.is_some())
+                    });
+                let is_managers = has(names::ALLOC_SERIAL_PREFIX) == Some("true");
+                let may_claim = lease.id == pool.id
+                    && lease.is_gateway == is_gateway
+                    && is_old(lease.generation)
+                    && !is_old(pool.generation)
+                    && (pool.space != GLOBAL || is_managers && (is_gateway || is_back));
+                if !may_claim {
                     return Outcome::Refused(Code::IpAlreadyAllocated);
-                };
-                lease.claimed_in = Some(session);
+                }
+                self.generation += 1;
+                self.leases[at].before = Some(self.leases[at].generation);
+                self.leases[at].generation = self.generation;
                 return Outcome::Granted;
             }
         }
@@ -259,42 +272,31 @@ impl Model {
             is_explicit: request.address.is_some(),
             is_gateway: is_typed,
             generation: self.generation,
-            created_in: session,
-            claimed_in: None,
+            before: None,
         });
         Outcome::Granted
     }
 
-    /// Drops one hold: that claim, or anybody's.
-    fn drop_hold(&mut self, id: &PoolId, claim: Option<(u64, Session)>) {
+    /// Drops one hold. The last takes the pool with it.
+    fn drop_hold(&mut self, id: &PoolId) {
         let Some(at) = self.pools.iter().position(|pool| pool.id == *id) else { return };
-        let pool = &mut self.pools[at];
-        if pool.others.pop().is_some() {
-            if claim.is_some() {
-                pool.claim = None;
-            }
+        if self.pools[at].others > 0 {
+            self.pools[at].others -= 1;
         } else {
             self.leases.retain(|lease| lease.id != *id);
             self.pools.remove(at);
         }
     }
 
-    pub(crate) fn release_pool(&mut self, id: &PoolId, session: Option<Session>) -> Outcome {
+    pub(crate) fn release_pool(&mut self, id: &PoolId) -> Outcome {
         let Some(pool) = self.pool(id) else { return Outcome::Refused(Code::BadPool) };
-        let claims = session.filter(|_| pool.space == GLOBAL);
-        let claim = pool.claim.filter(|claim| Some(claim.1) == claims);
         let has_a_gateway = self
             .leases
             .iter()
             .any(|lease| lease.id == *id && (lease.is_gateway || pool.names_its_gateway));
-        let is_shared = pool.is_no_pool || pool.space == GLOBAL && has_a_gateway;
-        if !is_shared {
-            self.pools
-                .iter_mut()
-                .filter(|pool| pool.id == *id)
-                .for_each(|pool| pool.others.clear());
+        if pool.space != GLOBAL || !has_a_gateway {
+            self.drop_hold(id);
         }
-        self.drop_hold(id, claim);
         Outcome::Released
     }
 
@@ -314,11 +316,18 @@ impl Model {
     pub(crate) fn undo(&mut self, receipt: &Receipt) {
         let Receipt { pool_id, address, generation } = receipt;
         if address.is_some() {
-            self.leases.retain(|lease| lease.generation != *generation);
-        } else if let Some(pool) = self.pool(pool_id) {
-            let claim = pool.claim.filter(|claim| claim.0 == *generation);
-            if claim.is_some() || pool.generation == *generation {
-                self.drop_hold(pool_id, claim);
+            let made = |lease: &ModelLease| lease.generation == *generation;
+            let Some(at) = self.leases.iter().position(made) else { return };
+            match self.leases[at].before.take() {
+                Some(before) => self.leases[at].generation = before,
+                None => drop(self.leases.remove(at)),
+            }
+        } else if let Some(pool) = self.pools.iter_mut().find(|pool| pool.id == *pool_id) {
+            if pool.generation == *generation {
+                match pool.before.take() {
+                    Some(before) => pool.generation = before,
+                    None => self.drop_hold(pool_id),
+                }
             }
         }
     }
@@ -331,8 +340,11 @@ impl Model {
     }
 
     pub(crate) fn contents(&self) -> Contents {
-        let mut pools: Vec<_> =
-            self.pools.iter().map(|pool| (pool.id.clone(), 1 + pool.others.len() as u64)).collect();
+        let mut pools: Vec<_> = self
+            .pools
+            .iter()
+            .map(|pool| (pool.id.clone(), 1 + pool.others, pool.generation))
+            .collect();
         let mut leases: Vec<_> =
             self.leases.iter().map(|lease| (lease.address, lease.generation)).collect();
         let mut stored = self.stored.clone();

@@ -1,7 +1,7 @@
 //! The ledger against two plain lists.
 
 use crate::{
-    Caller, Cause, Course, Event, Session, State,
+    Caller, Cause, Course, Event, State,
     model::{Contents, GLOBAL, Model, Outcome},
 };
 use ipam_api::{
@@ -16,16 +16,18 @@ enum Step {
     Pool {
         request: PoolRequest,
         proposal: PoolGrant,
-        session: Option<Session>,
     },
     Address {
         request: AddressRequest,
         proposal: AddressGrant,
-        session: Option<Session>,
     },
     ReleasePool {
         pool_id: PoolId,
-        session: Option<Session>,
+    },
+    /// An engine asks what is needed, perhaps of a process that was started
+    /// right before.
+    Begin {
+        is_restart: bool,
     },
     ReleaseAddress {
         pool_id: PoolId,
@@ -37,8 +39,10 @@ enum Step {
 }
 
 fn contents(state: &State) -> Contents {
-    let mut pools: Vec<_> =
-        state.pools().map(|pool| (pool.pool_id.clone(), state.holds(&pool.pool_id))).collect();
+    let mut pools: Vec<_> = state
+        .pools()
+        .map(|pool| (pool.pool_id.clone(), state.holds(&pool.pool_id), pool.generation))
+        .collect();
     let mut leases: Vec<_> =
         state.leases().map(|lease| (lease.address, lease.generation)).collect();
     pools.sort();
@@ -47,40 +51,48 @@ fn contents(state: &State) -> Contents {
     (pools, leases, stored.collect())
 }
 
+fn caller() -> Caller<'static> {
+    let cause = Cause::default();
+    Caller { cause, global_space: Some(GLOBAL), loaded: 0, asked_at: None }
+}
+
 /// What a service does with the state, and the events that came of it.
-fn take(state: &mut State, step: &Step, receipts: &[Receipt]) -> (Option<Outcome>, Vec<Event>) {
-    let caller = |session| Caller { cause: Cause::default(), global_space: Some(GLOBAL), session };
+fn take(
+    state: &State,
+    caller: &mut Caller<'_>,
+    step: &Step,
+    receipts: &[Receipt],
+) -> (Option<Outcome>, Vec<Event>) {
     let refused = |error: Error| (Some(Outcome::Refused(error.code())), Vec::new());
     let granted = |events| (Some(Outcome::Granted), events);
     let violated = (Some(Outcome::Violation), Vec::new());
     match step {
-        Step::Pool { request, proposal, session } => {
-            match state.before_pool(request, &caller(*session)) {
-                Err(error) => refused(error),
-                Ok(Course::Claim { event, .. }) => granted(vec![event]),
-                Ok(Course::Ask) => match state.check_pool(request, proposal, &caller(*session)) {
-                    Ok(event) => granted(vec![event]),
-                    Err(_) => violated,
-                },
+        Step::Pool { request, proposal } => match state.before_pool(request, caller) {
+            Err(error) => refused(error),
+            Ok(Course::Claim { event, .. }) => granted(vec![event]),
+            Ok(Course::Ask) => match state.check_pool(request, proposal, caller) {
+                Ok(event) => granted(vec![event]),
+                Err(_) => violated,
+            },
+        },
+        Step::Address { request, proposal } => match state.before_address(request, caller) {
+            Err(error) => refused(error),
+            Ok(Course::Claim { event, .. }) => granted(vec![event]),
+            Ok(Course::Ask) => match state.check_address(request, proposal, caller) {
+                Ok(event) => granted(event.into_iter().collect()),
+                Err(_) => violated,
+            },
+        },
+        Step::ReleasePool { pool_id } => match state.release_pool(pool_id, caller) {
+            Ok(events) => (Some(Outcome::Released), events),
+            Err(error) => refused(error),
+        },
+        Step::Begin { is_restart } => {
+            caller.asked_at = Some(state.generation());
+            if *is_restart {
+                caller.loaded = state.generation();
             }
-        }
-        Step::Address { request, proposal, session } => {
-            match state.before_address(request, &caller(*session)) {
-                Err(error) => refused(error),
-                Ok(Course::Claim { event, .. }) => granted(vec![event]),
-                Ok(Course::Ask) => {
-                    match state.check_address(request, proposal, &caller(*session)) {
-                        Ok(event) => granted(event.into_iter().collect()),
-                        Err(_) => violated,
-                    }
-                }
-            }
-        }
-        Step::ReleasePool { pool_id, session } => {
-            match state.release_pool(pool_id, &caller(*session)) {
-                Ok(events) => (Some(Outcome::Released), events),
-                Err(error) => refused(error),
-            }
+            (None, Vec::new())
         }
         Step::ReleaseAddress { pool_id, address } => {
             match state.release_address(pool_id, *address) {
@@ -99,13 +111,13 @@ fn take(state: &mut State, step: &Step, receipts: &[Receipt]) -> (Option<Outcome
 /// The same with two lists.
 fn take_plainly(model: &mut Model, step: &Step, receipts: &[Receipt]) -> Option<Outcome> {
     Some(match step {
-        Step::Pool { request, proposal, session } => {
-            model.request_pool(request, proposal, *session)
+        Step::Pool { request, proposal } => model.request_pool(request, proposal),
+        Step::Address { request, proposal } => model.request_address(request, proposal),
+        Step::ReleasePool { pool_id } => model.release_pool(pool_id),
+        Step::Begin { is_restart } => {
+            model.begin(*is_restart);
+            return None;
         }
-        Step::Address { request, proposal, session } => {
-            model.request_address(request, proposal, *session)
-        }
-        Step::ReleasePool { pool_id, session } => model.release_pool(pool_id, *session),
         Step::ReleaseAddress { pool_id, address } => model.release_address(pool_id, *address),
         Step::Undo(back) => {
             receipts.iter().rev().nth(*back).into_iter().for_each(|receipt| model.undo(receipt));
@@ -159,10 +171,6 @@ fn gateway() -> impl Strategy<Value = &'static str> {
     ]
 }
 
-fn session() -> impl Strategy<Value = Option<Session>> {
-    prop::option::of((1..4u64).prop_map(Session))
-}
-
 fn choice() -> impl Strategy<Value = PoolChoice> {
     let family = prop::sample::select(vec![Family::Ipv4, Family::Ipv6]);
     prop_oneof![
@@ -183,9 +191,8 @@ fn step() -> impl Strategy<Value = Step> {
         pool_id(),
         prefix(),
         (any::<bool>(), prop::option::of(gateway())),
-        session(),
     )
-        .prop_map(|(space, pool, sub_pool, pool_id, other, (is_honest, gateway), session)| {
+        .prop_map(|(space, pool, sub_pool, pool_id, other, (is_honest, gateway))| {
             let prefix = match pool {
                 PoolChoice::Exact(prefix) if is_honest => prefix,
                 PoolChoice::Exact(_) | PoolChoice::Automatic(_) | PoolChoice::Sized(..) => other,
@@ -202,7 +209,7 @@ fn step() -> impl Strategy<Value = Step> {
             let data = gateway.map(|text| (names::GATEWAY.to_owned(), text.to_owned()));
             let data = data.into_iter().collect();
             let proposal = PoolGrant { pool_id, pool: prefix, data };
-            Step::Pool { request, proposal, session }
+            Step::Pool { request, proposal }
         });
     let lengths = prop::sample::select(vec![24, 24, 24, 24, 24, 24, 64, 8]);
     let lease = (
@@ -211,9 +218,8 @@ fn step() -> impl Strategy<Value = Step> {
         prop::option::of(address()),
         lengths,
         any::<(bool, bool, bool)>(),
-        session(),
     )
-        .prop_map(|(pool_id, asked, proposed, length, signs, session)| {
+        .prop_map(|(pool_id, asked, proposed, length, signs)| {
             let (is_serial, is_gateway, is_honest) = signs;
             let serial = is_serial.then_some((names::ALLOC_SERIAL_PREFIX, "true"));
             let gateway = is_gateway.then_some((names::REQUEST_ADDRESS_TYPE, names::GATEWAY));
@@ -223,10 +229,10 @@ fn step() -> impl Strategy<Value = Step> {
             let address = proposed.and_then(|address| IpNet::new(address, length).ok());
             let request = AddressRequest { pool_id, address: asked, options };
             let proposal = AddressGrant { address, data: Options::new() };
-            Step::Address { request, proposal, session }
+            Step::Address { request, proposal }
         });
-    let release_pool = (pool_id(), session())
-        .prop_map(|(pool_id, session)| Step::ReleasePool { pool_id, session });
+    let release_pool = pool_id().prop_map(|pool_id| Step::ReleasePool { pool_id });
+    let begin = any::<bool>().prop_map(|is_restart| Step::Begin { is_restart });
     let release_address = (pool_id(), address())
         .prop_map(|(pool_id, address)| Step::ReleaseAddress { pool_id, address });
     let key = prop::sample::select(vec!["", "a", "aa", "b", "ß"]).prop_map(str::to_owned);
@@ -236,6 +242,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => pool,
         12 => lease,
         1 => release_pool,
+        2 => begin,
         3 => release_address,
         3 => (0..6usize).prop_map(Step::Undo),
         2 => writes.prop_map(|writes| Step::Write(Arc::new(writes))),
@@ -259,7 +266,6 @@ fn prologue() -> Vec<Step> {
                 pool: prefix,
                 data: Options::new(),
             },
-            session: None,
         }
     };
     vec![
@@ -273,8 +279,9 @@ fn prologue() -> Vec<Step> {
 pub(crate) fn events() -> impl Strategy<Value = Vec<Vec<Event>>> {
     prop::collection::vec(step(), 0..60).prop_map(|steps| {
         let (mut state, mut receipts, mut all) = (State::default(), Vec::new(), Vec::new());
+        let mut caller = caller();
         for step in prologue().iter().chain(&steps) {
-            let (_, events) = take(&mut state, step, &receipts);
+            let (_, events) = take(&state, &mut caller, step, &receipts);
             events.iter().for_each(|event| state.apply(event));
             let made = events.iter().filter(|event| !event.is_release());
             receipts.extend(made.filter_map(Event::receipt));
@@ -292,8 +299,9 @@ proptest! {
     fn decides_and_holds_like_two_lists(steps in prop::collection::vec(step(), 0..120)) {
         let (mut state, mut model) = (State::default(), Model::default());
         let (mut receipts, mut history) = (Vec::new(), Vec::new());
+        let mut caller = caller();
         for step in prologue().iter().chain(&steps) {
-            let (outcome, events) = take(&mut state, step, &receipts);
+            let (outcome, events) = take(&state, &mut caller, step, &receipts);
             let expected = take_plainly(&mut model, step, &receipts);
             prop_assert_eq!(outcome, expected, "{:?}", step);
             for event in events {

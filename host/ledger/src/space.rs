@@ -1,6 +1,6 @@
 //! The live prefixes of one address space, and the leases under each.
 
-use crate::{Lease, Session};
+use crate::{Lease, state::Claimed};
 use ipam_api::{Family, IpNet, PoolId};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,11 +9,11 @@ use std::{
     sync::Arc,
 };
 
-/// One lease, and who last claimed it.
+/// One lease, and what it was before it was claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Leased {
     pub(crate) lease: Arc<Lease>,
-    pub(crate) claimed_in: Option<Session>,
+    pub(crate) claimed: Claimed,
 }
 
 /// One live prefix: the pools that share it, and their leases.

@@ -1,7 +1,7 @@
 //! One driver's part of the ledger, as a value.
 
 use crate::{
-    Event, Lease, Pool, Session, Version,
+    Event, Lease, Pool, Version,
     space::{Leased, Space, Subnet},
 };
 use ipam_api::{PoolId, Stored, Writes};
@@ -11,22 +11,23 @@ use std::{
     sync::Arc,
 };
 
-/// A standing claim of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Claim {
-    pub(crate) session: Session,
-    pub(crate) generation: u64,
-}
+/// The generation that an entry had before its last claim, if it was claimed.
+/// A claim of early days left a session's number, which is never looked at: what
+/// this process did not claim itself is not undone.
+pub(crate) type Claimed = Option<u64>;
 
 /// A pool and who holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) pool: Arc<Pool>,
-    /// How often it must be released before it is gone; at least 1.
+    /// How often a "no pool" must be released before it is gone; at least 1,
+    /// and 1 for all others.
     pub(crate) holds: u64,
-    pub(crate) claim: Option<Claim>,
+    pub(crate) claimed: Claimed,
     /// What was leased under this very id.
     pub(crate) leases: BTreeSet<IpAddr>,
+    /// Those of them that are gateways.
+    pub(crate) gateways: BTreeSet<IpAddr>,
 }
 
 /// One driver's part of the ledger.
@@ -91,22 +92,6 @@ impl State {
         self.generation = self.generation.max(generation);
     }
 
-    /// The latest session that anything here was asked for or claimed in.
-    #[must_use]
-    pub fn last_session(&self) -> Option<Session> {
-        let pools = self
-            .pools
-            .values()
-            .map(|held| held.pool.created_in.max(held.claim.map(|claim| claim.session)));
-        let leases = self
-            .spaces
-            .values()
-            .flat_map(Space::subnets)
-            .flat_map(|subnet| subnet.leases.values())
-            .map(|leased| leased.lease.created_in.max(leased.claimed_in));
-        pools.chain(leases).max().flatten()
-    }
-
     /// How many leases were taken under that very id.
     #[must_use]
     pub fn lease_count(&self, pool_id: &PoolId) -> usize {
@@ -162,28 +147,32 @@ impl State {
             Event::PoolHeld { pool_id, generation, claim } => {
                 self.advance_to(*generation);
                 if let Some(held) = self.pools.get_mut(pool_id) {
-                    held.holds += 1;
-                    if let Some(session) = *claim {
-                        held.claim = Some(Claim { session, generation: *generation });
-                    }
+                    held.holds += u64::from(held.pool.is_no_pool());
+                    held.claimed = claim.map(|session| session.0).or(held.claimed);
                 }
             }
             Event::HoldDropped { pool_id, undoes_claim, .. } => {
                 if let Some(held) = self.pools.get_mut(pool_id) {
                     held.holds = held.holds.saturating_sub(1).max(1);
-                    if *undoes_claim {
-                        held.claim = None;
-                    }
+                    held.claimed = held.claimed.filter(|_| !undoes_claim);
                 }
             }
             Event::PoolReleased(pool) => self.remove(&pool.pool_id),
             Event::AddressLeased(lease) => drop(self.lease_out(lease, None)),
             Event::AddressClaimed { pool_id, address, session } => {
-                if let Some(leased) =
-                    self.subnet_mut(pool_id).and_then(|subnet| subnet.leases.get_mut(address))
-                {
-                    leased.claimed_in = Some(*session);
+                let claimed = self.subnet_mut(pool_id).and_then(|it| it.leases.get_mut(address));
+                claimed.into_iter().for_each(|leased| leased.claimed = Some(session.0));
+            }
+            Event::PoolClaimed { pool, before } => {
+                self.advance_to(pool.generation);
+                if let Some(held) = self.pools.get_mut(&pool.pool_id) {
+                    held.pool = pool.clone();
+                    held.claimed = Some(*before);
                 }
+            }
+            Event::LeaseClaimed { lease, before } => drop(self.lease_out(lease, Some(*before))),
+            Event::Unclaimed { pool_id, address, generation, before } => {
+                self.unclaim(pool_id, *address, *generation, *before);
             }
             Event::AddressReleased(lease) => {
                 if let Some(subnet) = self.subnet_mut(&lease.pool_id) {
@@ -191,6 +180,7 @@ impl State {
                 }
                 if let Some(held) = self.pools.get_mut(&lease.pool_id) {
                     held.leases.remove(&lease.ip());
+                    held.gateways.remove(&lease.ip());
                 }
             }
             Event::Owed { number, pool_id, address } => {
@@ -217,29 +207,38 @@ impl State {
         }
     }
 
-    /// Puts a pool back as it was stored, with the session and generation of
-    /// its claim.
-    pub(crate) fn restore_pool(
-        &mut self,
-        pool: &Arc<Pool>,
-        holds: u64,
-        claim: Option<(Session, u64)>,
-    ) {
+    /// Puts a pool back as it was stored.
+    pub(crate) fn restore_pool(&mut self, pool: &Arc<Pool>, holds: u64, claimed: Claimed) {
         self.grant(pool);
         if let Some(held) = self.pools.get_mut(&pool.pool_id) {
-            held.holds = holds;
-            held.claim = claim.map(|(session, generation)| Claim { session, generation });
+            // Claims were counted, too, in early days.
+            held.holds = if pool.is_no_pool() { holds } else { 1 };
+            held.claimed = claimed;
         }
     }
 
     /// Puts a lease back as it was stored. Returns whether it could: its pool
     /// comes first.
-    pub(crate) fn restore_lease(
-        &mut self,
-        lease: &Arc<Lease>,
-        claimed_in: Option<Session>,
-    ) -> bool {
-        self.lease_out(lease, claimed_in)
+    pub(crate) fn restore_lease(&mut self, lease: &Arc<Lease>, claimed: Claimed) -> bool {
+        self.lease_out(lease, claimed)
+    }
+
+    /// The entry has the generation from before its claim, if it has that of
+    /// the claim.
+    fn unclaim(&mut self, pool_id: &PoolId, address: Option<IpAddr>, generation: u64, before: u64) {
+        let Some(address) = address else {
+            let claimed = self.pools.get_mut(pool_id);
+            if let Some(held) = claimed.filter(|held| held.pool.generation == generation) {
+                Arc::make_mut(&mut held.pool).generation = before;
+                held.claimed = None;
+            }
+            return;
+        };
+        let claimed = self.subnet_mut(pool_id).and_then(|it| it.leases.get_mut(&address));
+        if let Some(leased) = claimed.filter(|leased| leased.lease.generation == generation) {
+            Arc::make_mut(&mut leased.lease).generation = before;
+            leased.claimed = None;
+        }
     }
 
     fn grant(&mut self, pool: &Arc<Pool>) {
@@ -256,7 +255,8 @@ impl State {
         {
             subnet.gateways.insert((gateway.addr(), pool.sub_pool));
         }
-        let held = Held { pool: pool.clone(), holds: 1, claim: None, leases: BTreeSet::new() };
+        let (leases, gateways) = (BTreeSet::new(), BTreeSet::new());
+        let held = Held { pool: pool.clone(), holds: 1, claimed: None, leases, gateways };
         self.pools.insert(pool.pool_id.clone(), held);
     }
 
@@ -278,7 +278,7 @@ impl State {
     }
 
     /// Whether there is a pool that it can be of.
-    fn lease_out(&mut self, lease: &Arc<Lease>, claimed_in: Option<Session>) -> bool {
+    fn lease_out(&mut self, lease: &Arc<Lease>, claimed: Claimed) -> bool {
         self.advance_to(lease.generation);
         // Each is looked up once: a start does this for all that is held.
         let Some(held) = self.pools.get_mut(&lease.pool_id) else { return false };
@@ -286,8 +286,11 @@ impl State {
         let Some(subnet) = space.and_then(|space| space.subnet_mut(&held.pool.prefix)) else {
             return false;
         };
-        subnet.leases.insert(lease.ip(), Leased { lease: lease.clone(), claimed_in });
+        subnet.leases.insert(lease.ip(), Leased { lease: lease.clone(), claimed });
         held.leases.insert(lease.ip());
+        if lease.is_gateway() {
+            held.gateways.insert(lease.ip());
+        }
         true
     }
 

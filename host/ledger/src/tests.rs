@@ -1,6 +1,6 @@
 //! The rules of the ledger, one by one.
 
-use crate::{By, Caller, Cause, Course, Event, Replay, Session, State, Time, Violation};
+use crate::{By, Caller, Cause, Course, Event, Replay, State, Time, Violation};
 use ipam_api::{
     AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, Options, PoolChoice, PoolGrant,
     PoolId, PoolRequest, Receipt, Server, names,
@@ -14,10 +14,12 @@ mod undo;
 
 const CAUSE: Cause = Cause { at: Time(1), by: By::Asked(Server::Library) };
 const NOBODY: Caller<'static> =
-    Caller { cause: CAUSE, global_space: Some("global"), session: None };
+    Caller { cause: CAUSE, global_space: Some("global"), loaded: 0, asked_at: None };
 
-fn session(number: u64) -> Caller<'static> {
-    Caller { session: Some(Session(number)), ..NOBODY }
+/// Who may claim all that is held now, as far as it may be claimed at all.
+fn back(state: &State) -> Caller<'static> {
+    let generation = state.generation();
+    Caller { loaded: generation, asked_at: Some(generation), ..NOBODY }
 }
 
 fn id(text: &str) -> PoolId {
@@ -252,6 +254,12 @@ fn checks_3_and_4_an_address_is_of_its_pool_free_and_the_one_asked_for() {
         Some(Violation::LeaseOfNoPool { proposed: proposed("10.0.0.2/0") }),
     );
     check_address(&address("none", Some("10.0.0.2")), None, None);
+    check_address(&address("nowhere", None), None, None);
+    check_address(
+        &address("nowhere", None),
+        Some("10.0.0.2/16"),
+        Some(Violation::LeaseOfNoPool { proposed: proposed("10.0.0.2/16") }),
+    );
 
     let sub_pool = net("10.0.9.0/24");
     let outside = Violation::OutsideSubPool { proposed: proposed("10.0.8.1/16"), sub_pool };
@@ -291,7 +299,7 @@ fn what_the_ledger_refuses_before_a_driver_is_asked() {
     assert_eq!(before(&address("bare", Some("fd00::1"))).code(), Code::IpOutOfRange);
     assert_eq!(before(&address("bare", Some("10.0.0.1"))).code(), Code::IpAlreadyAllocated);
 
-    let repeat = filled().before_pool(&exact("local", "10.0.0.0/16"), &session(7)).unwrap_err();
+    let repeat = filled().before_pool(&exact("local", "10.0.0.0/16"), &NOBODY).unwrap_err();
     assert_eq!(repeat.code(), Code::PoolOverlap);
     assert_eq!(
         repeat.to_string(),
@@ -342,6 +350,14 @@ fn releases_of_what_is_not_there() {
 }
 
 #[test]
+fn every_address_is_of_a_no_pool_and_none_is_held() {
+    let state = filled();
+    let any = address("none", Some("fd00::1"));
+    assert_eq!(state.before_address(&any, &NOBODY), Ok(Course::Ask));
+    assert_eq!(state.release_address(&id("none"), "fd00::1".parse().unwrap()), Ok(None));
+}
+
+#[test]
 fn an_address_is_released_under_any_id_of_its_prefix_and_told_under_its_own() {
     let event = filled().release_address(&id("sub"), "10.0.0.1".parse().unwrap());
     let Ok(Some(Event::AddressReleased(lease))) = event else { panic!("{event:?}") };
@@ -372,71 +388,6 @@ fn the_same_no_pool_is_granted_again_and_ends_with_its_last_holder() {
         state.apply_all(&events);
         assert_eq!(state.holds(&id("none")), left);
     }
-}
-
-#[test]
-fn a_repeat_in_the_global_space_is_a_claim_once_per_session() {
-    let request = exact("global", "10.0.0.0/16");
-    let mut state = State::default().pooled(&request, "pool", "10.0.0.0/16");
-    let gateway = gateway(address("pool", None));
-    let leased = state.check_address(&gateway, &address_grant(Some("10.0.0.1/16")), &NOBODY);
-    state.apply(&leased.unwrap().unwrap());
-    let claim = |state: &State, caller: &Caller<'_>| match state.before_pool(&request, caller) {
-        Ok(Course::Claim { event, grant }) => {
-            assert_eq!(grant, pool_grant("pool", "10.0.0.0/16"));
-            Some(event)
-        }
-        Ok(Course::Ask) => panic!("a repeat reached the driver"),
-        Err(refusal) => {
-            assert_eq!(refusal.code(), Code::PoolOverlap);
-            None
-        }
-    };
-    assert_eq!(claim(&state, &NOBODY), None, "before a session begins all counts as claimed");
-    let event = claim(&state, &session(1)).unwrap();
-    state.apply(&event);
-    assert_eq!(claim(&state, &session(1)), None, "claimed in this session already");
-    assert_eq!(state.holds(&id("pool")), 2);
-
-    let dropped = state.release_pool(&id("pool"), &session(1)).unwrap();
-    assert!(matches!(dropped[..], [Event::HoldDropped { undoes_claim: true, .. }]));
-    state.apply_all(&dropped);
-    let again = claim(&state, &session(1)).expect("the claim was undone, so it may be made again");
-    state.apply(&again);
-    let one_space = Caller { global_space: None, ..session(9) };
-    assert_eq!(claim(&state, &one_space), None, "one space for both is a local one");
-    assert!(claim(&state, &session(2)).is_some());
-}
-
-#[test]
-fn the_session_that_asked_first_cannot_claim() {
-    let request = exact("global", "10.0.0.0/16");
-    let mut state = State::default();
-    let event = state.check_pool(&request, &pool_grant("pool", "10.0.0.0/16"), &session(3));
-    state.apply(&event.unwrap());
-    assert_eq!(state.last_session(), Some(Session(3)));
-    assert!(state.before_pool(&request, &session(3)).is_err());
-    assert!(matches!(state.before_pool(&request, &session(4)), Ok(Course::Claim { .. })));
-}
-
-#[test]
-fn an_address_is_claimed_only_by_who_asks_serially() {
-    let mut state = State::default()
-        .pooled(&exact("global", "10.0.0.0/16"), "pool", "10.0.0.0/16")
-        .leased_out("pool", None, "10.0.0.1/16");
-    let plain = address("pool", Some("10.0.0.1"));
-    let serial = serial("pool", "10.0.0.1");
-    let held = Err(Error::from(Code::IpAlreadyAllocated));
-    assert_eq!(state.before_address(&plain, &session(1)), held);
-    assert_eq!(state.before_address(&serial, &NOBODY), held);
-    let Ok(Course::Claim { event, grant }) = state.before_address(&serial, &session(1)) else {
-        panic!("refused");
-    };
-    assert_eq!(grant, address_grant(Some("10.0.0.1/16")));
-    assert_eq!(event.receipt(), None, "a claim of an address leaves nothing to undo");
-    state.apply(&event);
-    assert_eq!(state.before_address(&serial, &session(1)), held);
-    assert!(state.before_address(&serial, &session(2)).is_ok());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use crate::{queue::Asker, worker::Worker};
 use ipam_api::{
-    AddressRequest, Answer, Code, Failure, IpNet, PoolChoice, PoolGrant, PoolRequest, Served,
+    AddressRequest, Answer, Code, Failure, IpNet, Kind, PoolChoice, PoolGrant, PoolId, PoolRequest,
+    Served,
 };
 use ipam_ledger::{Course, Event};
 
@@ -90,12 +91,27 @@ impl Worker {
         }
     }
 
+    /// Whether the driver says what it thinks of an id that the ledger does not
+    /// hold. The host's own have the words of those that they stand for; a
+    /// stranger's never sees such an id.
+    pub(crate) fn has_words_for(&self, pool_id: &PoolId) -> bool {
+        self.is_built_in && self.instance.is_some() && self.state.pool(pool_id).is_none()
+    }
+
     pub(crate) fn request_address(
         &mut self,
         request: &AddressRequest,
         asker: Asker,
     ) -> Result<Served, Failure> {
-        let (event, grant) = match self.state.before_address(request, &self.caller(asker))? {
+        let course = match self.state.before_address(request, &self.caller(asker)) {
+            Err(refusal)
+                if refusal.kind() == Kind::NotFound && self.has_words_for(&request.pool_id) =>
+            {
+                Course::Ask
+            }
+            decided => decided?,
+        };
+        let (event, grant) = match course {
             Course::Claim { event, grant } => (Some(event), grant),
             Course::Ask => {
                 let grant = self.ask(|driver| driver.request_address(request))?;

@@ -240,6 +240,9 @@ fn follow(instance: &mut Instance, Record { cause, event }: &Record) -> Result<(
         Event::PoolHeld { .. }
         | Event::HoldDropped { .. }
         | Event::AddressClaimed { .. }
+        | Event::PoolClaimed { .. }
+        | Event::LeaseClaimed { .. }
+        | Event::Unclaimed { .. }
         | Event::Owed { .. }
         | Event::Told { .. }
         | Event::VersionChanged(_)

@@ -140,6 +140,14 @@ impl Service {
         receiver.recv().ok()
     }
 
+    /// The generation of a driver's part of the ledger when this process read
+    /// it: what is no younger was asked for by nobody since. Nothing if there
+    /// is no such driver.
+    #[must_use]
+    pub fn loaded(&self, name: &DriverName) -> Option<u64> {
+        self.handle(name).map(|handle| handle.loaded)
+    }
+
     /// Compares a driver with the ledger and changes nothing: a fresh instance
     /// is shown all that is held, and must say of each pool what the instance
     /// that serves says. Nothing if there is no such driver.

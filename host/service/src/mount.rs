@@ -11,7 +11,7 @@ use ipam_api::{
     AddressSpaces, Capability, DriverName, Error, Failure, Kind, Mount, Receipt, Reply, Request,
     Served, Server,
 };
-use ipam_ledger::{By, Cause, Session};
+use ipam_ledger::{By, Cause};
 use std::{
     sync::{
         Arc, Mutex,
@@ -31,9 +31,10 @@ pub(crate) struct Handle {
     pub(crate) health: Arc<Health>,
     /// Of a built-in driver, which may serve on the thread that asks.
     here: Option<Arc<Mutex<Worker>>>,
+    /// How often an engine asked what the driver needs.
     sessions: AtomicU64,
-    /// The latest session of the ledger as it was loaded.
-    loaded_session: u64,
+    /// The ledger's generation when this process read it.
+    pub(crate) loaded: u64,
 }
 
 impl Handle {
@@ -44,17 +45,11 @@ impl Handle {
         queue: Arc<Queue>,
         health: Arc<Health>,
         here: Option<Arc<Mutex<Worker>>>,
-        loaded_session: Option<Session>,
+        loaded: u64,
     ) -> Self {
-        let loaded_session = loaded_session.map_or(0, |session| session.0);
-        let sessions = AtomicU64::new(loaded_session);
+        let sessions = AtomicU64::new(0);
         let capability = Mutex::new(capability);
-        Self { name, capability, spaces, queue, health, here, sessions, loaded_session }
-    }
-
-    fn session(&self) -> Option<Session> {
-        let session = self.sessions.load(Ordering::Acquire);
-        (session > self.loaded_session).then_some(Session(session))
+        Self { name, capability, spaces, queue, health, here, sessions, loaded }
     }
 }
 
@@ -68,7 +63,7 @@ impl Handle {
         // The session is read here and not when the request is served, so that
         // a session that begins meanwhile gives it no claim it did not have.
         let cause = Cause { at: now(), by: By::Asked(server) };
-        let asker = Asker { cause, session: self.session() };
+        let asker = Asker { cause, session: self.sessions.load(Ordering::Acquire) };
         let began = Instant::now();
         let job = |(request, reply): (Request, Reply)| {
             let (call, health) = (Call::of(&request), self.health.clone());

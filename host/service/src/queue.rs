@@ -2,7 +2,7 @@
 
 use crate::{Limits, lock, worker::Worker};
 use ipam_api::{Receipt, Reply, Request};
-use ipam_ledger::{Cause, Session};
+use ipam_ledger::Cause;
 use std::{
     collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc},
@@ -21,8 +21,8 @@ pub(crate) struct Job {
 pub(crate) struct Asker {
     /// When it was asked, and through which server.
     pub(crate) cause: Cause,
-    /// The engine's session when it was asked.
-    pub(crate) session: Option<Session>,
+    /// How often an engine had asked what the driver needs.
+    pub(crate) session: u64,
 }
 
 /// Looks at what a driver's thread knows, and says so when that is durable.

@@ -131,6 +131,8 @@ impl Worker {
         for Record { cause, event } in failed {
             match (event.receipt(), event) {
                 (Some(receipt), event) if event.is_release() => self.keep(receipt, cause),
+                // The driver never heard of it.
+                (Some(_), Event::PoolClaimed { .. } | Event::LeaseClaimed { .. }) => {}
                 (Some(Receipt { pool_id, address, .. }), _) => self.keep_owed((pool_id, address)),
                 (None, Event::Owed { pool_id, address, .. }) => self.keep_owed((pool_id, address)),
                 // What was told once is told twice; the version is noted again.
@@ -171,6 +173,9 @@ fn told(event: &Event) -> Option<Release> {
         | Event::PoolHeld { .. }
         | Event::AddressLeased(_)
         | Event::AddressClaimed { .. }
+        | Event::PoolClaimed { .. }
+        | Event::LeaseClaimed { .. }
+        | Event::Unclaimed { .. }
         | Event::Owed { .. }
         | Event::Told { .. }
         | Event::VersionChanged(_)

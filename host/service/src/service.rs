@@ -221,7 +221,7 @@ impl Service {
         let Prepared { name, source, spaces, state, instance, coming: _ } = prepared;
         let queue = Arc::new(Queue::new(&self.limits));
         let health = Arc::<Health>::default();
-        let (capability, session) = (source.capability, state.last_session());
+        let (capability, loaded) = (source.capability, state.generation());
         let registers = source.registers.clone();
         let bounds = Arc::new(Bounds::new(options.pools.clone()));
         let mut worker = Worker {
@@ -233,8 +233,12 @@ impl Service {
             queue: queue.clone(),
             committer: self.committer.clone(),
             source,
+            is_built_in: options.origin == Origin::BuiltIn,
             health: health.clone(),
             state,
+            loaded,
+            session: 0,
+            asked_at: None,
             instance: None,
             outage: Outage::default(),
             breaker: Breaker::default(),
@@ -260,7 +264,7 @@ impl Service {
             let (queue, batch_max) = (queue.clone(), self.limits.batch_max.max(1));
             move || worker::run(&worker, &queue, batch_max)
         })?;
-        let handle = Handle::new(name, capability, spaces, queue, health, here, session);
+        let handle = Handle::new(name, capability, spaces, queue, health, here, loaded);
         Ok(Registered {
             origin: options.origin,
             handle: Arc::new(handle),

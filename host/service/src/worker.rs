@@ -47,9 +47,17 @@ pub(crate) struct Worker {
     pub(crate) committer: Arc<Committer>,
     pub(crate) flight: Arc<Flight>,
     pub(crate) source: Source,
+    /// Whether it is one of the host's own.
+    pub(crate) is_built_in: bool,
     pub(crate) health: Arc<Health>,
     /// Applied: durable plus staged.
     pub(crate) state: State,
+    /// The generation of what this process read at its start.
+    pub(crate) loaded: u64,
+    /// The latest session that something was asked in.
+    pub(crate) session: u64,
+    /// The generation when the first request of that session was served.
+    pub(crate) asked_at: Option<u64>,
     /// Nothing while the driver is out of service.
     pub(crate) instance: Option<Instance>,
     pub(crate) outage: Outage,
@@ -193,6 +201,7 @@ impl Worker {
         while let Some(mail) = batch.pop_front() {
             match mail {
                 Mail::Ask(Job { request, asker, reply }) => {
+                    self.note_session(asker);
                     let answer = if self.store_outage.is_some() {
                         self.keep_release(&request, asker);
                         Err(ledger_failed())
@@ -246,12 +255,20 @@ impl Worker {
             Request::Pool(request) => return self.request_pool(&request, asker),
             Request::Address(request) => return self.request_address(&request, asker),
             Request::ReleasePool(pool_id) => {
-                let released = self.state.release_pool(&pool_id, &self.caller(asker))?;
-                self.release(released, cause);
+                if self.has_words_for(&pool_id) {
+                    self.ask(|driver| driver.release_pool(&pool_id))?;
+                } else {
+                    let released = self.state.release_pool(&pool_id, &self.caller(asker))?;
+                    self.release(released, cause);
+                }
             }
             Request::ReleaseAddress(pool_id, address) => {
-                let released = self.state.release_address(&pool_id, address)?;
-                self.release(released, cause);
+                if self.has_words_for(&pool_id) {
+                    self.ask(|driver| driver.release_address(&pool_id, address))?;
+                } else {
+                    let released = self.state.release_address(&pool_id, address)?;
+                    self.release(released, cause);
+                }
             }
             Request::TakeBack { receipt, as_of } => {
                 let released = self.state.take_back(&receipt, as_of);
@@ -354,9 +371,19 @@ impl Worker {
         }
     }
 
-    pub(crate) fn caller(&self, Asker { cause, session }: Asker) -> Caller<'_> {
+    /// What this request may claim was granted before the first of its session.
+    fn note_session(&mut self, asker: Asker) {
+        if asker.session > self.session {
+            self.session = asker.session;
+            self.asked_at = Some(self.state.generation());
+        }
+    }
+
+    pub(crate) fn caller(&self, asker: Asker) -> Caller<'_> {
         let AddressSpaces { local, global } = &self.spaces;
-        Caller { cause, global_space: (local != global).then_some(global), session }
+        let global_space = (local != global).then_some(&**global);
+        let Self { loaded, asked_at, .. } = *self;
+        Caller { cause: asker.cause, global_space, loaded, asked_at }
     }
 }
 

@@ -8,7 +8,7 @@ use ipam_api::{
     AddressGrant, AddressRequest, Family, IpNet, Options, PoolChoice, PoolGrant, PoolId,
     PoolRequest, Receipt, names,
 };
-use ipam_ledger::{Caller, Cause, Course, Event, Session, State};
+use ipam_ledger::{Asked, Caller, Cause, Course, Event, State};
 use libfuzzer_sys::fuzz_target;
 use std::{collections::HashSet, net::IpAddr};
 
@@ -16,9 +16,11 @@ const SPACES: [&str; 2] = ["local", "global"];
 
 #[derive(Debug, Arbitrary)]
 enum Step {
-    Pool { global: bool, choice: Choice, sub_pool: Option<Net>, id: u8, answer: Option<Net>, session: u8 },
-    Address { id: u8, asked: Option<Ip>, answer: Option<Ip>, length: u8, flags: u8, session: u8 },
-    ReleasePool { id: u8, session: u8 },
+    Pool { global: bool, choice: Choice, sub_pool: Option<Net>, id: u8, answer: Option<Net> },
+    Address { id: u8, asked: Option<Ip>, answer: Option<Ip>, length: u8, flags: u8 },
+    ReleasePool { id: u8 },
+    /// An engine asks what is needed, perhaps of a process just started.
+    Begin { is_restart: bool },
     ReleaseAddress { id: u8, address: Ip },
     Undo { back: u8 },
     TakeBack { back: u8, as_of: u8 },
@@ -67,14 +69,14 @@ fn family(v6: bool) -> Family {
 }
 
 /// What the service does with each step: what it grants, and the events.
-fn take(state: &State, step: &Step, receipts: &[Receipt]) -> Vec<Event> {
-    let caller = |session: u8| Caller {
-        cause: Cause::default(),
-        global_space: Some("global"),
-        session: (session % 4 > 0).then_some(Session(u64::from(session % 4))),
-    };
+fn take(
+    state: &State,
+    caller: &mut Caller<'_>,
+    step: &Step,
+    receipts: &[Receipt],
+) -> Vec<Event> {
     match step {
-        Step::Pool { global, choice, sub_pool, id: number, answer, session } => {
+        Step::Pool { global, choice, sub_pool, id: number, answer } => {
             let pool = match choice {
                 Choice::Automatic(v6) => PoolChoice::Automatic(family(*v6)),
                 Choice::Sized(v6, bits) => {
@@ -99,15 +101,15 @@ fn take(state: &State, step: &Step, receipts: &[Receipt]) -> Vec<Event> {
             };
             let Some(granted) = answer.map(|net| net.0).or(exact) else { return Vec::new() };
             let grant = PoolGrant { pool_id: id(*number), pool: granted, data: Options::new() };
-            match state.before_pool(&request, &caller(*session)) {
+            match state.before_pool(&request, caller) {
                 Ok(Course::Claim { event, .. }) => vec![event],
                 Ok(Course::Ask) => {
-                    state.check_pool(&request, &grant, &caller(*session)).into_iter().collect()
+                    state.check_pool(&request, &grant, caller).into_iter().collect()
                 }
                 Err(_) => Vec::new(),
             }
         }
-        Step::Address { id: number, asked, answer, length, flags, session } => {
+        Step::Address { id: number, asked, answer, length, flags } => {
             let options = [
                 (names::ALLOC_SERIAL_PREFIX, "true", flags & 1),
                 (names::REQUEST_ADDRESS_TYPE, names::GATEWAY, flags & 2),
@@ -123,10 +125,10 @@ fn take(state: &State, step: &Step, receipts: &[Receipt]) -> Vec<Event> {
             let length = if flags & 4 > 0 { *length } else { right.unwrap_or(*length) };
             let answer = answer.or(*asked).and_then(|ip| IpNet::new(ip.0, length).ok());
             let grant = AddressGrant { address: answer, data: Options::new() };
-            match state.before_address(&request, &caller(*session)) {
+            match state.before_address(&request, caller) {
                 Ok(Course::Claim { event, .. }) => vec![event],
                 Ok(Course::Ask) => state
-                    .check_address(&request, &grant, &caller(*session))
+                    .check_address(&request, &grant, caller)
                     .ok()
                     .flatten()
                     .into_iter()
@@ -134,8 +136,15 @@ fn take(state: &State, step: &Step, receipts: &[Receipt]) -> Vec<Event> {
                 Err(_) => Vec::new(),
             }
         }
-        Step::ReleasePool { id: number, session } => {
-            state.release_pool(&id(*number), &caller(*session)).unwrap_or_default()
+        Step::ReleasePool { id: number } => {
+            state.release_pool(&id(*number), caller).unwrap_or_default()
+        }
+        Step::Begin { is_restart } => {
+            caller.asked_at = Some(state.generation());
+            if *is_restart {
+                caller.loaded = state.generation();
+            }
+            Vec::new()
         }
         Step::ReleaseAddress { id: number, address } => {
             let released = state.release_address(&id(*number), address.0);
@@ -172,23 +181,28 @@ fn holds(state: &State) {
         assert_eq!(state.leases_of(&pool.pool_id).count(), state.lease_count(&pool.pool_id));
     }
     assert_eq!(state.lease_total(), leased.len());
-    // An automatic pool overlaps none that was there before it in its space.
-    for pool in pools.iter().filter(|it| it.asked == ipam_ledger::Asked::Automatic) {
-        for other in pools.iter().filter(|other| other.generation < pool.generation) {
-            let is_apart = other.address_space != pool.address_space
-                || pool.is_no_pool()
-                || other.is_no_pool()
-                || !(other.prefix.contains(&pool.prefix) || pool.prefix.contains(&other.prefix));
-            assert!(is_apart, "{pool:?} overlaps {other:?}");
-        }
+}
+
+/// An automatic pool overlaps none that is there already in its space.
+fn is_apart(state: &State, event: &Event) {
+    let Event::PoolGranted(pool) = event else { return };
+    for other in state.pools().filter(|_| pool.asked == Asked::Automatic) {
+        let is_apart = other.address_space != pool.address_space
+            || pool.is_no_pool()
+            || other.is_no_pool()
+            || !(other.prefix.contains(&pool.prefix) || pool.prefix.contains(&other.prefix));
+        assert!(is_apart, "{pool:?} overlaps {other:?}");
     }
 }
 
 fuzz_target!(|steps: Vec<Step>| {
     let (mut state, mut again) = (State::default(), State::default());
     let mut receipts = Vec::new();
+    let cause = Cause::default();
+    let mut caller = Caller { cause, global_space: Some("global"), loaded: 0, asked_at: None };
     for step in steps.iter().take(200) {
-        for event in take(&state, step, &receipts) {
+        for event in take(&state, &mut caller, step, &receipts) {
+            is_apart(&state, &event);
             state.apply(&event);
             again.apply(&event);
             receipts.extend(event.receipt().filter(|_| !event.is_release()));

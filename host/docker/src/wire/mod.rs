@@ -134,10 +134,12 @@ fn address(text: &str, wrong: &str) -> Result<IpAddr, Error> {
 /// A pool's id.
 ///
 /// # Errors
-/// A bad request when it is empty or too long.
+/// A bad request when it is empty, in the words of the reference, or too long.
 pub fn pool_id(text: &str) -> Result<PoolId, Error> {
-    PoolId::try_from(text)
-        .map_err(|invalid| Error::other(Kind::BadRequest, format!("invalid pool id: {invalid}")))
+    PoolId::try_from(text).map_err(|invalid| {
+        let why = if text.is_empty() { String::new() } else { invalid.to_string() };
+        Error::other(Kind::BadRequest, format!("invalid pool id: {why}"))
+    })
 }
 
 /// A caller's text as an error may repeat it: escaped and bounded.

@@ -124,7 +124,34 @@ impl<'t> Writer<'t> {
             }
             Event::AddressLeased(lease) => {
                 row.generation = row.generation.max(lease.generation);
-                self.lease_out(driver, lease)?;
+                self.lease_out(driver, lease, None)?;
+            }
+            Event::LeaseClaimed { lease, before } => {
+                row.generation = row.generation.max(lease.generation);
+                self.lease_out(driver, lease, Some(Session(*before)))?;
+            }
+            Event::PoolClaimed { pool, before } => {
+                row.generation = row.generation.max(pool.generation);
+                self.change_pool(driver, &pool.pool_id, |row| {
+                    row.pool = pool.clone();
+                    row.claim = Some((Session(*before), pool.generation));
+                })?;
+            }
+            Event::Unclaimed { pool_id, address: None, generation, before } => {
+                self.change_pool(driver, pool_id, |row| {
+                    if row.pool.generation == *generation {
+                        Arc::make_mut(&mut row.pool).generation = *before;
+                        row.claim = None;
+                    }
+                })?;
+            }
+            Event::Unclaimed { pool_id, address: Some(address), generation, before } => {
+                self.leases.change(driver, pool_id, *address, |row| {
+                    if row.lease.generation == *generation {
+                        Arc::make_mut(&mut row.lease).generation = *before;
+                        row.claimed_in = None;
+                    }
+                })?;
             }
             Event::AddressClaimed { pool_id, address, session } => {
                 self.claim(driver, pool_id, *address, *session)?;
@@ -182,7 +209,12 @@ impl<'t> Writer<'t> {
     }
 
     /// Stores a lease, if there is a pool that it can be of.
-    fn lease_out(&mut self, driver: &str, lease: &Arc<Lease>) -> Result<(), DurableError> {
+    fn lease_out(
+        &mut self,
+        driver: &str,
+        lease: &Arc<Lease>,
+        claimed_in: Option<Session>,
+    ) -> Result<(), DurableError> {
         let is_known = |(of, id): &(String, PoolId)| of == driver && *id == lease.pool_id;
         if !self.leased_of.as_ref().is_some_and(is_known) {
             let pool = POOLS.get(&self.pools, (driver, lease.pool_id.as_str()))?;
@@ -191,7 +223,7 @@ impl<'t> Writer<'t> {
             }
             self.leased_of = Some((driver.to_owned(), lease.pool_id.clone()));
         }
-        let stored = LeaseRow { lease: lease.clone(), claimed_in: None };
+        let stored = LeaseRow { lease: lease.clone(), claimed_in };
         self.leases.set(driver, &lease.pool_id, lease.ip(), Some(stored));
         Ok(())
     }
@@ -207,7 +239,8 @@ impl<'t> Writer<'t> {
         let Some(named) = POOLS.get(&self.pools, (driver, pool_id.as_str()))? else {
             return Ok(());
         };
-        if self.leases.claim(driver, pool_id, address, session)? {
+        let claim = |row: &mut LeaseRow| row.claimed_in = Some(session);
+        if self.leases.change(driver, pool_id, address, claim)? {
             return Ok(());
         }
         let mut others = Vec::new();
@@ -223,7 +256,7 @@ impl<'t> Writer<'t> {
             }
         }
         for other in others {
-            if self.leases.claim(driver, &other, address, session)? {
+            if self.leases.change(driver, &other, address, claim)? {
                 break;
             }
         }

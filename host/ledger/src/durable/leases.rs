@@ -9,7 +9,6 @@ use super::{
     error::DurableError,
     tables::{LEASES, LeaseKey, LeaseRow, octets},
 };
-use crate::Session;
 use ipam_api::PoolId;
 use redb::{CursorError, ReadableTable, Table, WriteTransaction};
 use std::{collections::BTreeMap, mem, net::IpAddr, ops::Bound};
@@ -66,20 +65,20 @@ impl<'t> Writer<'t> {
         }
     }
 
-    /// Whether there is such a lease, which is claimed by the session now.
-    pub(super) fn claim(
+    /// Whether there is such a lease, which is changed now.
+    pub(super) fn change(
         &mut self,
         driver: &str,
         pool_id: &PoolId,
         address: IpAddr,
-        session: Session,
+        change: impl FnOnce(&mut LeaseRow),
     ) -> Result<bool, DurableError> {
         self.flush()?;
         let address = octets(address);
         let key = (driver, pool_id.as_str(), &address[..]);
-        let Some(mut lease) = LEASES.get(&self.table, key)? else { return Ok(false) };
-        lease.claimed_in = Some(session);
-        LEASES.put(&mut self.table, key, &lease)?;
+        let Some(mut row) = LEASES.get(&self.table, key)? else { return Ok(false) };
+        change(&mut row);
+        LEASES.put(&mut self.table, key, &row)?;
         Ok(true)
     }
 

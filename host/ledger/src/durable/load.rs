@@ -75,7 +75,7 @@ fn pools(
         if key.value().1 != pool.pool_id.as_str() || holds == 0 {
             return Err(damaged("pools", &key.value(), "contradicts itself"));
         }
-        state.restore_pool(&pool, holds, claim);
+        state.restore_pool(&pool, holds, claim.map(|(before, _)| before.0));
         found += 1;
     }
     if found != said.pools {
@@ -101,7 +101,7 @@ fn leases(
         let row = LEASES.row(&key, &value)?;
         let is_its_own =
             (pool_id, address) == (row.lease.pool_id.as_str(), &octets(row.lease.ip())[..]);
-        if !is_its_own || !state.restore_lease(&row.lease, row.claimed_in) {
+        if !is_its_own || !state.restore_lease(&row.lease, row.claimed_in.map(|before| before.0)) {
             return Err(damaged("leases", &key.value(), "fits no pool"));
         }
         found += 1;

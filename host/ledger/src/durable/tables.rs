@@ -12,7 +12,8 @@ use std::{fmt, marker::PhantomData, net::IpAddr, sync::Arc};
 /// What this program writes.
 pub(super) const FORMAT: u32 = 3;
 
-/// A claim of a pool: the session and the generation.
+/// The last claim of a pool: the generation before, and that of the claim. In
+/// early days the first was a session.
 pub(super) type StoredClaim = Option<(Session, u64)>;
 
 /// The one row that every transaction changes.
@@ -64,6 +65,8 @@ pub(super) struct PoolRow {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LeaseRow {
     pub(super) lease: Arc<Lease>,
+    /// The generation before its last claim; in early days, the session that
+    /// claimed it.
     pub(super) claimed_in: Option<Session>,
 }
 

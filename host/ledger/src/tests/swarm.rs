@@ -2,43 +2,66 @@
 //! seen to ask, and another user's network in between.
 
 use super::*;
+use crate::Lease;
+use std::sync::Arc;
 
 const POOL: &str = "10.0.0.0/16";
 const GATEWAY: &str = "10.0.0.1";
+const TASK: &str = "10.0.0.2";
+const OVERLAP: Result<(), Code> = Err(Code::PoolOverlap);
+const IN_USE: Result<(), Code> = Err(Code::IpAlreadyAllocated);
 
 /// One engine and the ledger it asks, with a driver that agrees.
 struct Engine {
     state: State,
-    session: u64,
+    caller: Caller<'static>,
 }
 
 impl Engine {
-    /// A manager with one network: its pool and its gateway.
-    fn with_a_network() -> Self {
-        let mut engine = Self { state: State::default(), session: 0 };
-        engine.begins_a_session();
-        engine.takes_pool("global").unwrap();
-        engine.takes_gateway(None, GATEWAY).unwrap();
+    fn new() -> Self {
+        let mut engine = Self { state: State::default(), caller: NOBODY };
+        engine.asks_what_is_needed();
         engine
     }
 
-    fn begins_a_session(&mut self) {
-        self.session += 1;
+    /// A manager with one network and a task in it.
+    fn with_a_network() -> Self {
+        let mut engine = Self::new();
+        engine.takes_pool("global").unwrap();
+        engine.takes_gateway(None, GATEWAY).unwrap();
+        engine.takes("global", None, TASK).unwrap();
+        engine
     }
 
-    fn takes_pool(&mut self, space: &str) -> Result<(), Error> {
-        let (request, caller) = (exact(space, POOL), session(self.session));
-        let event = match self.state.before_pool(&request, &caller)? {
-            Course::Claim { event, .. } => event,
+    /// It begins to lead, or somebody looks whether the plugin lives.
+    fn asks_what_is_needed(&mut self) {
+        self.caller.asked_at = Some(self.state.generation());
+    }
+
+    /// It ends, and the ledger with it: swarm takes managed plugins only.
+    fn is_killed(&mut self) {
+        self.caller.loaded = self.state.generation();
+        self.asks_what_is_needed();
+    }
+
+    fn takes_pool(&mut self, space: &str) -> Result<(), Code> {
+        let request = exact(space, POOL);
+        let course = self.state.before_pool(&request, &self.caller);
+        let event = match course.map_err(|refusal| refusal.code())? {
+            Course::Claim { event, grant } => {
+                assert_eq!(grant, pool_grant(space, POOL));
+                event
+            }
             Course::Ask => {
-                self.state.check_pool(&request, &pool_grant(space, POOL), &caller).unwrap()
+                let grant = pool_grant(space, POOL);
+                self.state.check_pool(&request, &grant, &self.caller).unwrap()
             }
         };
         self.state.apply(&event);
         Ok(())
     }
 
-    fn takes(&mut self, space: &str, named: Option<&str>, proposed: &str) -> Result<(), Error> {
+    fn takes(&mut self, space: &str, named: Option<&str>, proposed: &str) -> Result<(), Code> {
         let request = match named {
             Some(named) if space == "global" => serial(space, named),
             _ => address(space, named),
@@ -46,18 +69,21 @@ impl Engine {
         self.asks(&request, proposed)
     }
 
-    fn takes_gateway(&mut self, named: Option<&str>, proposed: &str) -> Result<(), Error> {
+    fn takes_gateway(&mut self, named: Option<&str>, proposed: &str) -> Result<(), Code> {
         let request = named.map_or_else(|| address("global", None), |it| serial("global", it));
         self.asks(&gateway(request), proposed)
     }
 
-    fn asks(&mut self, request: &AddressRequest, proposed: &str) -> Result<(), Error> {
-        let caller = session(self.session);
-        let event = match self.state.before_address(request, &caller)? {
-            Course::Claim { event, .. } => event,
+    fn asks(&mut self, request: &AddressRequest, proposed: &str) -> Result<(), Code> {
+        let course = self.state.before_address(request, &self.caller);
+        let event = match course.map_err(|refusal| refusal.code())? {
+            Course::Claim { event, grant } => {
+                assert_eq!(grant, address_grant(Some(&format!("{proposed}/16"))));
+                event
+            }
             Course::Ask => {
                 let proposal = address_grant(Some(&format!("{proposed}/16")));
-                self.state.check_address(request, &proposal, &caller).unwrap().unwrap()
+                self.state.check_address(request, &proposal, &self.caller).unwrap().unwrap()
             }
         };
         self.state.apply(&event);
@@ -70,24 +96,34 @@ impl Engine {
     }
 
     fn releases_pool(&mut self, space: &str) {
-        let events = self.state.release_pool(&id(space), &session(self.session)).unwrap();
+        let events = self.state.release_pool(&id(space), &self.caller).unwrap();
         self.state.apply_all(&events);
     }
 
-    /// What a manager sends when it is started again, before anything else.
-    fn replays(&mut self, addresses: &[&str]) {
-        self.begins_a_session();
-        self.begins_a_session();
-        self.takes_pool("global").unwrap();
+    /// What a manager sends when it begins to lead, before anything else: each
+    /// network, and then what is in it.
+    fn leads(&mut self, gateways: &[&str], addresses: &[&str]) {
+        self.asks_what_is_needed();
+        for &gateway in gateways {
+            self.takes_pool("global").unwrap();
+            self.takes_gateway(Some(gateway), gateway).unwrap();
+        }
         for &address in addresses {
             self.takes("global", Some(address), address).unwrap();
         }
     }
 
     /// What a node sends when the first task of a network comes to it.
-    fn node_takes(&mut self, addresses: &[&str]) -> Result<(), Error> {
+    fn node_takes(&mut self, addresses: &[&str]) -> Result<(), Code> {
         self.takes_pool("local")?;
+        self.asks(&gateway(address("local", Some(GATEWAY))), GATEWAY)?;
         addresses.iter().try_for_each(|&address| self.takes("local", Some(address), address))
+    }
+
+    #[track_caller]
+    fn has_nothing_left(&self, space: &str) {
+        assert_eq!(self.leased(space), [""; 0]);
+        assert_eq!(self.state.pool(&id(space)), None);
     }
 
     fn leased(&self, space: &str) -> Vec<String> {
@@ -99,51 +135,97 @@ impl Engine {
 }
 
 #[test]
-fn a_manager_restarted_often_leaves_nothing_when_its_network_is_removed() {
-    for restarts in 0..4 {
-        let mut engine = Engine::with_a_network();
-        engine.takes("global", None, "10.0.0.2").unwrap();
-        (0..restarts).for_each(|_| engine.replays(&[GATEWAY, "10.0.0.2"]));
-        // Docker forgets the tasks that end while their network is removed.
-        engine.releases("global", GATEWAY);
-        engine.releases_pool("global");
-        assert_eq!(engine.state.holds(&id("global")), 0, "after {restarts} restarts");
-        assert_eq!(engine.leased("global"), [""; 0]);
+fn a_manager_that_led_often_leaves_nothing_when_its_network_is_removed() {
+    for times in 0..4 {
+        for is_killed in [false, true] {
+            let mut engine = Engine::with_a_network();
+            for _ in 0..times {
+                if is_killed {
+                    engine.is_killed();
+                }
+                engine.leads(&[GATEWAY], &[TASK]);
+            }
+            assert_eq!(engine.state.holds(&id("global")), 1);
+            // Docker forgets the tasks that end while their network is removed.
+            engine.releases("global", GATEWAY);
+            engine.releases_pool("global");
+            engine.has_nothing_left("global");
+        }
     }
 }
 
+/// Docker releases the pool when its gateway is refused, and tries again.
 #[test]
-fn a_manager_that_replays_in_vain_gives_back_no_more_than_it_took() {
+fn a_manager_that_replays_in_vain_takes_nothing_from_its_network() {
     let mut engine = Engine::with_a_network();
-    engine.replays(&[]);
-    // Docker releases the pool when its gateway is refused, and tries again.
+    engine.asks_what_is_needed();
     for _ in 0..3 {
-        engine.releases_pool("global");
-        assert_eq!(engine.leased("global"), [GATEWAY]);
         engine.takes_pool("global").unwrap();
+        engine.releases_pool("global");
+        assert_eq!(engine.leased("global"), [GATEWAY, TASK]);
     }
+    engine.takes_pool("global").unwrap();
     engine.takes_gateway(Some(GATEWAY), GATEWAY).unwrap();
+    assert_eq!(engine.takes_pool("global"), OVERLAP, "no network waits for its gateway");
 }
 
 #[test]
-fn another_network_of_a_session_is_refused_the_pool() {
+fn another_network_is_refused_the_pool_while_a_manager_leads() {
     let mut engine = Engine::with_a_network();
-    let refused = Err(Code::PoolOverlap);
-    assert_eq!(engine.takes_pool("global").map_err(|error| error.code()), refused);
-    engine.replays(&[GATEWAY]);
-    assert_eq!(engine.takes_pool("global").map_err(|error| error.code()), refused);
+    assert_eq!(engine.takes_pool("global"), OVERLAP);
+    for _ in 0..2 {
+        engine.leads(&[GATEWAY], &[]);
+        assert_eq!(engine.takes_pool("global"), OVERLAP);
+    }
 }
 
-/// The plugin was restarted and the engine was not: a session begins without
-/// a replay, and another network gets what looks like one.
 #[test]
-fn a_network_that_shares_a_pool_takes_only_its_own_with_it() {
+fn what_a_manager_did_not_have_before_it_led_is_nobodys_to_claim() {
+    let mut engine = Engine::with_a_network();
+    let attached = |engine: &mut Engine, named| engine.takes("global", Some(named), named);
+    assert_eq!(attached(&mut engine, TASK), IN_USE);
+    // Whether the plugin lives is asked at any time, and is no replay.
+    engine.asks_what_is_needed();
+    assert_eq!(attached(&mut engine, TASK), IN_USE);
+    assert_eq!(engine.takes_gateway(Some(GATEWAY), GATEWAY), IN_USE);
+    engine.leads(&[GATEWAY], &[TASK]);
+    assert_eq!(attached(&mut engine, TASK), IN_USE, "it was claimed");
+    assert_eq!(engine.takes_gateway(Some(GATEWAY), GATEWAY), IN_USE);
+    engine.takes("global", None, "10.0.0.3").unwrap();
+    assert_eq!(attached(&mut engine, "10.0.0.3"), IN_USE);
+}
+
+#[test]
+fn a_claim_is_of_the_kind_of_what_is_claimed() {
+    let mut engine = Engine::with_a_network();
+    engine.asks_what_is_needed();
+    engine.takes_pool("global").unwrap();
+    assert_eq!(engine.takes("global", Some(GATEWAY), GATEWAY), IN_USE, "a task wants the gateway");
+    assert_eq!(engine.takes("global", Some(TASK), TASK), IN_USE, "the gateway comes first");
+    assert_eq!(engine.asks(&gateway(serial("global", TASK)), TASK), IN_USE);
+    assert_eq!(engine.asks(&gateway(address("global", Some(GATEWAY))), GATEWAY), IN_USE);
+    engine.takes_gateway(Some(GATEWAY), GATEWAY).unwrap();
+    assert_eq!(engine.asks(&address("global", Some(TASK)), TASK), IN_USE, "no manager");
+    engine.asks_what_is_needed();
+    engine.takes_pool("global").unwrap();
+    assert_eq!(engine.takes("global", Some(TASK), TASK), IN_USE, "it came back before");
+    engine.takes_gateway(Some(GATEWAY), GATEWAY).unwrap();
+    engine.takes("global", Some(TASK), TASK).unwrap();
+}
+
+/// Somebody looked whether the plugin lives, and then another network wants
+/// the same pool, which looks like a replay until it asks for a gateway.
+#[test]
+fn a_network_that_shares_a_pool_gets_none_of_its_addresses() {
     for first_to_go in [GATEWAY, "10.0.0.3"] {
         let mut engine = Engine::with_a_network();
-        engine.takes("global", None, "10.0.0.2").unwrap();
-        engine.begins_a_session();
+        engine.asks_what_is_needed();
         engine.takes_pool("global").unwrap();
         engine.takes_gateway(None, "10.0.0.3").unwrap();
+        assert_eq!(engine.takes("global", Some(TASK), TASK), IN_USE);
+        // Both come back when another manager leads.
+        engine.leads(&[GATEWAY, "10.0.0.3"], &[TASK]);
+        assert_eq!(engine.takes_pool("global"), OVERLAP);
         engine.releases("global", first_to_go);
         engine.releases_pool("global");
         assert_eq!(engine.leased("global").len(), 2, "{first_to_go} went");
@@ -151,73 +233,217 @@ fn a_network_that_shares_a_pool_takes_only_its_own_with_it() {
             engine.releases("global", gateway);
         }
         engine.releases_pool("global");
-        assert_eq!(engine.state.holds(&id("global")), 0, "{first_to_go} went first");
+        engine.has_nothing_left("global");
     }
+}
+
+/// Another manager led meanwhile, removed the network, and gave its subnet to
+/// one with another gateway.
+#[test]
+fn a_network_that_another_manager_made_gets_what_was_left_behind() {
+    let mut engine = Engine::with_a_network();
+    engine.asks_what_is_needed();
+    engine.takes_pool("global").unwrap();
+    engine.takes_gateway(Some("10.0.0.9"), "10.0.0.9").unwrap();
+    engine.takes("global", Some(TASK), TASK).unwrap();
+    assert_eq!(engine.takes("global", Some(TASK), TASK), IN_USE);
 }
 
 /// Such a gateway is leased only by who names it, as a manager's replay does.
 #[test]
 fn where_the_driver_names_the_gateway_any_lease_may_be_of_a_network() {
-    let mut engine = Engine { state: State::default(), session: 1 };
-    let (request, caller) = (exact("global", POOL), session(1));
+    let mut engine = Engine::new();
     let mut grant = pool_grant("global", POOL);
     grant.data.insert(names::GATEWAY.to_owned(), "10.0.0.1/16".to_owned());
-    engine.state.apply(&engine.state.check_pool(&request, &grant, &caller).unwrap());
-    engine.takes("global", None, "10.0.0.2").unwrap();
-    engine.begins_a_session();
-    engine.takes_pool("global").unwrap();
+    let event = engine.state.check_pool(&exact("global", POOL), &grant, &engine.caller);
+    engine.state.apply(&event.unwrap());
+    engine.takes("global", None, TASK).unwrap();
     engine.releases_pool("global");
-    assert_eq!(engine.leased("global"), ["10.0.0.2"]);
+    assert_eq!(engine.leased("global"), [TASK]);
+    assert_eq!(engine.takes("global", Some(TASK), TASK), IN_USE);
+    engine.releases("global", TASK);
+    engine.releases_pool("global");
+    engine.has_nothing_left("global");
 }
 
 #[test]
-fn a_node_whose_engine_was_killed_gets_its_pool_again_once() {
-    let mut engine = Engine::with_a_network();
-    engine.node_takes(&[GATEWAY, "10.0.0.2"]).unwrap();
-    let refused = Err(Code::PoolOverlap);
-    assert_eq!(engine.node_takes(&[]).map_err(|error| error.code()), refused);
-    for _ in 0..3 {
-        engine.replays(&[GATEWAY]);
-        engine.node_takes(&[GATEWAY, "10.0.0.2"]).unwrap();
-        let taken = engine.takes("local", Some("10.0.0.2"), "10.0.0.2");
-        assert_eq!(taken, Err(Code::IpAlreadyAllocated.into()), "asked for since it came back");
-        assert_eq!(engine.node_takes(&[]).map_err(|error| error.code()), refused);
+fn a_pool_without_a_gateway_is_claimed_once() {
+    let mut engine = Engine::new();
+    engine.takes_pool("global").unwrap();
+    engine.takes("global", None, TASK).unwrap();
+    assert_eq!(engine.takes_pool("global"), OVERLAP);
+    for _ in 0..2 {
+        engine.asks_what_is_needed();
+        assert_eq!(engine.takes("global", Some(TASK), TASK), IN_USE, "the pool comes first");
+        engine.takes_pool("global").unwrap();
+        assert_eq!(engine.takes_pool("global"), OVERLAP);
     }
-    engine.begins_a_session();
-    let taken = engine.takes("local", Some("10.0.0.2"), "10.0.0.2");
-    assert_eq!(taken, Err(Code::IpAlreadyAllocated.into()), "the plugin alone was restarted");
-    // What it forgot goes with the pool.
-    engine.releases("local", GATEWAY);
-    engine.releases_pool("local");
-    assert_eq!(engine.state.holds(&id("local")), 0);
-    assert_eq!(engine.leased("local"), [""; 0]);
+    engine.takes("global", Some(TASK), TASK).unwrap();
+    assert_eq!(engine.takes("global", Some(TASK), TASK), IN_USE);
 }
 
 #[test]
-fn nobody_but_a_swarms_node_repeats_in_the_local_space() {
-    let refused = Err(Code::PoolOverlap);
-    // A network of the host's own: its gateway was the driver's choice.
+fn one_space_for_both_is_a_local_one() {
     let mut engine = Engine::with_a_network();
+    engine.asks_what_is_needed();
+    engine.caller.global_space = None;
+    assert_eq!(engine.takes_pool("global"), OVERLAP);
+    engine.releases_pool("global");
+    engine.has_nothing_left("global");
+}
+
+#[test]
+fn nothing_is_claimed_before_an_engine_has_asked_what_is_needed() {
+    let mut engine = Engine::with_a_network();
+    engine.node_takes(&[TASK]).unwrap();
+    engine.is_killed();
+    engine.caller.asked_at = None;
+    assert_eq!(engine.takes_pool("global"), OVERLAP);
+    assert_eq!(engine.takes_pool("local"), OVERLAP);
+    assert_eq!(engine.takes("local", Some(TASK), TASK), IN_USE);
+}
+
+#[test]
+fn a_node_whose_engine_was_killed_gets_all_of_it_again_once() {
+    // With a manager beside it, and without.
+    for mut engine in [Engine::with_a_network(), Engine::new()] {
+        engine.node_takes(&[TASK]).unwrap();
+        for _ in 0..3 {
+            engine.is_killed();
+            assert_eq!(engine.takes("local", Some(TASK), TASK), IN_USE, "the pool comes first");
+            engine.node_takes(&[TASK]).unwrap();
+            assert_eq!(engine.takes("local", Some(TASK), TASK), IN_USE);
+            assert_eq!(engine.takes_pool("local"), OVERLAP);
+        }
+        // What it forgot goes with the pool.
+        engine.releases("local", GATEWAY);
+        engine.releases_pool("local");
+        engine.has_nothing_left("local");
+    }
+}
+
+#[test]
+fn a_change_of_leaders_gives_nothing_of_a_node_away() {
+    let mut engine = Engine::with_a_network();
+    engine.node_takes(&[TASK]).unwrap();
+    engine.leads(&[GATEWAY], &[TASK]);
+    assert_eq!(engine.takes_pool("local"), OVERLAP);
+    assert_eq!(engine.takes("local", Some(TASK), TASK), IN_USE);
+    let gateway = gateway(address("local", Some(GATEWAY)));
+    assert_eq!(engine.asks(&gateway, GATEWAY), IN_USE);
+}
+
+#[test]
+fn what_a_node_was_granted_since_it_came_back_is_not_claimed() {
+    let mut engine = Engine::new();
+    engine.node_takes(&[]).unwrap();
+    engine.is_killed();
+    engine.takes("local", Some("10.0.0.7"), "10.0.0.7").unwrap();
+    engine.node_takes(&[]).unwrap();
+    assert_eq!(engine.takes("local", Some("10.0.0.7"), "10.0.0.7"), IN_USE);
+}
+
+/// Its gateway, or an address in it, was the driver's choice.
+#[test]
+fn a_network_of_the_engine_s_own_is_not_claimed() {
+    for is_named in [false, true] {
+        let mut engine = Engine::with_a_network();
+        engine.takes_pool("local").unwrap();
+        engine.takes("local", is_named.then_some(GATEWAY), GATEWAY).unwrap();
+        engine.takes("local", None, TASK).unwrap();
+        engine.is_killed();
+        assert_eq!(engine.takes_pool("local"), OVERLAP);
+    }
+    let mut engine = Engine::new();
+    let event = engine.state.check_pool(&automatic("local"), &pool_grant("local", POOL), &NOBODY);
+    engine.state.apply(&event.unwrap());
+    engine.is_killed();
+    assert_eq!(engine.takes_pool("local"), OVERLAP, "its pool was the driver's choice");
+}
+
+/// Under another id of the same prefix nothing is claimed: whose it was is not
+/// known.
+#[test]
+fn an_address_is_claimed_under_its_own_id() {
+    let mut engine = Engine::new();
     engine.takes_pool("local").unwrap();
-    engine.takes("local", None, GATEWAY).unwrap();
-    engine.begins_a_session();
-    assert_eq!(engine.takes_pool("local").map_err(|error| error.code()), refused);
-    let taken = engine.takes("local", Some(GATEWAY), GATEWAY);
-    assert_eq!(taken, Err(Code::IpAlreadyAllocated.into()));
-
-    // One that no manager of this host knows of.
-    let mut engine = Engine { state: State::default(), session: 1 };
-    engine.node_takes(&[GATEWAY]).unwrap();
-    engine.begins_a_session();
-    assert_eq!(engine.takes_pool("local").map_err(|error| error.code()), refused);
+    engine.takes("local", Some(TASK), TASK).unwrap();
+    let within = within("local", POOL, "10.0.9.0/24");
+    engine.state = engine.state.pooled(&within, "sub", POOL);
+    engine.is_killed();
+    let Ok(Course::Claim { event, .. }) = engine.state.before_pool(&within, &engine.caller) else {
+        panic!("no claim");
+    };
+    engine.state.apply(&event);
+    assert_eq!(engine.asks(&address("sub", Some(TASK)), TASK), IN_USE);
 }
 
 #[test]
-fn what_a_node_was_granted_since_it_came_back_is_not_left_behind() {
+fn a_claim_brings_its_own_generation_owner_and_time() {
+    let mut engine = Engine::new();
+    engine.node_takes(&[TASK]).unwrap();
+    let newest = engine.state.generation();
+    engine.is_killed();
+    engine.caller.cause.at = Time(7);
+    engine.takes_pool("local").unwrap();
+    let mut request = address("local", Some(TASK));
+    request.options.insert(names::ENDPOINT_NAME.to_owned(), "web".to_owned());
+    engine.asks(&request, TASK).unwrap();
+    let pool = engine.state.pool(&id("local")).unwrap();
+    assert_eq!((pool.generation, pool.granted.at), (newest + 1, Time(7)));
+    let lease = engine.state.lease(&id("local"), TASK.parse().unwrap()).unwrap();
+    assert_eq!((lease.generation, lease.granted.at), (newest + 2, Time(7)));
+    assert_eq!((lease.owner(), lease.asked), (Some("web"), crate::Asked::Explicit));
+}
+
+/// An answer to a claim that was lost is asked for again.
+#[test]
+fn a_claim_that_is_taken_back_may_be_made_again() {
+    for space in ["global", "local"] {
+        let mut engine = Engine::with_a_network();
+        engine.node_takes(&[TASK]).unwrap();
+        engine.is_killed();
+        let count = engine.state.lease_total();
+        let lost = |engine: &mut Engine, take: fn(&mut Engine, &str) -> Result<(), Code>, at| {
+            take(engine, space).unwrap();
+            assert!(take(engine, space).is_err());
+            let generation = engine.state.generation();
+            let receipt = Receipt { pool_id: id(space), address: at, generation };
+            let events = engine.state.undo(&receipt);
+            assert!(matches!(events[..], [Event::Unclaimed { .. }]), "{events:?}");
+            let again = Receipt { generation: generation - 1, ..receipt.clone() };
+            assert_eq!(engine.state.undo(&again), [], "of another generation");
+            engine.state.apply_all(&events);
+            assert_eq!(engine.state.undo(&receipt), [], "it was taken back");
+            take(engine, space).unwrap();
+        };
+        if space == "local" {
+            lost(&mut engine, Engine::takes_pool, None);
+        } else {
+            engine.takes_pool(space).unwrap();
+            engine.takes_gateway(Some(GATEWAY), GATEWAY).unwrap();
+        }
+        let task = |engine: &mut Engine, space: &str| engine.takes(space, Some(TASK), TASK);
+        lost(&mut engine, task, Some(TASK.parse().unwrap()));
+        assert_eq!(engine.state.lease_total(), count);
+    }
+}
+
+#[test]
+fn what_a_manager_did_not_ask_for_again_is_stale() {
     let mut engine = Engine::with_a_network();
-    engine.node_takes(&[GATEWAY]).unwrap();
-    engine.begins_a_session();
-    engine.node_takes(&["10.0.0.7"]).unwrap();
-    let taken = engine.takes("local", Some("10.0.0.7"), "10.0.0.7");
-    assert_eq!(taken, Err(Code::IpAlreadyAllocated.into()));
+    engine.takes("global", None, "10.0.0.3").unwrap();
+    let stale = |engine: &Engine| -> Vec<String> {
+        let is_stale = |lease: &&Arc<Lease>| engine.state.is_stale(lease, engine.caller.loaded);
+        let pool_id = id("global");
+        let leases = engine.state.leases_of(&pool_id).filter(is_stale);
+        leases.map(|lease| lease.ip().to_string()).collect()
+    };
+    assert_eq!(stale(&engine), [""; 0]);
+    engine.leads(&[GATEWAY], &[TASK]);
+    assert_eq!(stale(&engine), ["10.0.0.3"]);
+    engine.is_killed();
+    assert_eq!(stale(&engine), [GATEWAY, TASK, "10.0.0.3"]);
+    engine.leads(&[GATEWAY], &[TASK]);
+    assert_eq!(stale(&engine), ["10.0.0.3"]);
 }

@@ -1,8 +1,8 @@
 //! What an operator, or a comparison with an engine, saw is released; what
 //! came since is not.
 
-use super::{NOBODY, address, address_grant, exact, id, session};
-use crate::{Course, Event, State};
+use super::{NOBODY, address, address_grant, back, exact, id};
+use crate::{Course, Event, Lease, State};
 use ipam_api::Receipt;
 
 /// A pool of generation 1 with one lease of generation 2.
@@ -40,20 +40,32 @@ fn an_address_goes_in_the_generation_that_was_seen() {
 }
 
 #[test]
-fn a_pool_goes_however_often_it_is_held_unless_it_was_claimed_since() {
+fn what_was_claimed_since_it_was_seen_stays() {
     let mut state = held("global");
-    let Ok(Course::Claim { event, .. }) =
-        state.before_pool(&exact("global", "10.0.0.0/24"), &session(1))
-    else {
-        panic!("it is no claim");
-    };
+    let claimed = state.before_pool(&exact("global", "10.0.0.0/24"), &back(&state));
+    let Ok(Course::Claim { event, .. }) = claimed else { panic!("{claimed:?}") };
     state.apply(&event);
-    assert_eq!(state.holds(&id("pool")), 2);
-    assert_eq!(state.take_back(&seen(None, 1), 2), [], "the claim is newer");
+    assert_eq!(state.take_back(&seen(None, 1), 9), [], "the claim is newer");
     assert_eq!(state.newest(&id("pool")), 3);
-    assert_eq!(state.take_back(&seen(None, 1), 3).len(), 2);
+    assert_eq!(state.take_back(&seen(None, 3), 3).len(), 2, "and was seen now");
     let another = address("pool", None);
     let event = state.check_address(&another, &address_grant(Some("10.0.0.2/24")), &NOBODY);
     state.apply(&event.unwrap().unwrap());
-    assert_eq!(state.take_back(&seen(None, 1), 3), [], "and so is another lease");
+    assert_eq!(state.take_back(&seen(None, 3), 3), [], "and so is another lease");
+}
+
+#[test]
+fn what_was_claimed_is_released_and_not_taken_for_older() {
+    let mut state = held("local");
+    let caller = back(&state);
+    let Event::AddressReleased(lease) = &state.take_back(&seen(Some("10.0.0.1"), 2), 9)[0] else {
+        panic!("no release");
+    };
+    let claimed = Lease { generation: 3, ..(**lease).clone() };
+    state.apply(&Event::LeaseClaimed { lease: claimed.into(), before: 2 });
+    assert_eq!(state.take_back(&seen(Some("10.0.0.1"), 2), 9), []);
+    let released = state.take_back(&seen(Some("10.0.0.1"), 3), 9);
+    assert!(matches!(released[..], [Event::AddressReleased(_)]), "{released:?}");
+    state.apply_all(&state.release_pool(&id("pool"), &caller).unwrap());
+    assert_eq!(state.lease_total(), 0);
 }

@@ -91,6 +91,20 @@ pub(crate) fn script(rounds: u8) -> Vec<Vec<Changes>> {
     let lab = |events| changes("lab", events);
     let hold = |generation, claim| Event::PoolHeld { pool_id: id("a"), generation, claim };
     let under = |host| if host % 4 == 0 { "b" } else { "a" };
+    let claimed = |host| Event::LeaseClaimed {
+        lease: Lease { generation: 700 + u64::from(host), ..(*lease("a", host)).clone() }.into(),
+        before: lease("a", host).generation,
+    };
+    let unclaimed = |address, generation, before| Event::Unclaimed {
+        pool_id: id("a"),
+        address,
+        generation,
+        before,
+    };
+    let claimed_pool = |generation, before| Event::PoolClaimed {
+        pool: Pool { generation, ..(*pool("a", None, 1)).clone() }.into(),
+        before,
+    };
     let owed = |number, address| Event::Owed { number, pool_id: id("gone"), address };
     let mut script = vec![
         vec![lab(vec![version(1), Event::PoolGranted(pool("a", None, 1))])],
@@ -125,6 +139,13 @@ pub(crate) fn script(rounds: u8) -> Vec<Vec<Changes>> {
         vec![lab((100..112).map(leased).collect())],
         vec![lab((104..108).map(released).chain((104..106).map(leased)).collect())],
         vec![lab((112..122).map(leased).chain((90..99).map(leased)).collect())],
+        vec![lab(vec![claimed_pool(600, 1), claimed(113), claimed(114)])],
+        vec![lab(vec![
+            unclaimed(Some(address(114)), 714, lease("a", 114).generation),
+            unclaimed(Some(address(113)), 712, 5),
+        ])],
+        vec![lab(vec![unclaimed(None, 600, 1), unclaimed(None, 600, 2)])],
+        vec![lab(vec![claimed_pool(601, 1)])],
     ]);
     let many = (1..=200).map(|number| owed(1000 + number, None)).collect();
     script.extend([

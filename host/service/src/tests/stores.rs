@@ -3,10 +3,10 @@
 
 use super::lab::{
     Control, FlakyStore, Lab, PlainFactory, REPLAYED, Twist, host, id, lease, lease_of, leased,
-    limits, meet, pool, pool_request, release,
+    limits, meet, pool, release,
 };
 use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
-use ipam_api::{Capability, DriverName, Kind, PoolChoice, PoolRequest, Request};
+use ipam_api::{Capability, DriverName, Kind, PoolRequest, Request};
 use ipam_ledger::{Changes, MemoryStore, State, Store, StoreError, View};
 use std::{
     sync::{
@@ -233,33 +233,52 @@ fn a_store_that_cannot_be_read_is_the_loads_error() {
 }
 
 #[test]
-fn after_a_restart_everything_counts_as_claimed_until_a_session_begins() {
-    let global = || {
-        let exact = pool_request(PoolChoice::Exact(POOL.parse().unwrap()));
-        Request::Pool(PoolRequest { address_space: "global".to_owned(), ..exact })
+fn after_a_restart_what_was_read_may_be_claimed_once_by_an_engine_that_began_too() {
+    let in_global = |request| match request {
+        Request::Pool(exact) => {
+            Request::Pool(PoolRequest { address_space: "global".to_owned(), ..exact })
+        }
+        other => other,
     };
+    let (global, local) = (|| in_global(pool("10.7.0.0/24")), || pool(POOL));
+    let named = || lease_of(POOL, "10.0.0.9");
     let store = FlakyStore::new(false);
-    let medium = store.medium.clone();
+    let (medium, fails) = (store.medium.clone(), Arc::new(AtomicBool::new(false)));
     let lab = Lab::with(Box::new(store), REPLAYED, limits());
     lab.ask(global()).unwrap();
     lab.mount.begin_session();
-    lab.ask(lease(POOL)).unwrap();
+    lab.ask(local()).unwrap();
+    lab.ask(named()).unwrap();
     drop(lab);
 
-    let store = FlakyStore { medium, ..FlakyStore::new(false) };
+    let store = FlakyStore { medium, fails: fails.clone(), ..FlakyStore::new(false) };
     let service = Service::new(Box::new(store), limits()).unwrap();
     let control = Arc::new(Control::default());
     lock(&control.registers).push(("lab".into(), REPLAYED));
     service
         .load(Arc::new(PlainFactory(control.clone())), LoadOptions::new(Origin::BuiltIn))
         .unwrap();
-    let again = ["start", "pool 10.0.0.0/24 again", "address 10.0.0.1 of 10.0.0.0/24 again"];
+    let again = [
+        "start",
+        "pool 10.7.0.0/24 again",
+        "pool 10.0.0.0/24 again",
+        "address 10.0.0.9 of 10.0.0.0/24 again",
+    ];
     assert_eq!(control.look(), again);
+    assert_eq!(service.loaded(&"lab".parse().unwrap()), Some(3));
     let mount = service.mount(&"lab".parse().unwrap()).unwrap();
-    assert!(ask(&*mount, global()).is_err());
+    let can = |request| ask(&*mount, request).is_ok();
+    assert_eq!([can(global()), can(local()), can(named())], [false; 3], "no engine began");
     mount.begin_session();
-    assert!(ask(&*mount, global()).is_ok());
-    assert!(ask(&*mount, global()).is_err());
+    assert_eq!([can(global()), can(local())], [true; 2]);
+    // What is claimed stays so when the ledger is read again.
+    fails.store(true, Ordering::SeqCst);
+    assert!(!can(lease(POOL)));
+    fails.store(false, Ordering::SeqCst);
+    assert_eq!([can(global()), can(local())], [false; 2]);
+    assert_eq!([can(named()), can(named())], [true, false]);
+    mount.begin_session();
+    assert_eq!([can(global()), can(local()), can(named())], [true, false, false]);
 }
 
 #[test]

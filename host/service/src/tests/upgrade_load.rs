@@ -24,7 +24,8 @@ const POOL: &str = "10.0.0.0/24";
 /// What one caller holds at once, at most.
 const HELD_MAX: usize = 5;
 const CAUSE: Cause = Cause { at: Time(0), by: By::Host };
-const NOBODY: Caller<'static> = Caller { cause: CAUSE, global_space: None, session: None };
+const NOBODY: Caller<'static> =
+    Caller { cause: CAUSE, global_space: None, loaded: 0, asked_at: None };
 
 /// What callers were told.
 #[derive(Debug, Default, PartialEq)]

@@ -30,6 +30,9 @@ enum Fate {
     Leased,
     Released,
     Claimed,
+    /// Of early days.
+    SessionClaimed,
+    Unclaimed,
     /// With all others of the pool, which is granted again.
     PoolReleased,
 }
@@ -52,7 +55,17 @@ impl Stretch {
         match fate {
             Fate::Leased => each(Event::AddressLeased),
             Fate::Released => each(Event::AddressReleased),
-            Fate::Claimed => each(|lease| Event::AddressClaimed {
+            Fate::Claimed => each(|lease| {
+                let claimed = Lease { generation: lease.generation + 1000, ..(*lease).clone() };
+                Event::LeaseClaimed { lease: claimed.into(), before: lease.generation }
+            }),
+            Fate::Unclaimed => each(|lease| Event::Unclaimed {
+                pool_id: lease.pool_id.clone(),
+                address: Some(lease.ip()),
+                generation: lease.generation + 1000,
+                before: lease.generation,
+            }),
+            Fate::SessionClaimed => each(|lease| Event::AddressClaimed {
                 pool_id: lease.pool_id.clone(),
                 address: lease.ip(),
                 session: Session(lease.generation),
@@ -70,6 +83,8 @@ fn stretch() -> impl Strategy<Value = Stretch> {
         12 => Just(Fate::Leased),
         6 => Just(Fate::Released),
         2 => Just(Fate::Claimed),
+        2 => Just(Fate::Unclaimed),
+        1 => Just(Fate::SessionClaimed),
         1 => Just(Fate::PoolReleased),
     ];
     (0..POOLS.len(), 0..600_u16, 1..60_u16, 1..3_usize, fate).prop_map(
