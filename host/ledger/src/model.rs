@@ -322,12 +322,12 @@ impl Model {
                 Some(before) => self.leases[at].generation = before,
                 None => drop(self.leases.remove(at)),
             }
-        } else if let Some(pool) = self.pools.iter_mut().find(|pool| pool.id == *pool_id) {
-            if pool.generation == *generation {
-                match pool.before.take() {
-                    Some(before) => pool.generation = before,
-                    None => self.drop_hold(pool_id),
-                }
+        } else if let Some(pool) = self.pools.iter_mut().find(|pool| pool.id == *pool_id)
+            && pool.generation == *generation
+        {
+            match pool.before.take() {
+                Some(before) => pool.generation = before,
+                None => self.drop_hold(pool_id),
             }
         }
     }
