@@ -51,7 +51,7 @@ impl Tenures {
     /// The tenure of that generation did not end after all.
     fn goes_on(&mut self, driver: &DriverName, generation: u64) {
         let tenure = self.all.get_mut(&(driver.clone(), generation));
-        for tenure in tenure {
+        if let Some(tenure) = tenure {
             (tenure.released_at, tenure.released_by) = (None, None);
         }
     }

@@ -10,7 +10,7 @@ use crate::{
 use ipam_admin::{Host, Upgrade};
 use ipam_api::{Digest, DriverName, Factory, names};
 use ipam_ledger::StoreError;
-use ipam_runtime::{Component, Runtime, digest, inspect, read_file};
+use ipam_runtime::{Component, Runtime, digest, read_file};
 use ipam_service::{LoadOptions, Maker, Origin, Service};
 use std::{
     collections::{BTreeMap, BTreeSet},

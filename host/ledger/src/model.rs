@@ -304,7 +304,7 @@ impl Model {
         let Some(pool) = self.pool(id) else {
             return Outcome::Refused(Code::Other(Kind::NotFound));
         };
-        if !pool.prefix.contains(&address) {
+        if !pool.prefix.contains(&address) && !pool.is_no_pool {
             return Outcome::Refused(Code::IpOutOfRange);
         }
         if let Some(at) = self.lease_at(pool, address) {

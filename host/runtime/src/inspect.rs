@@ -67,8 +67,6 @@ const WASI: [&str; 6] =
 /// The most that a component may import, or export, by itself: those of its
 /// parts are counted elsewhere.
 const NAMES_MAX: usize = 1_000;
-/// How much of a name is kept; none that means something is as long.
-const NAME_BYTES: usize = 1 << 10;
 /// What a grant of HTTP provides: the side that asks.
 const HTTP: [&str; 2] = ["wasi:http/outgoing-handler@0.2.", "wasi:http/types@0.2."];
 
