@@ -210,7 +210,7 @@ impl Model {
             return Outcome::Refused(Code::Other(Kind::NotFound));
         };
         if let Some(address) = request.address {
-            if !pool.prefix.contains(&address) {
+            if !pool.prefix.contains(&address) && !pool.is_no_pool {
                 return Outcome::Refused(Code::IpOutOfRange);
             }
             if let Some(at) = self.lease_at(&pool, address) {
