@@ -9,9 +9,9 @@ use ipam_api::{
     Answer, Code, DriverName, Failure, Kind, PoolId, Receipt, Request, Server as By, with_causes,
 };
 use ipam_ledger::{Lease, Pool, State, View};
-use ipam_service::{Service, ask};
+use ipam_service::{NotNow, Service, ask_within};
 use serde::Serialize;
-use std::{collections::BTreeSet, io, net::IpAddr, path::Path, sync::Arc};
+use std::{collections::BTreeSet, io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 /// Why an answer ends early.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ impl Answers {
             }
             Ask::Reset { driver } => {
                 let done = self.service.reset(&name(&driver)?);
+                let done = done.map_err(|busy| format!("{driver}: {busy}"))?;
                 let done = done.ok_or_else(|| format!("no driver {driver} is in service"))?;
                 done.map_err(|it| Stop::Told(format!("{driver} does not serve: {}", it.reason)))
             }
@@ -85,6 +86,11 @@ impl Answers {
                 Ok(())
             }
         }
+    }
+
+    /// How long an operator waits for a driver.
+    fn patience(&self) -> Duration {
+        self.service.limits().operator_patience
     }
 
     fn pools(
@@ -122,7 +128,8 @@ impl Answers {
 
     fn status(&self, name: &DriverName, pool_id: PoolId) -> Result<Option<wire::Status>, Failure> {
         let Some(mount) = self.service.mount_for(name, By::Operator) else { return Ok(None) };
-        match ask(&*mount, Request::Status(pool_id)) {
+        let answer = ask_within(&*mount, Request::Status(pool_id), self.patience());
+        match answer.unwrap_or_else(|| Err(Failure::broken(NotNow.to_string()))) {
             Ok(served) => Ok(match served.answer {
                 Answer::Status(status) => Some(wire::Status {
                     ips_in_use: status.ips_in_use,
@@ -217,7 +224,10 @@ impl Answers {
         };
         let mount = self.service.mount_for(&name(driver)?, by).ok_or_else(|| not_loaded(driver))?;
         let (pool_id, address) = (receipt.pool_id.clone(), receipt.address);
-        let released = match ask(&*mount, Request::TakeBack { receipt, as_of }) {
+        let request = Request::TakeBack { receipt, as_of };
+        let answer = ask_within(&*mount, request, self.patience());
+        let answer = answer.ok_or_else(|| format!("{driver}: {NotNow}; it is released then"))?;
+        let released = match answer {
             Ok(_) => true,
             Err(Failure::Refused(refusal)) if refusal.kind() == Kind::NotFound => false,
             Err(failure) => return Err(Stop::Told(failure.to_string())),
@@ -268,7 +278,10 @@ impl Answers {
             return Ok(look(&state));
         }
         let seen = self.service.look(name, look);
-        seen.ok_or_else(|| Stop::Told(format!("{name}: the ledger cannot be written now")))
+        seen.ok_or_else(|| {
+            let text = "it is busy, or the ledger cannot be written now; see `wipam drivers`";
+            Stop::Told(format!("{name}: {text}"))
+        })
     }
 
     /// Of a driver that is not loaded nobody asked for anything.

@@ -4,7 +4,12 @@ use crate::{
     AddressGrant, AddressRequest, AddressSpaces, Capability, Digest, DriverName, Error, Failure,
     PoolGrant, PoolId, PoolRequest, PoolStatus,
 };
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// What a driver has stored: values by key.
 pub type Stored = BTreeMap<String, Vec<u8>>;
@@ -112,6 +117,16 @@ pub trait Factory: Send + Sync {
     /// [`Failure::Refused`] with the driver's words when it cannot work with
     /// its configuration, [`Failure::Broken`] when it did not come up.
     fn make(&self, start: &Start, callback: Box<dyn Callback>) -> Result<Box<dyn Driver>, Failure>;
+
+    /// How long an instance may take to learn all that was granted, if this is
+    /// not for the host alone to say.
+    fn replay_time(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The host ends: calls of what this made end soon, as broken, and so does
+    /// whatever it is asked to make. Whoever cannot end a call does nothing.
+    fn halt(&self) {}
 
     /// Which version this is, if it comes from a file.
     fn digest(&self) -> Option<Digest> {

@@ -166,6 +166,7 @@ limits! {
     compiled_bytes => compiled_bytes, BYTES_MAX, |it| it;
     start_ms => start_time, MS_MAX, Duration::from_millis;
     call_ms => call_time, MS_MAX, Duration::from_millis;
+    replay_ms => replay_time, MS_MAX, Duration::from_millis;
     memory_bytes => memory_bytes, BYTES_MAX, |it| it;
     table_elements => table_elements, COUNT_MAX, |it| it;
     parts => parts, COUNT_MAX, |it| it;

@@ -15,7 +15,9 @@ use ipam_service::{LoadOptions, Maker, Origin, Service};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// What makes drivers, and which there are.
@@ -24,11 +26,24 @@ pub(crate) struct Drivers {
     service: Arc<Service>,
     site_id: String,
     docker_names: BTreeMap<DriverName, DriverName>,
-    /// Held while something is loaded or upgraded: one at a time.
+    /// Held to look and to note, never while a driver is asked or compiled.
     loaded: Mutex<Vec<Loaded>>,
+    /// Entries that are being loaded or upgraded: each by one at a time.
+    at_work: Mutex<BTreeSet<String>>,
+    /// Held while something is compiled: one at a time.
+    compiling: Mutex<()>,
+    /// For threads that outlive who started them.
+    me: Weak<Self>,
 }
 
+/// How long the start of the daemon may be held up by drivers that learn the
+/// ledger; one that has not learnt it by then is tried again later.
+const LOADING: Duration = Duration::from_mins(3);
+/// How long an operator waits for an upgrade, or SIGHUP for what it brings.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// One entry of the configuration, in service.
+#[derive(Clone)]
 struct Loaded {
     settings: DriverSettings,
     names: Vec<DriverName>,
@@ -50,25 +65,84 @@ impl Drivers {
         service: Arc<Service>,
         site_id: String,
         docker_names: BTreeMap<DriverName, DriverName>,
-    ) -> Self {
-        Self { runtime, service, site_id, docker_names, loaded: Mutex::default() }
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            runtime,
+            service,
+            site_id,
+            docker_names,
+            loaded: Mutex::default(),
+            at_work: Mutex::default(),
+            compiling: Mutex::default(),
+            me: me.clone(),
+        })
     }
 
     fn loaded(&self) -> MutexGuard<'_, Vec<Loaded>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.loaded)
     }
 
-    /// Loads every driver, in order.
+    /// Loads every driver: those of this program first, in order, the others
+    /// side by side, so that none holds up another. Comes back with the first
+    /// that fails.
     pub(crate) fn load_all(&self, wanted: Vec<DriverSettings>) -> Result<(), Fatal> {
-        let mut loaded = self.loaded();
+        let ends = Instant::now().checked_add(LOADING);
+        let failed = |(what, why)| Fatal::Failed(format!("driver {what}: {why}"));
         let reserved = reserved(&wanted, &self.docker_names);
-        for settings in wanted {
+        let is_ours = |one: &DriverSettings| matches!(one.source, Source::BuiltIn(_));
+        let (ours, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_ours);
+        for settings in ours {
             let what = settings.source.to_string();
-            let one = self.load(settings, &reserved);
-            loaded.push(one.map_err(|why| Fatal::Failed(format!("driver {what}: {why}")))?);
+            self.load(settings, &reserved, ends).map_err(|why| failed((what, why)))?;
+        }
+        let each = move |me: &Self, settings| me.load(settings, &reserved, ends);
+        for done in self.side_by_side(others, each) {
+            done.map_err(failed)?;
         }
         self.tell_of_absent();
         Ok(())
+    }
+
+    /// Does the same with each entry, on a thread for each that nobody need wait
+    /// for. What comes of them as it comes: nothing, or which one and why not.
+    fn side_by_side(
+        &self,
+        all: Vec<DriverSettings>,
+        each: impl Fn(&Self, DriverSettings) -> Result<(), String> + Clone + Send + 'static,
+    ) -> mpsc::IntoIter<Result<(), (String, String)>> {
+        let (sender, receiver) = mpsc::channel();
+        for settings in all {
+            let what = settings.source.to_string();
+            let (me, each, sender) = (self.me.clone(), each.clone(), sender.clone());
+            let (of, tell) = (what.clone(), sender.clone());
+            let work = move || {
+                let Some(me) = me.upgrade() else { return };
+                // Perhaps nobody waits any more.
+                drop(sender.send(each(&me, settings).map_err(|why| (what, why))));
+            };
+            let started = thread::Builder::new().name("wipam-load".to_owned()).spawn(work);
+            if let Err(error) = started {
+                drop(tell.send(Err((of, format!("no thread for it: {error}")))));
+            }
+        }
+        receiver.into_iter()
+    }
+
+    /// An entry that is worked on, until dropped.
+    fn work_on(&self, settings: &DriverSettings) -> Result<AtWork<'_>, String> {
+        let key = settings
+            .rename
+            .as_ref()
+            .map_or_else(|| settings.source.to_string(), |name| format!("={name}"));
+        if !lock(&self.at_work).insert(key.clone()) {
+            return Err("it is still being loaded or upgraded; see `wipam drivers`".to_owned());
+        }
+        Ok(AtWork { at_work: &self.at_work, key })
+    }
+
+    /// The host ends: nothing is compiled any more.
+    pub(crate) fn halt(&self) {
+        self.runtime.halt();
     }
 
     /// A name that was mistyped, or taken from the configuration, leaves what it
@@ -105,29 +179,39 @@ impl Drivers {
     /// is new is loaded. What is wanted no more serves until the end, since
     /// what it granted is in use. What fails is logged, and stays as it is.
     pub(crate) fn reload(&self, wanted: Vec<DriverSettings>) {
-        let mut loaded = self.loaded();
-        for one in loaded.iter() {
+        for one in self.loaded().iter() {
             if !wanted.iter().any(|settings| settings.is_of(&one.settings)) {
                 let driver = &one.settings.source;
                 tracing::warn!(%driver, "no more in the configuration; it serves until the end");
             }
         }
         let reserved = reserved(&wanted, &self.docker_names);
-        for settings in wanted {
+        let (done, is_done) = mpsc::channel::<()>();
+        let each = move |me: &Self, settings: DriverSettings| {
+            // Until all are done, whoever waits.
+            let _done = done.clone();
             let driver = settings.source.to_string();
-            let known = loaded.iter_mut().find(|one| settings.is_of(&one.settings));
+            let known = me.loaded().iter().find(|one| settings.is_of(&one.settings)).cloned();
             let done = match known {
-                Some(known) => self.renew(known, settings),
-                None => self.load(settings, &reserved).map(|one| loaded.push(one)),
+                Some(known) => me.renew(known, settings),
+                None => me.load(settings, &reserved, None),
             };
-            if let Err(error) = done {
+            if let Err(error) = &done {
                 tracing::error!(driver, %error, "it stays as it was");
             }
+            done
+        };
+        drop(self.side_by_side(wanted, each));
+        match is_done.recv_timeout(PATIENCE) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                tracing::warn!("the configuration was read again; not all of it is in service yet");
+            }
+            _ => tracing::info!("the configuration was read again"),
         }
-        tracing::info!("the configuration was read again");
     }
 
-    fn renew(&self, known: &mut Loaded, settings: DriverSettings) -> Result<(), String> {
+    fn renew(&self, known: Loaded, settings: DriverSettings) -> Result<(), String> {
+        let _at_work = self.work_on(&settings)?;
         let Ready { factory, origin, config } = self.ready(&settings)?;
         let digest = factory.digest();
         let is_new = |one: &DriverSettings| {
@@ -144,16 +228,26 @@ impl Drivers {
             }
         }
         self.service.bound_pools(&known.names[0], settings.pools.as_deref());
-        known.settings = settings;
-        known.digest = digest;
+        self.note(Loaded { settings, digest, ..known });
         Ok(())
+    }
+
+    /// Notes how an entry is now.
+    fn note(&self, now: Loaded) {
+        let mut loaded = self.loaded();
+        match loaded.iter_mut().find(|one| now.settings.is_of(&one.settings)) {
+            Some(known) => *known = now,
+            None => loaded.push(now),
+        }
     }
 
     fn load(
         &self,
         settings: DriverSettings,
         reserved: &BTreeSet<DriverName>,
-    ) -> Result<Loaded, String> {
+        ends: Option<Instant>,
+    ) -> Result<(), String> {
+        let _at_work = self.work_on(&settings)?;
         let Ready { factory, origin, config } = self.ready(&settings)?;
         let digest = factory.digest();
         let rename = settings.rename.clone();
@@ -170,10 +264,12 @@ impl Drivers {
             reserved,
             maker: Some(maker(&settings)),
             takes_over: settings.takes_over,
+            ends,
             ..LoadOptions::new(origin)
         };
         let names = self.service.load(factory, options).map_err(|error| error.to_string())?;
-        Ok(Loaded { settings, names, digest })
+        self.note(Loaded { settings, names, digest });
+        Ok(())
     }
 
     fn ready(&self, settings: &DriverSettings) -> Result<Ready, String> {
@@ -216,6 +312,7 @@ impl Drivers {
             }
         }
         let DriverSettings { limits, grants, .. } = settings;
+        let _one_at_a_time = lock(&self.compiling);
         let component = self.runtime.load_granted(label, bytes, limits.clone(), grants);
         component.map_err(|error| error.to_string())
     }
@@ -227,7 +324,29 @@ impl Host for Drivers {
     }
 
     fn upgrade(&self, driver: &DriverName, file: &Path, force: bool) -> Result<Upgrade, String> {
-        // Read before others have to wait for us.
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let (me, name, path) = (self.me.clone(), driver.clone(), file.to_owned());
+        let work = move || {
+            let Some(me) = me.upgrade() else { return };
+            let done = me.upgrade_now(&name, &path, force);
+            if let Err(mpsc::SendError(Err(error))) = sender.send(done) {
+                tracing::error!(driver = %name, error, "it stays as it was");
+            }
+        };
+        let started = thread::Builder::new().name("wipam-upgrade".to_owned()).spawn(work);
+        started.map_err(|error| format!("no thread for it: {error}"))?;
+        let done = receiver.recv_timeout(PATIENCE);
+        done.unwrap_or_else(|_| Err(format!("still working on it; see `wipam drivers {driver}`")))
+    }
+}
+
+impl Drivers {
+    fn upgrade_now(
+        &self,
+        driver: &DriverName,
+        file: &Path,
+        force: bool,
+    ) -> Result<Upgrade, String> {
         let limits = self
             .loaded()
             .iter()
@@ -236,29 +355,30 @@ impl Host for Drivers {
         let of_file = |error: String| format!("{}: {error}", file.display());
         let bytes = limits
             .map(|limits| read_file(file, &limits).map_err(|error| of_file(error.to_string())));
-        let mut loaded = self.loaded();
         if self.service.mount(driver).is_none() {
+            let loaded = self.loaded();
             let all: Vec<_> =
                 loaded.iter().flat_map(|one| &one.names).map(DriverName::as_str).collect();
             return Err(format!("no driver {driver}; there are: {}", all.join(", ")));
         }
         // The operator has decided about the driver, not about a file.
-        let known = loaded.iter_mut().find(|one| one.names.contains(driver));
+        let known = self.loaded().iter().find(|one| one.names.contains(driver)).cloned();
         let known = known.ok_or_else(|| format!("driver {driver} is not of the configuration"))?;
         // Whoever is known stays so.
         let bytes =
             bytes.ok_or_else(|| format!("driver {driver} was loaded just now; try again"))??;
+        let _at_work = self.work_on(&known.settings)?;
         let component = self.component(driver.as_str(), &bytes, &known.settings);
         let component = component.map_err(of_file)?;
         let factory: Arc<dyn Factory> = Arc::new(component);
         let done = self.service.upgrade(driver, &factory, Origin::Component, None, force);
         let upgraded = done.map_err(|error| error.to_string())?;
         let mut notes = Vec::new();
-        known.digest = factory.digest();
         if !matches!(&known.settings.source, Source::File(path) if is_same(path, file)) {
             let source = &known.settings.source;
             notes.push(format!("the configuration has {source}, which the next start loads"));
         }
+        self.note(Loaded { digest: factory.digest(), ..known });
         for upgraded in &upgraded {
             tracing::info!(driver = %upgraded.name, file = %file.display(), "another version is in service");
         }
@@ -275,6 +395,23 @@ fn maker(settings: &DriverSettings) -> Maker {
             Maker::File(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
         }
     }
+}
+
+/// An entry that is worked on, until dropped.
+struct AtWork<'a> {
+    at_work: &'a Mutex<BTreeSet<String>>,
+    key: String,
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        lock(self.at_work).remove(&self.key);
+    }
+}
+
+/// What is behind it is whole after each change, whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether two paths lead to one file.

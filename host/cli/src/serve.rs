@@ -65,7 +65,7 @@ pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
     let server = Server::new(docker, tokio.handle().clone());
     service.subscribe(Arc::new(server.clone())).map_err(failed)?;
     let names = settings.docker_names.clone();
-    let drivers = Arc::new(Drivers::new(runtime, service.clone(), site_id, names));
+    let drivers = Drivers::new(runtime, service.clone(), site_id, names);
     let socket = state_dir.path().join(ipam_admin::SOCKET);
     let limits = ipam_admin::Limits::default();
     let admin = ipam_admin::Server::open(socket.clone(), service.clone(), drivers.clone(), limits)
@@ -80,27 +80,39 @@ pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
             let (drivers, wanted) = (drivers.clone(), settings.drivers.clone());
             move || drivers.load_all(wanted)
         })?;
-        let loaded = tokio::select! {
-            () = signals.end() => Ok(()),
-            loaded = loading => {
-                let loaded = loaded.unwrap_or_else(|_| Err(Fatal::Failed("loading ended".into())));
-                if loaded.is_ok() {
-                    tracing::info!("ready; SIGTERM or SIGINT ends it");
-                    while signals.hangup().await {
-                        reload(flags, &settings, &exclude, &drivers)?;
+        let mut loading = loading;
+        let mut is_ready = false;
+        // Whatever is loading when it ends is left behind.
+        let loaded = loop {
+            tokio::select! {
+                is_hangup = signals.hangup() => {
+                    if !is_hangup {
+                        break Ok(());
                     }
+                    reload(flags, &settings, &exclude, &drivers)?;
                 }
-                loaded
+                loaded = &mut loading, if !is_ready => {
+                    let failed = || Fatal::Failed("loading ended".into());
+                    match loaded.unwrap_or_else(|_| Err(failed())) {
+                        Ok(()) => tracing::info!("ready; SIGTERM or SIGINT ends it"),
+                        failed => break failed,
+                    }
+                    is_ready = true;
+                }
             }
         };
         tracing::info!("stopping");
+        let over = Instant::now() + DRAIN;
+        service.begin_shutdown();
+        drivers.halt();
         drop(admin);
         server.shutdown(DRAIN).await;
-        loaded
+        Ok((loaded, over))
     };
-    let result =
+    let served =
         if settings.ephemeral { tokio.block_on(serving) } else { server.drive(&tokio, serving) };
-    service.shutdown();
+    let (result, over) = served.unwrap_or_else(|failed| (Err(failed), Instant::now()));
+    service.shutdown_within(over.saturating_duration_since(Instant::now()));
     result
 }
 
@@ -165,14 +177,6 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
         })
-    }
-
-    /// Until one says that it is over.
-    async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 
     /// True for a SIGHUP, false when it is over.

@@ -95,6 +95,11 @@ impl<T> Replies<T> {
         }
     }
 
+    /// Nobody waits any more: what has arrived, and whatever arrives, is dropped.
+    pub(crate) fn close(&self) {
+        drop(Closing(self));
+    }
+
     /// Hands out replies, as a task of the thread that serves, until dropped.
     pub(crate) async fn hand_out(self: Arc<Self>) {
         let _closing = Closing(&self);

@@ -84,7 +84,8 @@ impl Server {
     }
 
     /// Removes the sockets, lets running requests end for at most `grace`, then
-    /// ends them. Drivers that are registered afterwards are refused.
+    /// ends them. Drivers that are registered afterwards are refused, and what
+    /// requests that were ended still come to is undone.
     pub async fn shutdown(&self, grace: Duration) {
         let sockets = self.0.sockets().take().unwrap_or_default();
         let mut open = Vec::new();
@@ -100,7 +101,7 @@ impl Server {
             }
         });
         if drained.await.is_ok() {
-            return;
+            return self.0.replies.close();
         }
         tracing::warn!("requests still running after {grace:?}: ended");
         for (stage, task) in open {
@@ -109,6 +110,9 @@ impl Server {
                 let _ = task.await;
             }
         }
+        // What still comes has no connection: it is undone where it comes from,
+        // though nobody may run this server's tasks any more.
+        self.0.replies.close();
     }
 
     fn open(&self, mount: Arc<dyn Mount>) -> Result<(), SocketError> {

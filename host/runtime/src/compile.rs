@@ -13,7 +13,7 @@
 //! cache. Instead the process makes sure that its own engine is the same one,
 //! and finds the code itself, before it says that all is well.
 
-use crate::{Limits, LoadError, confine::confine, runtime::engine};
+use crate::{Limits, LoadError, confine::confine, halt::Halt, runtime::engine};
 use ipam_api::text::bounded;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::{
@@ -53,6 +53,8 @@ pub(crate) struct Compiler {
     pub(crate) cache: PathBuf,
     /// Of the engine that will look for it.
     pub(crate) fingerprint: u64,
+    /// Whether the host ends.
+    pub(crate) halt: Halt,
 }
 
 /// What two engines that share code have in common.
@@ -66,6 +68,9 @@ impl Compiler {
     /// Has a component compiled into the cache.
     pub(crate) fn compile(&self, bytes: &[u8], limits: &Limits) -> Result<(), LoadError> {
         let failed = |error: io::Error| LoadError::Compiler(error.to_string());
+        if self.halt.is_set() {
+            return Err(LoadError::Halted);
+        }
         let [program, arguments @ ..] = &self.command[..] else {
             return Err(LoadError::Compiler("no command is given".to_owned()));
         };
@@ -102,14 +107,18 @@ impl Compiler {
                 }
                 words
             });
-            let status = wait(&mut child, deadline);
+            let status = wait(&mut child, deadline, &self.halt);
             (status, words.join().unwrap_or_default())
         });
         let words = String::from_utf8_lossy(&words);
         let is_done = words == DONE;
         let words = bounded(limits.report_bytes, words.trim());
         let Some(status) = status.map_err(failed)? else {
-            return Err(LoadError::TooSlow(limits.compile_time));
+            return Err(if self.halt.is_set() {
+                LoadError::Halted
+            } else {
+                LoadError::TooSlow(limits.compile_time)
+            });
         };
         match status.code() {
             Some(0) if is_done => Ok(()),
@@ -124,11 +133,12 @@ impl Compiler {
     }
 }
 
-/// Waits for the child, but not for long: nothing if it was killed for that.
-fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+/// Waits for the child, but not for long, nor when the host ends: nothing if it
+/// was killed for that.
+fn wait(child: &mut Child, deadline: Instant, halt: &Halt) -> io::Result<Option<ExitStatus>> {
     loop {
         match child.try_wait() {
-            Ok(None) if Instant::now() < deadline => thread::sleep(PAUSE),
+            Ok(None) if Instant::now() < deadline && !halt.is_set() => thread::sleep(PAUSE),
             Ok(Some(status)) => return Ok(Some(status)),
             other => {
                 child.kill()?;

@@ -5,6 +5,7 @@ use crate::{
     bindings::{ipam, lifecycle, status},
     compile::Compiler,
     gate,
+    halt::Halt,
     http::{self, Http},
     imports::State,
     inspect::inspect,
@@ -32,6 +33,7 @@ pub struct Component {
     pub(crate) start_ticks: u64,
     /// [`Limits::call_time`], likewise.
     pub(crate) call_ticks: u64,
+    pub(crate) halt: Halt,
     pub(crate) log_budget: Arc<Budget>,
     /// What all its live instances have left.
     pub(crate) allowance: Arc<Allowance>,
@@ -107,6 +109,9 @@ pub enum LoadError {
         .0.as_millis()
     )]
     TooSlow(Duration),
+    /// The host ends, and nothing is compiled any more.
+    #[error("it is not compiled: the host ends")]
+    Halted,
     /// The compiler was stopped at one of its limits, or is out of order.
     #[error("it could not be compiled: {0}")]
     Compiler(String),
@@ -173,6 +178,7 @@ impl Component {
             digest: inspection.digest,
             start_ticks: Limits::ticks(limits.start_time),
             call_ticks: Limits::ticks(limits.call_time),
+            halt: Halt::default(),
             log_budget: Arc::new(Budget::new(&limits)),
             allowance: Allowance::new(&limits),
             host_bytes: host_bytes.saturating_add(handles),
@@ -208,6 +214,14 @@ impl Component {
 impl Factory for Component {
     fn make(&self, start: &Start, callback: Box<dyn Callback>) -> Result<Box<dyn Driver>, Failure> {
         Ok(Box::new(Instance::start(self, start, callback)?))
+    }
+
+    fn replay_time(&self) -> Option<Duration> {
+        Some(self.limits.replay_time)
+    }
+
+    fn halt(&self) {
+        self.halt.set();
     }
 
     fn digest(&self) -> Option<Digest> {

@@ -7,7 +7,7 @@ mod send;
 mod target;
 mod wait;
 
-use crate::{Grants, Limits, imports::State, log::Log};
+use crate::{Grants, Limits, halt::Halt, imports::State, log::Log};
 use http::{Request, Response, uri::Scheme};
 use send::{Sending, Times};
 use std::{
@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use tracing::Level;
-use wait::Waits;
+use wait::{End, Waits};
 use wasmtime::{
     StoreContextMut,
     component::{Linker, Resource, ResourceTable},
@@ -47,6 +47,7 @@ pub(crate) struct Http {
     clock: u64,
     /// When no host function waits any longer.
     deadline: Instant,
+    halt: Halt,
 }
 
 /// What the guest's requests come by.
@@ -64,7 +65,7 @@ struct Hooks {
 }
 
 impl Http {
-    pub(crate) fn new(grants: Arc<Grants>, limits: &Limits, log: Log) -> Self {
+    pub(crate) fn new(grants: Arc<Grants>, limits: &Limits, log: Log, halt: Halt) -> Self {
         let mut context = WasiHttpCtx::new();
         context.set_field_size_limit(limits.http_head_bytes);
         let now = Instant::now();
@@ -84,6 +85,7 @@ impl Http {
             began: now,
             clock: 0,
             deadline: now,
+            halt,
         }
     }
 
@@ -172,7 +174,7 @@ fn handle(
 
 impl State {
     fn waits(&mut self) -> Waits<'_> {
-        Waits { table: &mut self.table, deadline: self.http.deadline }
+        Waits { table: &mut self.table, end: End { at: self.http.deadline, halt: &self.http.halt } }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     bindings::{callback, log, plugins, store, types},
     clock::Clock,
     convert,
+    halt::{Halt, Left},
     http::Http,
     log::Log,
     plugins::Plugins,
@@ -24,6 +25,8 @@ pub(crate) struct State {
     pub(crate) callback: Option<Box<dyn Callback>>,
     pub(crate) clock: Clock,
     pub(crate) quota: Quota,
+    /// Of the call under way.
+    pub(crate) left: Left,
     /// What the driver has stored.
     pub(crate) overlay: Overlay,
     pub(crate) http: Http,
@@ -41,16 +44,18 @@ impl State {
         grants: &Arc<Grants>,
         overlay: Overlay,
         quota: Quota,
+        halt: &Halt,
     ) -> Self {
         let clock = Clock::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(Http::handles(grants, limits));
         Self {
             callback: None,
-            plugins: Plugins::new(grants.clone(), limits, log.clone()),
-            http: Http::new(grants.clone(), limits, log.clone()),
+            plugins: Plugins::new(grants.clone(), limits, log.clone(), halt.clone()),
+            http: Http::new(grants.clone(), limits, log.clone(), halt.clone()),
             wasi: wasi::inert(&log, &clock, grants.random_real),
             quota,
+            left: Left::default(),
             overlay,
             name_bytes: limits.name_bytes,
             clock,

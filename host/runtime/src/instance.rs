@@ -4,6 +4,7 @@ use crate::{
     Component,
     bindings::{ipam, status, types},
     convert::{self, Broken},
+    halt,
     http::Http,
     imports::State,
     log::Log,
@@ -43,12 +44,13 @@ impl Instance {
         let quota = Quota::new(&component.allowance, limits, component.host_bytes);
         let quota = quota.map_err(|why| Failure::broken(format!("start: {why}")))?;
         let overlay = Overlay::new(&start.stored, grants.store, limits.copied_bytes);
-        let state = State::new(log, limits, grants, overlay, quota);
+        let state = State::new(log, limits, grants, overlay, quota, &component.halt);
         let mut store = Store::new(component.pre.engine(), state);
         store.limiter(|state| &mut state.quota);
         store.set_max_component_handles(handles);
         store.set_hostcall_fuel(limits.copied_bytes);
-        store.set_epoch_deadline(component.start_ticks);
+        halt::watch(&mut store, component.halt.clone(), |state| &mut state.left);
+        halt::begin(&mut store, component.start_ticks, |state| &mut state.left);
         store.data_mut().begin(limits.start_time);
         // Not its configuration: that may hold secrets.
         let report =
@@ -97,8 +99,12 @@ impl Instance {
         if self.broken {
             return Err(Failure::broken(format!("{function} was called after a failure")));
         }
+        if self.component.halt.is_set() {
+            self.broken = true;
+            return Err(Failure::broken(format!("{function} was called when the host ended")));
+        }
         let limits = &self.component.limits;
-        self.store.set_epoch_deadline(self.component.call_ticks);
+        halt::begin(&mut self.store, self.component.call_ticks, |state| &mut state.left);
         self.store.data_mut().begin(limits.call_time);
         let report = Report { call: function, time: limits.call_time, request, limits };
         let answer = match call(&self.ipam, &mut self.store) {

@@ -30,6 +30,7 @@ mod features;
 mod file;
 mod gate;
 mod grants;
+mod halt;
 mod http;
 mod imports;
 mod inspect;

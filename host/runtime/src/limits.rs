@@ -25,6 +25,9 @@ pub struct Limits {
     /// [`Grants::plugins`](crate::Grants::plugins) can make one do, waits no
     /// longer than this.
     pub call_time: Duration,
+    /// Wall-clock time in which an instance must have learnt all that was
+    /// granted; whoever replays holds it to that.
+    pub replay_time: Duration,
     /// Memory of all instances of a component that are alive, in bytes: their
     /// linear memories, and what the host keeps for each of them, as it is
     /// estimated before the component is compiled.
@@ -174,6 +177,7 @@ impl Default for Limits {
             compiled_bytes: 256 << 20,
             start_time: Duration::from_secs(10),
             call_time: Duration::from_secs(5),
+            replay_time: Duration::from_mins(1),
             memory_bytes: 64 << 20,
             table_elements: 100_000,
             parts: 64,

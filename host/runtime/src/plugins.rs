@@ -12,6 +12,7 @@ use crate::{
     Grants, Limits, PluginGrant,
     bindings::{plugins, types},
     convert,
+    halt::{Halt, LOOK},
     imports::State,
     log::Log,
 };
@@ -43,6 +44,7 @@ pub(crate) struct Plugins {
     calls_left: u32,
     /// When the last call of a plugin is over.
     ends: Instant,
+    halt: Halt,
 }
 
 /// A guest's `plugin-getter`: there is nothing to know of it.
@@ -66,7 +68,7 @@ struct Activation {
 }
 
 impl Plugins {
-    pub(crate) fn new(grants: Arc<Grants>, limits: &Limits, log: Log) -> Self {
+    pub(crate) fn new(grants: Arc<Grants>, limits: &Limits, log: Log, halt: Halt) -> Self {
         Self {
             grants,
             log,
@@ -75,6 +77,7 @@ impl Plugins {
             calls: limits.plugin_calls,
             calls_left: 0,
             ends: Instant::now(),
+            halt,
         }
     }
 
@@ -114,9 +117,12 @@ impl Plugins {
         } else {
             (self.time, self.body_bytes)
         };
-        let ends = self.ends.min(Instant::now() + time.min(Limits::LONGEST)).into();
-        let call = Call { target, method, body, body_bytes, ends, waits };
-        Some(in_tokio(call.make()))
+        let ends = self.ends.min(Instant::now() + time.min(Limits::LONGEST));
+        let call = Call { target, method, body, body_bytes, ends: ends.into(), waits };
+        // It sees to that itself, and says which of its waits took so long.
+        let until = ends + LOOK;
+        let answer = in_tokio(self.halt.until(until, call.make()));
+        Some(answer.unwrap_or(Err(NoAnswer::Late)))
     }
 
     /// Finds a plugin and activates it: the first that is there, and no other

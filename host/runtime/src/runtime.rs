@@ -4,6 +4,7 @@ use crate::{
     Component, Grants, Limits, LoadError,
     compile::{Compiler, fingerprint},
     features::FEATURES,
+    halt::Halt,
     imports, read_regular,
 };
 use std::{ffi::OsString, io::ErrorKind, path::Path, sync::Arc, thread};
@@ -61,7 +62,8 @@ impl Runtime {
     pub fn with_compiler(cache: &Path, command: Vec<OsString>) -> Result<Self, SetupError> {
         let runtime = Self::new(Some(cache))?;
         let fingerprint = fingerprint(&runtime.engine);
-        let compiler = Compiler { command, cache: cache.to_owned(), fingerprint };
+        let compiler =
+            Compiler { command, cache: cache.to_owned(), fingerprint, halt: Halt::default() };
         Ok(Self { compiler: Some(Arc::new(compiler)), ..runtime })
     }
 
@@ -89,6 +91,15 @@ impl Runtime {
     ) -> Result<Component, LoadError> {
         let Self { engine, linker, compiler } = self;
         Component::new(engine, linker, compiler.as_deref(), label, bytes, limits, grants)
+    }
+
+    /// The host ends: nothing is compiled any more by a process of its own, and
+    /// one that does is killed. Components that are there go on; they are halted
+    /// one by one, as factories.
+    pub fn halt(&self) {
+        if let Some(compiler) = &self.compiler {
+            compiler.halt.set();
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {

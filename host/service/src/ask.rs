@@ -6,6 +6,7 @@ use ipam_api::{
     Served,
 };
 use ipam_ledger::{Course, Event};
+use std::time::Instant;
 
 impl Worker {
     pub(crate) fn request_pool(
@@ -35,6 +36,8 @@ impl Worker {
     ) -> Result<(Event, PoolGrant), Failure> {
         let mut held = Vec::new();
         let mut outside = None;
+        let began = Instant::now();
+        let limits = self.limits.clone();
         let chosen = loop {
             match self.propose_pool(request, asker) {
                 Ok((event, grant))
@@ -44,7 +47,8 @@ impl Worker {
                     outside = outside
                         .or(Some(grant.pool).filter(|pool| self.bounds.exclude(request, pool)));
                     held.push(event);
-                    if held.len() > self.limits.exclude_retries_max {
+                    let is_late = began.elapsed() >= limits.exclude_time;
+                    if is_late || held.len() > limits.exclude_retries_max {
                         break Err(Code::NoAvailablePool.into());
                     }
                 }
@@ -63,6 +67,11 @@ impl Worker {
         for receipt in held.iter().filter_map(Event::receipt) {
             for event in self.state.undo(&receipt) {
                 self.state.apply(&event);
+                // It is built anew rather than waited for: it took as long to
+                // propose them all.
+                if self.instance.is_some() && began.elapsed() >= limits.exclude_time * 2 {
+                    self.drop_instance("takes too long over pools that the caller excludes");
+                }
                 self.tell_of(&event);
             }
         }

@@ -7,16 +7,20 @@
 use crate::{
     UpgradeError,
     breaker::Breaker,
+    ending::Pace,
     instance::Instance,
     lock,
     outage::Outage,
-    queue::Queue,
+    queue::{NotDone, Queue},
     rebuild::{Source, Unfit, tell},
     worker::Worker,
 };
 use ipam_api::{AddressSpaces, DriverName, Stored};
 use ipam_ledger::{Event, Record, Replay, State};
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 /// Every event since a snapshot was taken.
 pub(crate) struct Tail {
@@ -66,6 +70,19 @@ pub(crate) enum Hitch {
     Cut,
     /// The driver's thread is gone.
     Gone,
+    /// The driver's thread had no time for it.
+    Busy,
+    /// More happens than it can follow.
+    Behind,
+}
+
+impl From<NotDone> for Hitch {
+    fn from(not_done: NotDone) -> Self {
+        match not_done {
+            NotDone::Gone => Self::Gone,
+            NotDone::Late => Self::Busy,
+        }
+    }
 }
 
 impl From<Unfit> for Hitch {
@@ -81,6 +98,11 @@ impl Hitch {
             Self::Unfit(unfit) => UpgradeError::Unfit { name, source: unfit.into() },
             Self::Cut => UpgradeError::Hitch { name, reason: "the ledger could not be followed" },
             Self::Gone => UpgradeError::Hitch { name, reason: "its thread is gone" },
+            Self::Busy => UpgradeError::Hitch { name, reason: "it is busy with something else" },
+            Self::Behind => {
+                let reason = "the new version is too slow to follow what happens meanwhile";
+                UpgradeError::Hitch { name, reason }
+            }
         }
     }
 }
@@ -97,7 +119,8 @@ pub(crate) struct Taken {
 impl Taken {
     /// Puts the version before in service again.
     pub(crate) fn revert(self, queue: &Queue) {
-        queue.on_thread(|worker| worker.revert(self.before));
+        // Sooner or later, and before any other upgrade of it.
+        drop(queue.soon(|worker| worker.revert(self.before)));
     }
 }
 
@@ -109,6 +132,9 @@ pub(crate) struct Candidate {
     stored: Arc<Stored>,
     tail: Arc<Tail>,
     rest: Vec<Record>,
+    pace: Pace,
+    /// [`Limits::operator_patience`](crate::Limits::operator_patience).
+    patience: Duration,
     replayed: usize,
     followed: usize,
 }
@@ -121,21 +147,29 @@ impl Candidate {
         spaces: &AddressSpaces,
         queue: &Queue,
         batch_max: usize,
+        (pace, patience): (Pace, Duration),
     ) -> Result<Self, Hitch> {
-        let stored = queue.on_thread(|worker| worker.state.stored().clone()).ok_or(Hitch::Gone)?;
+        let stored = queue.on_thread_now(patience, |worker| worker.state.stored().clone())?;
         let mut instance = source.make(&stored)?;
         if instance.default_address_spaces().map_err(Unfit::Ask)? != *spaces {
             return Err(Unfit::AddressSpaces.into());
         }
-        let (state, tail) = queue
-            .on_thread(|worker| {
-                let tail = Arc::new(Tail::new(worker.limits.upgrade_events_max));
-                worker.tail = Some(tail.clone());
-                (worker.state.clone(), tail)
-            })
-            .ok_or(Hitch::Gone)?;
-        let mut candidate =
-            Self { source, instance, stored, tail, rest: Vec::new(), replayed: 0, followed: 0 };
+        let (state, tail) = queue.on_thread_now(patience, |worker| {
+            let tail = Arc::new(Tail::new(worker.limits.upgrade_events_max));
+            worker.tail = Some(tail.clone());
+            (worker.state.clone(), tail)
+        })?;
+        let mut candidate = Self {
+            source,
+            instance,
+            stored,
+            tail,
+            rest: Vec::new(),
+            pace,
+            patience,
+            replayed: 0,
+            followed: 0,
+        };
         if let Err(hitch) = candidate.catch_up(&state, batch_max) {
             candidate.give_up(queue);
             return Err(hitch);
@@ -146,6 +180,7 @@ impl Candidate {
     fn catch_up(&mut self, state: &State, batch_max: usize) -> Result<(), Hitch> {
         if self.source.capability.requires_request_replay {
             for entry in state.replay() {
+                self.pace.check()?;
                 tell(&mut self.instance, &entry)?;
                 self.replayed += 1;
             }
@@ -155,13 +190,15 @@ impl Candidate {
             if self.rest.len() <= batch_max {
                 return Ok(());
             }
-            self.follow()?;
+            let pace = self.pace.clone();
+            self.follow(|| Ok(pace.check()?))?;
         }
     }
 
-    fn follow(&mut self) -> Result<(), Unfit> {
+    fn follow(&mut self, may_go_on: impl Fn() -> Result<(), Hitch>) -> Result<(), Hitch> {
         for event in std::mem::take(&mut self.rest) {
             if self.source.capability.requires_request_replay {
+                may_go_on()?;
                 follow(&mut self.instance, &event)?;
                 self.followed += 1;
             }
@@ -171,12 +208,12 @@ impl Candidate {
 
     /// Nobody needs to hear of events any more.
     pub(crate) fn give_up(self, queue: &Queue) {
-        queue.on_thread(|worker| worker.tail = None);
+        drop(queue.soon(|worker| worker.tail = None));
     }
 
     /// Takes over, on the driver's thread.
     pub(crate) fn take_over(self, queue: &Queue) -> Result<Taken, Hitch> {
-        queue.on_thread(move |worker| worker.swap(self)).ok_or(Hitch::Gone)?
+        queue.on_thread_now(self.patience, move |worker| worker.swap(self))?
     }
 }
 
@@ -189,15 +226,19 @@ impl Worker {
             self.store_fails();
             return Err(Hitch::Cut);
         }
-        candidate.follow()?;
+        let began = Instant::now();
+        let limit = self.limits.swap_time;
+        let in_time = || if began.elapsed() < limit { Ok(()) } else { Err(Hitch::Behind) };
+        candidate.follow(in_time)?;
         candidate.rest = candidate.tail.take()?;
-        candidate.follow()?;
+        candidate.follow(in_time)?;
         let Candidate { source, mut instance, stored, replayed, followed, .. } = candidate;
+        let pace = Pace::new(&*source.factory, &self.limits, &self.ending);
         if stored != *self.state.stored() {
             // It may remember what it read: as after any failure, whoever comes
             // starts with what is stored. It agreed with the ledger already.
             drop(instance);
-            instance = source.revive(&self.spaces, &self.state)?;
+            instance = source.revive(&self.spaces, &self.state, &pace)?;
         }
         let registers = source.registers.clone();
         let before = std::mem::replace(&mut self.source, source);

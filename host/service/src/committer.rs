@@ -74,6 +74,16 @@ impl Flight {
         mem::take(&mut inner.failed)
     }
 
+    /// Waits until nothing is in flight.
+    pub(crate) fn land_all(&self) {
+        drop(self.wait_below(1));
+    }
+
+    /// Whether something is in flight.
+    pub(crate) fn is_flying(&self) -> bool {
+        lock(&self.inner).batches > 0
+    }
+
     /// The ledger was read again: what is staged now rests on it.
     pub(crate) fn resume(&self) {
         lock(&self.inner).has_failed = false;

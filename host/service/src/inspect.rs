@@ -1,9 +1,11 @@
 //! What an operator sees of drivers in service.
 
 use crate::{
-    Origin, Service, Trouble, lock,
+    Origin, Service, Trouble,
+    ending::Pace,
+    lock,
     mount::Handle,
-    queue::{Look, Mail},
+    queue::{Look, Mail, NotDone},
     rebuild::{Source, tell},
     worker::{Worker, now},
 };
@@ -11,7 +13,7 @@ use ipam_api::{AddressSpaces, Capability, Digest, DriverName, PoolId, PoolStatus
 use ipam_ledger::{State, Time};
 use std::{
     sync::{Arc, mpsc},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A driver in service.
@@ -72,6 +74,11 @@ impl CheckReport {
     }
 }
 
+/// A driver's thread is busy: it did not come to it in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is still busy with something else; `wipam drivers` says how it is")]
+pub struct NotNow;
+
 impl Service {
     /// Every driver in service, in order of name. Waits for each driver's
     /// thread to come between two requests, but for all together no longer
@@ -114,17 +121,37 @@ impl Service {
     /// Tries a driver that is left alone once more, now, as if it had never
     /// failed. Why it does not serve, if it does not. Nothing if there is no
     /// such driver.
-    #[must_use]
-    pub fn reset(&self, name: &DriverName) -> Option<Result<(), Trouble>> {
-        let handle = self.handle(name)?;
-        handle.queue.on_thread(Worker::reset)?;
+    ///
+    /// Waits for its thread no longer than [`Limits::operator_patience`]
+    /// (crate::Limits::operator_patience).
+    ///
+    /// # Errors
+    /// [`NotNow`] when that takes longer; what it does then it goes on with.
+    pub fn reset(&self, name: &DriverName) -> Result<Option<Result<(), Trouble>>, NotNow> {
+        let Some(handle) = self.handle(name) else { return Ok(None) };
+        // It begins or it does not; once it has begun, nobody waits for a driver
+        // that learns the ledger again.
+        let began = Instant::now();
+        let patience = self.limits().operator_patience;
+        match handle.queue.on_thread(patience, Worker::forgive) {
+            Err(NotDone::Gone) => return Ok(None),
+            Err(NotDone::Late) => return Err(NotNow),
+            Ok(()) => {}
+        }
+        let left = patience.saturating_sub(began.elapsed());
+        match handle.queue.soon(|_| ()).recv_timeout(left) {
+            Err(mpsc::RecvTimeoutError::Timeout) => return Err(NotNow),
+            Err(mpsc::RecvTimeoutError::Disconnected) | Ok(()) => {}
+        }
         let (trouble, _) = handle.health.report();
-        Some(trouble.map_or(Ok(()), Err))
+        Ok(Some(trouble.map_or(Ok(()), Err)))
     }
 
     /// Looks at what the ledger holds of a driver, on its thread between two
     /// requests, and returns what was seen when all of it is durable. Nothing
-    /// if there is no such driver, or the ledger cannot be written now.
+    /// if there is no such driver, the ledger cannot be written now, or the
+    /// driver's thread does not come to it within
+    /// [`Limits::operator_patience`](crate::Limits::operator_patience).
     pub fn look<T: Send + 'static>(
         &self,
         name: &DriverName,
@@ -137,7 +164,7 @@ impl Service {
             Box::new(move || drop(sender.send(seen)))
         });
         handle.queue.put(Mail::Look(look));
-        receiver.recv().ok()
+        receiver.recv_timeout(self.limits().operator_patience).ok()
     }
 
     /// The generation of a driver's part of the ledger when this process read
@@ -156,20 +183,39 @@ impl Service {
         let handle = self.handle(name)?;
         // What both are asked may depend on the time.
         let at = now();
-        let (state, source, statuses) = handle.queue.on_thread(move |worker| {
+        let patience = self.limits().operator_patience;
+        let looked = handle.queue.on_thread(patience, move |worker| {
             worker.at(at);
+            // Requests wait meanwhile.
+            let (began, limit) = (Instant::now(), worker.limits.swap_time);
             let ids: Vec<PoolId> = worker.state.pools().map(|pool| pool.pool_id.clone()).collect();
             let statuses: Vec<(PoolId, Option<PoolStatus>)> = ids
                 .into_iter()
+                .take_while(|_| began.elapsed() < limit)
                 .map(|id| {
                     let status = worker.ask(|driver| driver.pool_status(&id));
                     (id, status.ok().flatten())
                 })
                 .collect();
             (worker.state.clone(), worker.source.clone(), statuses)
-        })?;
-        Some(check(&state, &source, &statuses, at))
+        });
+        let (state, source, statuses) = match looked {
+            Ok(looked) => looked,
+            Err(NotDone::Gone) => return None,
+            Err(NotDone::Late) => {
+                let notes = vec![NotNow.to_string()];
+                return Some(CheckReport { notes, ..CheckReport::default() });
+            }
+        };
+        let pace =
+            Pace::new(&*source.factory, self.limits(), &self.ending).by(Some(soon(patience)));
+        Some(check(&state, &source, &statuses, at, &pace))
     }
+}
+
+fn soon(patience: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(patience).unwrap_or(now)
 }
 
 fn check(
@@ -177,6 +223,7 @@ fn check(
     source: &Source,
     statuses: &[(PoolId, Option<PoolStatus>)],
     at: Time,
+    pace: &Pace,
 ) -> CheckReport {
     let mut report = CheckReport::default();
     if !source.capability.requires_request_replay {
@@ -191,6 +238,10 @@ fn check(
         }
     };
     for entry in state.replay() {
+        if let Err(unfit) = pace.check() {
+            report.notes.push(format!("not all was compared: {unfit}"));
+            return report;
+        }
         report.entries += 1;
         if let Err(unfit) = tell(&mut fresh, &entry) {
             report.differs(unfit.to_string());
@@ -203,6 +254,10 @@ fn check(
     let mut has_status = false;
     for (pool_id, serving) in statuses {
         let Some(serving) = serving else { continue };
+        if let Err(unfit) = pace.check() {
+            report.notes.push(format!("not all was compared: {unfit}"));
+            return report;
+        }
         has_status = true;
         match fresh.pool_status(pool_id) {
             Ok(Some(told)) if told == *serving => {}

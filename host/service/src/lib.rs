@@ -89,9 +89,11 @@ mod bounds;
 mod breaker;
 mod candidate;
 mod committer;
+mod ending;
 mod health;
 mod inspect;
 mod instance;
+mod kept;
 mod limits;
 mod load;
 mod maker;
@@ -112,12 +114,12 @@ mod writes;
 mod tests;
 
 pub use health::Trouble;
-pub use inspect::{CheckReport, DriverInfo, Held};
+pub use inspect::{CheckReport, DriverInfo, Held, NotNow};
 pub use limits::Limits;
 pub use load::{LoadError, LoadOptions, Origin};
 pub use maker::Maker;
 pub use meter::{Call, Latency, Outcome, Reading, outcome_word};
-pub use mount::ask;
+pub use mount::{ask, ask_within};
 pub use service::Service;
 pub use upgrade::{UpgradeError, Upgraded};
 

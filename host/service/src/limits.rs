@@ -40,6 +40,26 @@ pub struct Limits {
     pub breaker_min: Duration,
     /// The longest that a driver is left alone.
     pub breaker_max: Duration,
+    /// How long an instance may take to learn the ledger, if its factory does
+    /// not say: at its load, after a failure, in an upgrade. Looked at between
+    /// two calls. One that takes longer is out of service, and tried again.
+    pub replay_time: Duration,
+    /// How long a request may take in which a driver goes on to propose what
+    /// the caller excludes.
+    pub exclude_time: Duration,
+    /// How long a driver is told at a time what it is owed, before requests are
+    /// served again; at least one release.
+    pub owed_time: Duration,
+    /// How long a driver's requests may wait while another version of it learns
+    /// the last of what happened meanwhile.
+    pub swap_time: Duration,
+    /// How long an operator waits for a driver's thread.
+    pub operator_patience: Duration,
+    /// How long what waits may still be served when the service ends.
+    pub shutdown_time: Duration,
+    /// How long a driver's thread may take to end after its instance was told
+    /// to stop. One that does not is left behind.
+    pub halt_time: Duration,
     /// How long an operator who asks how drivers are waits for those that are
     /// busy.
     pub inspect_patience: Duration,
@@ -69,6 +89,13 @@ impl Default for Limits {
             faults_window: Duration::from_secs(60),
             breaker_min: Duration::from_secs(1),
             breaker_max: Duration::from_secs(60),
+            replay_time: Duration::from_secs(60),
+            exclude_time: Duration::from_secs(5),
+            owed_time: Duration::from_millis(100),
+            swap_time: Duration::from_secs(5),
+            operator_patience: Duration::from_secs(20),
+            shutdown_time: Duration::from_secs(10),
+            halt_time: Duration::from_secs(1),
             inspect_patience: Duration::from_secs(1),
             store_idle: Duration::from_secs(1),
             backoff_min: Duration::from_millis(100),

@@ -2,6 +2,7 @@
 
 use crate::{
     Limits,
+    ending::{Ending, Pace},
     instance::Instance,
     lock,
     maker::Maker,
@@ -49,6 +50,9 @@ pub struct LoadOptions {
     pub maker: Option<Maker>,
     /// Whether it may have what another was granted under its name.
     pub takes_over: bool,
+    /// When it is to be registered at the latest, alive or not: whoever loads
+    /// several bounds them all.
+    pub ends: Option<Instant>,
 }
 
 impl LoadOptions {
@@ -64,6 +68,7 @@ impl LoadOptions {
             reserved: BTreeSet::new(),
             maker: None,
             takes_over: false,
+            ends: None,
         }
     }
 }
@@ -188,6 +193,7 @@ pub(crate) fn prepare(
     options: &LoadOptions,
     taken: BTreeMap<DriverName, Origin>,
     limits: &Limits,
+    ending: &Arc<Ending>,
     mut read: impl FnMut(&DriverName) -> Result<State, LoadError>,
 ) -> Result<Vec<Prepared>, LoadError> {
     // A name that is going to be replaced may be taken.
@@ -212,6 +218,8 @@ pub(crate) fn prepare(
     if let (Some(name), Some(origin)) = (&options.rename, new_name_taken) {
         return Err(LoadError::Registration(name_taken(name, origin)));
     }
+    // For all of its names together.
+    let pace = Pace::new(&**factory, limits, ending).by(options.ends);
     // The instance that registered just one name serves it, unless it had to
     // start without what it has stored; one that has several has said what it
     // was started for.
@@ -228,9 +236,10 @@ pub(crate) fn prepare(
         let made = first.map_or_else(|| source.make(state.stored()), Ok);
         let revived = made.and_then(|mut instance| {
             let spaces = instance.default_address_spaces().map_err(Unfit::Ask)?;
-            Ok((source.teach(&state, &mut instance).map(|()| instance), spaces))
+            Ok((source.teach(&state, &mut instance, &pace).map(|()| instance), spaces))
         });
         match revived {
+            Ok((Err(Unfit::Ending), _)) => Err(LoadError::ShutDown),
             Ok((instance, spaces)) => {
                 let entries = state.pools().count() + state.lease_total();
                 let coming = Coming { entries, read, replay: begin.elapsed() - read };

@@ -18,7 +18,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A registered driver, for many threads at once.
@@ -146,6 +146,25 @@ pub fn ask(mount: &dyn Mount, request: Request) -> Result<Served, Failure> {
     // Nobody but this function can have dropped the receiver.
     mount.submit_blocking(request, Box::new(move |answer| drop(sender.send(answer))));
     receiver.recv().unwrap_or_else(|_| Err(unavailable("the request was dropped")))
+}
+
+/// [`ask`], for whoever does not want to wait for ever. Nothing if there is no
+/// answer in time; what was asked is done all the same, sooner or later.
+#[must_use]
+pub fn ask_within(
+    mount: &dyn Mount,
+    request: Request,
+    patience: Duration,
+) -> Option<Result<Served, Failure>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    mount.submit(request, Box::new(move |answer| drop(sender.send(answer))));
+    match receiver.recv_timeout(patience) {
+        Ok(answer) => Some(answer),
+        Err(mpsc::RecvTimeoutError::Timeout) => None,
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            Some(Err(unavailable("the request was dropped")))
+        }
+    }
 }
 
 /// Not now, perhaps later.

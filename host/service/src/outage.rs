@@ -21,6 +21,11 @@ impl Outage {
         self.failures = self.failures.saturating_add(1);
     }
 
+    /// It is left alone for at least that long.
+    pub(crate) fn rest(&mut self, pause: Duration) {
+        self.retry_at = self.retry_at.max(Instant::now().checked_add(pause));
+    }
+
     pub(crate) fn over(&mut self) {
         *self = Self::default();
     }

@@ -5,7 +5,11 @@ use ipam_api::{Receipt, Reply, Request};
 use ipam_ledger::Cause;
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -52,6 +56,17 @@ pub(crate) struct Queue {
     inner: Mutex<Inner>,
     changed: Condvar,
     asks_max: usize,
+    /// How many wait for the thread who must not wait for a rebuild.
+    wanted: AtomicUsize,
+}
+
+/// Why work on a driver's thread was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotDone {
+    /// The thread is gone.
+    Gone,
+    /// It did not come to it in time, and never will.
+    Late,
 }
 
 #[derive(Default)]
@@ -71,7 +86,12 @@ struct Inner {
 
 impl Queue {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { inner: Mutex::default(), changed: Condvar::new(), asks_max: limits.queue_max }
+        Self {
+            inner: Mutex::default(),
+            changed: Condvar::new(),
+            asks_max: limits.queue_max,
+            wanted: AtomicUsize::new(0),
+        }
     }
 
     /// Puts requests, as many as there is room for; the rest stays in `jobs`,
@@ -107,15 +127,49 @@ impl Queue {
     }
 
     /// Runs work on the driver's thread, between two requests, and waits for
-    /// what it returns. Nothing if the thread is gone.
+    /// what it returns. Who waits is not left in doubt: what did not begin in
+    /// time never will, and what began is waited for.
     pub(crate) fn on_thread<T: Send + 'static>(
         &self,
+        patience: Duration,
         work: impl FnOnce(&mut Worker) -> T + Send + 'static,
-    ) -> Option<T> {
-        self.soon(work).recv().ok()
+    ) -> Result<T, NotDone> {
+        let is_claimed = Arc::new(AtomicBool::new(false));
+        let claim = is_claimed.clone();
+        let done = self.soon(move |worker| {
+            let is_ours = !claim.swap(true, Ordering::AcqRel);
+            is_ours.then(|| work(worker))
+        });
+        match done.recv_timeout(patience) {
+            Err(mpsc::RecvTimeoutError::Timeout) if !is_claimed.swap(true, Ordering::AcqRel) => {
+                return Err(NotDone::Late);
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => done.recv().ok(),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Ok(done) => Some(done),
+        }
+        .flatten()
+        .ok_or(NotDone::Gone)
     }
 
-    /// [`Queue::on_thread`] for whoever does not want to wait for ever.
+    /// [`Queue::on_thread`] for an upgrade: a rebuild gives way to it.
+    pub(crate) fn on_thread_now<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&mut Worker) -> T + Send + 'static,
+    ) -> Result<T, NotDone> {
+        self.wanted.fetch_add(1, Ordering::AcqRel);
+        let done = self.on_thread(patience, work);
+        self.wanted.fetch_sub(1, Ordering::AcqRel);
+        done
+    }
+
+    /// Whether somebody waits for the thread who must not wait for a rebuild.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire) > 0
+    }
+
+    /// Runs work on the driver's thread when it comes to it.
     pub(crate) fn soon<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Worker) -> T + Send + 'static,
@@ -148,7 +202,8 @@ impl Queue {
     }
 
     /// Waits for mail, a nudge or the end of `pause`, and moves at most `max`
-    /// of what waits to `batch`, which is empty. False when it is closed and empty.
+    /// of what waits to `batch`, which is empty. False when it is closed and
+    /// empty; more may come until [`Queue::leave`].
     pub(crate) fn take(
         &self,
         batch: &mut VecDeque<Mail>,
@@ -176,8 +231,15 @@ impl Queue {
         let asks = batch.iter().filter(|mail| matches!(mail, Mail::Ask(_))).count();
         inner.asks -= asks;
         inner.is_taken = !batch.is_empty();
-        inner.is_deserted = inner.is_closed && batch.is_empty();
-        !inner.is_deserted
+        !(inner.is_closed && batch.is_empty())
+    }
+
+    /// The thread wants to end. Whether it may: nothing waits, and nothing is
+    /// taken from here on.
+    pub(crate) fn leave(&self) -> bool {
+        let mut inner = lock(&self.inner);
+        inner.is_deserted = inner.is_closed && inner.mail.is_empty();
+        inner.is_deserted
     }
 
     /// The thread is gone: what waits, and whatever comes, is given back.
@@ -255,6 +317,10 @@ mod tests {
         assert_eq!(take(&queue, 1), Some("a".into()));
         assert_eq!(take(&queue, 1), Some("u".into()));
         assert_eq!(take(&queue, 1), None);
+        assert!(undo(&queue), "what was in flight is undone");
+        assert!(!queue.leave());
+        assert_eq!(take(&queue, 1), Some("u".into()));
+        assert!(queue.leave());
         assert!(!undo(&queue));
     }
 

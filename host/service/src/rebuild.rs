@@ -1,11 +1,11 @@
 //! Coming alive: a new instance is made, started, and shown the ledger.
 
-use crate::{instance::Instance, lock, registration::Recorder};
+use crate::{ending::Pace, instance::Instance, lock, registration::Recorder};
 use ipam_api::{
     AddressSpaces, Capability, DriverName, Factory, Failure, IpNet, PoolId, Start, Stored,
 };
 use ipam_ledger::{Replay, State};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How one registered driver is made, and what must come out each time.
 #[derive(Clone)]
@@ -34,6 +34,12 @@ pub(crate) enum Unfit {
     Refused { entry: String, failure: Failure },
     #[error("it disagrees with the ledger: {entry} came back as {answered}")]
     Disagrees { entry: String, answered: String },
+    #[error("it did not learn the ledger within {0:?}")]
+    TooSlow(Duration),
+    #[error("it was stopped while it learned the ledger, for another version of it")]
+    GaveWay,
+    #[error("the service ends")]
+    Ending,
 }
 
 impl Source {
@@ -56,21 +62,35 @@ impl Source {
     }
 
     /// Makes an instance that knows the ledger.
-    pub(crate) fn revive(&self, spaces: &AddressSpaces, state: &State) -> Result<Instance, Unfit> {
+    pub(crate) fn revive(
+        &self,
+        spaces: &AddressSpaces,
+        state: &State,
+        pace: &Pace,
+    ) -> Result<Instance, Unfit> {
+        pace.check()?;
         let mut instance = self.make(state.stored())?;
         if instance.default_address_spaces().map_err(Unfit::Ask)? != *spaces {
             return Err(Unfit::AddressSpaces);
         }
-        self.teach(state, &mut instance)?;
+        self.teach(state, &mut instance, pace)?;
         Ok(instance)
     }
 
     /// Shows the ledger to a started instance, if it needs that.
-    pub(crate) fn teach(&self, state: &State, instance: &mut Instance) -> Result<(), Unfit> {
+    pub(crate) fn teach(
+        &self,
+        state: &State,
+        instance: &mut Instance,
+        pace: &Pace,
+    ) -> Result<(), Unfit> {
         if !self.capability.requires_request_replay {
             return Ok(());
         }
-        state.replay().try_for_each(|entry| tell(instance, &entry))
+        state.replay().try_for_each(|entry| {
+            pace.check()?;
+            tell(instance, &entry)
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     committer::{commit, load},
+    ending::Pace,
     outage::Outage,
     rebuild::{Source, Unfit},
     release::by_host,
@@ -36,20 +37,21 @@ impl Worker {
             self.store_outage = None;
         }
         let is_due = self.outage.is_due() && self.breaker.pause(Instant::now()).is_none();
-        if self.instance.is_none() && is_due && !is_last {
+        let may_come = !is_last && !self.ending.is_begun() && !self.queue.is_wanted();
+        if self.instance.is_none() && is_due && may_come {
             self.rebuild();
         }
     }
 
-    /// Tries what is not served once more, whatever came before.
-    pub(crate) fn reset(&mut self) {
+    /// What is not served is tried once more next, whatever came before.
+    pub(crate) fn forgive(&mut self) {
         self.breaker.reset();
         self.outage.over();
         if self.store_outage.is_some() {
             self.store_outage = Some(Outage::default());
         }
-        self.recover(false);
-        self.hand_over();
+        // Nothing else may be waiting.
+        self.queue.nudge();
     }
 
     /// Reads the ledger as it is durable, and commits what was kept: before
@@ -62,8 +64,8 @@ impl Worker {
         let mut records = Vec::new();
         let is_told = !self.source.capability.requires_request_replay;
         let mut owed: VecDeque<Release> = VecDeque::new();
-        for (receipt, cause) in &self.kept {
-            for event in state.undo(receipt) {
+        for (kept, cause) in &self.kept {
+            for event in kept.events(&state) {
                 state.apply(&event);
                 owed.extend(event.receipt().map(|receipt| (receipt.pool_id, receipt.address)));
                 records.push(Record { cause: *cause, event });
@@ -105,7 +107,10 @@ impl Worker {
             self.store_fails();
             return self.recover(false);
         }
-        match self.source.revive(&self.spaces, &self.state) {
+        let began = Instant::now();
+        let pace = Pace::new(&*self.source.factory, &self.limits, &self.ending);
+        let pace = pace.giving_way(&self.queue);
+        match self.source.revive(&self.spaces, &self.state, &pace) {
             Ok(instance) => {
                 self.instance = Some(instance);
                 self.note_version();
@@ -114,7 +119,15 @@ impl Worker {
                 tracing::info!(driver = %self.name, "the driver serves again");
                 self.deliver_owed();
             }
-            Err(unfit) => self.is_unfit(&unfit),
+            // It is tried again when whoever wants the thread has had it.
+            Err(Unfit::GaveWay | Unfit::Ending) => {}
+            Err(unfit) => {
+                self.is_unfit(&unfit);
+                if matches!(unfit, Unfit::TooSlow(_)) {
+                    // Releases waited meanwhile: they have as much time now.
+                    self.outage.rest(began.elapsed());
+                }
+            }
         }
     }
 
@@ -135,6 +148,7 @@ impl Worker {
     /// Notes which version grants from now on, if it is another.
     pub(crate) fn note_version(&mut self) {
         let Source { factory, capability, .. } = &self.source;
+        self.running.set(factory);
         let version = Version { digest: factory.digest(), capability: *capability };
         if self.state.version() != Some(version) {
             self.apply(by_host(), Event::VersionChanged(version));

@@ -4,8 +4,9 @@ use crate::{
     queue::Asker,
     worker::{Worker, now},
 };
-use ipam_api::{Error, Failure, Kind, Receipt, Request};
-use ipam_ledger::{By, Cause, Event, Record, Release};
+use ipam_api::{Error, Failure, Kind, Request};
+use ipam_ledger::{By, Cause, Event, Release};
+use std::time::Instant;
 
 impl Worker {
     /// Applies and stages what the ledger decided, and tells the driver. What
@@ -59,8 +60,12 @@ impl Worker {
         );
     }
 
-    /// Tells a new instance what it is owed, but for what the ledger grants:
-    /// a proposal may have been refused because somebody else holds just that.
+    /// Tells an instance what it is owed, but for what the ledger grants: a
+    /// proposal may have been refused because somebody else holds just that.
+    ///
+    /// Not all at once: requests are served in between, or a slow driver that is
+    /// owed much would hold them up for hours. What it is not told yet it takes
+    /// for granted, so it proposes nothing of it.
     pub(crate) fn deliver_owed(&mut self) {
         self.deliver_all();
         self.stage_writes(by_host(), &Ok(()));
@@ -68,6 +73,7 @@ impl Worker {
 
     fn deliver_all(&mut self) {
         self.at(now());
+        let began = Instant::now();
         while let Some((&number, release)) = self.state.owed().first_key_value() {
             let release @ (pool_id, address) = &release.clone();
             let is_granted = match address {
@@ -102,7 +108,7 @@ impl Worker {
             if is_gone {
                 self.apply(by_host(), Event::Told { number });
             }
-            if self.instance.is_none() {
+            if self.instance.is_none() || began.elapsed() >= self.limits.owed_time {
                 return;
             }
         }
@@ -119,29 +125,12 @@ impl Worker {
             Request::TakeBack { receipt, as_of } => Ok(self.state.take_back(receipt, *as_of)),
             Request::Pool(_) | Request::Address(_) | Request::Status(_) => return,
         };
-        for event in released.into_iter().flatten() {
-            self.state.apply(&event);
-            event.receipt().into_iter().for_each(|receipt| self.keep(receipt, asker.cause));
-        }
+        let released: Vec<Event> = released.into_iter().flatten().collect();
+        released.iter().for_each(|event| self.state.apply(event));
+        self.keep_decided(released, asker.cause);
     }
 
-    /// Keeps what a failed commit was to release; what it was to grant was
-    /// never granted, and the driver must forget it.
-    pub(crate) fn keep_failed(&mut self, failed: Vec<Record>) {
-        for Record { cause, event } in failed {
-            match (event.receipt(), event) {
-                (Some(receipt), event) if event.is_release() => self.keep(receipt, cause),
-                // The driver never heard of it.
-                (Some(_), Event::PoolClaimed { .. } | Event::LeaseClaimed { .. }) => {}
-                (Some(Receipt { pool_id, address, .. }), _) => self.keep_owed((pool_id, address)),
-                (None, Event::Owed { pool_id, address, .. }) => self.keep_owed((pool_id, address)),
-                // What was told once is told twice; the version is noted again.
-                (None, _) => {}
-            }
-        }
-    }
-
-    fn keep_owed(&mut self, release: Release) {
+    pub(crate) fn keep_owed(&mut self, release: Release) {
         if self.source.capability.requires_request_replay {
             return;
         }
@@ -149,17 +138,6 @@ impl Worker {
             return self.will_not_hear(&release);
         }
         self.kept_owed.push_back(release);
-    }
-
-    pub(crate) fn keep(&mut self, receipt: Receipt, cause: Cause) {
-        if self.kept.len() >= self.limits.releases_kept_max {
-            tracing::error!(
-                driver = %self.name, pool_id = ?receipt.pool_id.as_str(), address = ?receipt.address,
-                "a release is lost: too many are kept",
-            );
-            return;
-        }
-        self.kept.push_back((receipt, cause));
     }
 }
 

@@ -5,21 +5,24 @@ use crate::{
     bounds::Bounds,
     breaker::Breaker,
     committer::{Committer, Flight, load},
+    ending::{Ending, Running},
     health::Health,
     load::{Coming, Prepared, prepare},
     lock, maker,
     mount::{Handle, Mounted},
     outage::Outage,
     queue::Queue,
+    registration::name_taken,
     worker::{self, Worker},
 };
 use ipam_api::{DriverName, Factory, Mount, Server, Subscriber, Writes};
 use ipam_ledger::{Store, StoreError, View};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt, io,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 /// Hosts drivers over one ledger.
@@ -31,10 +34,13 @@ pub struct Service {
     committer: Arc<Committer>,
     drivers: Mutex<BTreeMap<DriverName, Registered>>,
     /// Held while drivers or subscribers change, so that each subscriber hears
-    /// of each driver once. A subscriber must not change either from inside.
+    /// of each driver once. A subscriber must not change either from inside. No
+    /// driver is asked anything meanwhile.
     subscribers: Mutex<Subscribers>,
-    /// Held while another version takes over: one at a time.
-    pub(crate) upgrading: Mutex<()>,
+    /// Of which drivers another version is about to take over: of each one at
+    /// a time.
+    pub(crate) upgrading: Mutex<BTreeSet<DriverName>>,
+    pub(crate) ending: Arc<Ending>,
 }
 
 pub(crate) struct Registered {
@@ -48,6 +54,8 @@ pub(crate) struct Registered {
     pub(crate) options: LoadOptions,
     /// What its automatic pools are bounded by now.
     pub(crate) bounds: Arc<Bounds>,
+    running: Arc<Running>,
+    flight: Arc<Flight>,
     thread: JoinHandle<()>,
 }
 
@@ -69,6 +77,7 @@ impl Service {
             drivers: Mutex::default(),
             subscribers: Mutex::default(),
             upgrading: Mutex::default(),
+            ending: Arc::default(),
         })
     }
 
@@ -93,7 +102,10 @@ impl Service {
     /// what the ledger holds of it before anybody hears of it. One that
     /// disagrees with the ledger is registered and out of service, as if it
     /// had failed later: releases go on, grants are refused, the operator is
-    /// told the entry ([`Service::inspect`]), and it is tried again.
+    /// told the entry ([`Service::inspect`]), and it is tried again. So is one
+    /// that takes longer over it than [`Limits::replay_time`].
+    ///
+    /// Several may be loaded at the same time: none waits for another.
     ///
     /// # Errors
     /// When the driver does not start, registers nothing, cannot have its
@@ -103,8 +115,7 @@ impl Service {
         factory: Arc<dyn Factory>,
         options: LoadOptions,
     ) -> Result<Vec<DriverName>, LoadError> {
-        let subscribers = lock(&self.subscribers);
-        if subscribers.is_shut_down {
+        if self.ending.is_begun() {
             return Err(LoadError::ShutDown);
         }
         let taken = self.drivers().into_iter().collect();
@@ -115,7 +126,18 @@ impl Service {
             maker::check(&mut **store, &options, digest, name, &state)?;
             Ok(state)
         };
-        let prepared = prepare(&factory, &options, taken, &self.limits, read)?;
+        let prepared = prepare(&factory, &options, taken, &self.limits, &self.ending, read)?;
+        // Nothing of a stranger runs from here on.
+        let subscribers = lock(&self.subscribers);
+        if subscribers.is_shut_down || self.ending.is_begun() {
+            return Err(LoadError::ShutDown);
+        }
+        for one in &prepared {
+            let taken = lock(&self.drivers).get(&one.name).map(|driver| driver.origin);
+            if let Some(origin) = taken {
+                return Err(LoadError::Registration(name_taken(&one.name, origin)));
+            }
+        }
         for one in &prepared {
             maker::note(&mut **self.committer.store(), &options, &one.name);
         }
@@ -127,14 +149,14 @@ impl Service {
             match self.start(&options, &component, one) {
                 Ok(one) => registered.push(one),
                 Err(error) => {
-                    registered.into_iter().for_each(end);
+                    end_all(registered, self.limits.shutdown_time, &self.limits);
                     return Err(error.into());
                 }
             }
         }
         let handles: Vec<_> = registered.iter().map(|one| one.handle.clone()).collect();
         if let Err(error) = announce(&subscribers.all, &handles) {
-            registered.into_iter().for_each(end);
+            end_all(registered, self.limits.shutdown_time, &self.limits);
             return Err(error);
         }
         let names: Vec<_> = handles.iter().map(|handle| handle.name.clone()).collect();
@@ -181,7 +203,9 @@ impl Service {
         with(&mut lock(&self.drivers))
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
+    /// What it was made with.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
@@ -191,10 +215,26 @@ impl Service {
         lock(&self.drivers).iter().map(|(name, driver)| (name.clone(), driver.origin)).collect()
     }
 
-    /// Ends all drivers: subscribers hear that they are gone, what waits is
-    /// served, and what is staged is committed. Waits for all of that, so a
-    /// driver without a deadline can hold it up. Later requests are refused.
+    /// The end is near: from here on no driver comes alive, neither at a load
+    /// nor after a failure nor in an upgrade. Those that serve go on.
+    pub fn begin_shutdown(&self) {
+        self.ending.nothing_new();
+    }
+
+    /// Ends all drivers within [`Limits::shutdown_time`].
     pub fn shutdown(&self) {
+        self.shutdown_within(self.limits.shutdown_time);
+    }
+
+    /// Ends all drivers: subscribers hear that they are gone, what waits is
+    /// served, and what is staged is committed. Later requests are refused.
+    ///
+    /// Waits for that no longer than `grace`. Then nothing is granted any more,
+    /// calls under way are ended ([`Factory::halt`]), and a driver whose thread
+    /// does not end within [`Limits::halt_time`] is left behind. What is
+    /// staged is committed all the same, and the store is closed.
+    pub fn shutdown_within(&self, grace: Duration) {
+        self.ending.nothing_new();
         let mut subscribers = lock(&self.subscribers);
         subscribers.is_shut_down = true;
         for subscriber in subscribers.all.drain(..) {
@@ -203,7 +243,11 @@ impl Service {
         let drivers = std::mem::take(&mut *lock(&self.drivers));
         // All queues first: the drivers drain at the same time.
         drivers.values().for_each(|driver| driver.handle.queue.close());
-        drivers.into_values().for_each(end);
+        let drivers: Vec<_> = drivers.into_values().collect();
+        if !wait_for(&drivers, grace) {
+            self.ending.no_grants();
+        }
+        end_all(drivers, Duration::ZERO, &self.limits);
         self.committer.stop();
     }
 
@@ -224,8 +268,12 @@ impl Service {
         let (capability, loaded) = (source.capability, state.generation());
         let registers = source.registers.clone();
         let bounds = Arc::new(Bounds::new(options.pools.clone()));
+        let flight = Arc::new(Flight::new(name.clone(), queue.clone()));
+        let running = Arc::new(Running::new(&source.factory));
         let mut worker = Worker {
-            flight: Arc::new(Flight::new(name.clone(), queue.clone())),
+            flight: flight.clone(),
+            running: running.clone(),
+            ending: self.ending.clone(),
             name: name.clone(),
             spaces: spaces.clone(),
             limits: self.limits.clone(),
@@ -272,6 +320,8 @@ impl Service {
             component: component.clone(),
             options: options.clone(),
             bounds,
+            running,
+            flight,
             thread,
         })
     }
@@ -305,10 +355,48 @@ fn announce(subscribers: &[Arc<dyn Subscriber>], drivers: &[Arc<Handle>]) -> Res
     Ok(())
 }
 
-/// Serves what waits for a driver, and ends its thread.
-fn end(driver: Registered) {
-    driver.handle.queue.close();
-    if driver.thread.join().is_err() {
-        tracing::error!(driver = %driver.handle.name, "the driver's thread had panicked");
+/// How often a thread that ends is looked at.
+const PAUSE: Duration = Duration::from_millis(2);
+
+impl Registered {
+    /// Which factory made what serves.
+    pub(crate) fn factory(&self) -> Arc<dyn Factory> {
+        self.running.get()
+    }
+}
+
+/// Waits until the threads of these drivers have ended. Whether they have.
+fn wait_for(drivers: &[Registered], time: Duration) -> bool {
+    let began = Instant::now();
+    loop {
+        if drivers.iter().all(|driver| driver.thread.is_finished()) {
+            return true;
+        }
+        if began.elapsed() >= time {
+            return false;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Serves what waits for drivers, and ends their threads. What a stranger's
+/// code does is ended after `grace`, and not waited for in the end; a commit is.
+fn end_all(drivers: Vec<Registered>, grace: Duration, limits: &Limits) {
+    drivers.iter().for_each(|driver| driver.handle.queue.close());
+    if !wait_for(&drivers, grace) {
+        let late = || drivers.iter().filter(|driver| !driver.thread.is_finished());
+        for driver in late() {
+            tracing::warn!(driver = %driver.handle.name, "the driver is stopped: it takes too long");
+            driver.running.get().halt();
+        }
+        while !wait_for(&drivers, limits.halt_time) && late().any(|it| it.flight.is_flying()) {}
+    }
+    for driver in drivers {
+        let name = &driver.handle.name;
+        if !driver.thread.is_finished() {
+            tracing::error!(driver = %name, "the driver's thread does not end and is left behind");
+        } else if driver.thread.join().is_err() {
+            tracing::error!(driver = %name, "the driver's thread had panicked");
+        }
     }
 }

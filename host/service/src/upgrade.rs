@@ -6,6 +6,7 @@
 use crate::{
     LoadOptions, Origin, Service,
     candidate::{Candidate, Taken},
+    ending::Pace,
     load::{Discovered, discover},
     lock,
     mount::Handle,
@@ -13,7 +14,10 @@ use crate::{
     service::Registered,
 };
 use ipam_api::{Capability, Digest, DriverName, Factory};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
 
 /// Why an upgrade did not happen. The version before it serves on.
 #[derive(Debug, thiserror::Error)]
@@ -90,10 +94,12 @@ impl Service {
         config: Option<String>,
         insist: bool,
     ) -> Result<Vec<Upgraded>, UpgradeError> {
-        let _one_at_a_time = lock(&self.upgrading);
         let seats = self.seats(name, origin)?;
+        let _one_at_a_time = Turn::new(&self.upgrading, &seats)?;
         let config = config.unwrap_or_else(|| seats[0].options.config.clone());
         let capabilities = self.agree_on_names(&seats, &**factory, &config, insist)?;
+        // For all of its names together.
+        let pace = Pace::new(&**factory, self.limits(), &self.ending);
         let mut candidates = Vec::new();
         for (seat, (registers, capability)) in seats.iter().zip(capabilities) {
             let start_name = (seats.len() > 1).then(|| registers.clone());
@@ -101,7 +107,8 @@ impl Service {
             let source = Source { factory, name: start_name, config, registers, capability };
             let queue = &seat.handle.queue;
             let batch_max = self.limits().batch_max;
-            match Candidate::prepare(source, &seat.handle.spaces, queue, batch_max) {
+            let bounds = (pace.clone(), self.limits().operator_patience);
+            match Candidate::prepare(source, &seat.handle.spaces, queue, batch_max, bounds) {
                 Ok(candidate) => candidates.push((seat, capability, candidate)),
                 Err(hitch) => {
                     for (seat, _, candidate) in candidates {
@@ -153,7 +160,7 @@ impl Service {
                 handle: driver.handle.clone(),
                 registers: driver.registers.clone(),
                 options: driver.options.clone(),
-                digest: None,
+                digest: driver.factory().digest(),
             };
             names.filter_map(|name| all.get(name)).map(seat).collect()
         });
@@ -163,11 +170,7 @@ impl Service {
         if seats.iter().any(|seat| seat.origin != origin) {
             return Err(UpgradeError::BuiltIn(name.clone()));
         }
-        let with_digest = |seat: Seat| {
-            let digest = seat.handle.queue.on_thread(|worker| worker.source.factory.digest());
-            Seat { digest: digest.flatten(), ..seat }
-        };
-        Ok(seats.into_iter().map(with_digest).collect())
+        Ok(seats)
     }
 
     /// What the new version registers for each seat, in their order.
@@ -204,6 +207,36 @@ struct Seat {
     registers: DriverName,
     options: LoadOptions,
     digest: Option<Digest>,
+}
+
+/// Drivers that are being upgraded, until dropped.
+struct Turn<'a> {
+    upgrading: &'a Mutex<BTreeSet<DriverName>>,
+    names: Vec<DriverName>,
+}
+
+impl<'a> Turn<'a> {
+    /// Nobody waits for another operator's upgrade.
+    fn new(
+        upgrading: &'a Mutex<BTreeSet<DriverName>>,
+        seats: &[Seat],
+    ) -> Result<Self, UpgradeError> {
+        let names: Vec<_> = seats.iter().map(|seat| seat.handle.name.clone()).collect();
+        let mut all = lock(upgrading);
+        if let Some(name) = names.iter().find(|name| all.contains(*name)) {
+            let reason = "another upgrade of it is under way";
+            return Err(UpgradeError::Hitch { name: name.clone(), reason });
+        }
+        all.extend(names.iter().cloned());
+        Ok(Self { upgrading, names })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut all = lock(self.upgrading);
+        all.retain(|name| !self.names.contains(name));
+    }
 }
 
 fn in_words(names: &[(DriverName, Capability)]) -> String {

@@ -17,8 +17,10 @@ use crate::{
     breaker::Breaker,
     candidate::Tail,
     committer::{Committer, Flight, Staged, ledger_failed},
+    ending::{Ending, Running},
     health::Health,
     instance::Instance,
+    kept::Kept,
     lock,
     meter::Call,
     mount::unavailable,
@@ -27,7 +29,7 @@ use crate::{
     rebuild::Source,
 };
 use ipam_api::{
-    AddressSpaces, Answer, Code, DriverName, Error, Failure, Kind, Receipt, Request, Served, Writes,
+    AddressSpaces, Answer, Code, DriverName, Error, Failure, Kind, Request, Served, Writes,
 };
 use ipam_ledger::{By, Caller, Cause, Event, Record, Release, State, Time, Violation};
 use std::{
@@ -49,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) source: Source,
     /// Whether it is one of the host's own.
     pub(crate) is_built_in: bool,
+    pub(crate) running: Arc<Running>,
+    pub(crate) ending: Arc<Ending>,
     pub(crate) health: Arc<Health>,
     /// Applied: durable plus staged.
     pub(crate) state: State,
@@ -72,7 +76,7 @@ pub(crate) struct Worker {
     /// Bytes of what it wrote for this batch.
     pub(crate) written_bytes: usize,
     /// Releases and undos that the store lost or could not take, in order.
-    pub(crate) kept: VecDeque<(Receipt, Cause)>,
+    pub(crate) kept: VecDeque<(Kept, Cause)>,
     /// What the driver is owed and the store lost or could not take.
     pub(crate) kept_owed: VecDeque<Release>,
     /// Some while an upgrade wants to hear of every event.
@@ -89,7 +93,13 @@ pub(crate) fn run(worker: &Mutex<Worker>, queue: &Arc<Queue>, batch_max: usize) 
         let pause = lock(worker).pause();
         // What an earlier batch left comes first.
         if batch.is_empty() && !queue.take(&mut batch, batch_max, pause) {
-            break;
+            // What is in flight may come back as undelivered.
+            let flight = lock(worker).flight.clone();
+            flight.land_all();
+            if queue.leave() {
+                break;
+            }
+            continue;
         }
         lock(worker).turn(&mut batch);
     }
@@ -138,8 +148,16 @@ impl Worker {
     /// How long the thread may sleep when nothing comes: while releases are
     /// kept, nothing to do for a while is something to do.
     fn pause(&self) -> Option<Duration> {
+        if self.has_to_tell() && !self.ending.is_begun() {
+            return Some(Duration::ZERO);
+        }
         let waits = !self.kept.is_empty() || !self.kept_owed.is_empty();
         waits.then_some(self.limits.backoff_max)
+    }
+
+    /// Whether something is owed to an instance that can be told.
+    fn has_to_tell(&self) -> bool {
+        self.instance.is_some() && self.store_outage.is_none() && !self.state.owed().is_empty()
     }
 
     /// Before the first batch: what the driver is owed of earlier days.
@@ -159,6 +177,10 @@ impl Worker {
             self.recover(false);
             self.hand_over();
         }
+        if self.has_to_tell() && !self.ending.is_begun() {
+            self.deliver_owed();
+            self.hand_over();
+        }
     }
 
     /// Hands over what was applied outside of a batch. Which version serves is
@@ -174,6 +196,11 @@ impl Worker {
 
     /// The last chance for the releases that the store did not take yet.
     fn end(&mut self) {
+        let failed = self.flight.settle();
+        if self.flight.has_failed() {
+            self.keep_failed(failed);
+            self.store_fails();
+        }
         self.recover(true);
         let lost = self.kept.len() + self.kept_owed.len();
         if lost > 0 {
@@ -205,6 +232,8 @@ impl Worker {
                     let answer = if self.store_outage.is_some() {
                         self.keep_release(&request, asker);
                         Err(ledger_failed())
+                    } else if self.ending.grants_nothing() && !is_release(&request) {
+                        Err(unavailable("this driver is no more in service"))
                     } else {
                         let answer = self.answer(request, asker);
                         self.stage_writes(asker.cause, &answer);
@@ -215,7 +244,7 @@ impl Worker {
                 Mail::Undo(receipt) => {
                     let cause = Cause { at: now(), by: By::Undelivered };
                     if self.store_outage.is_some() {
-                        self.keep(receipt, cause);
+                        self.keep(Kept::One(receipt), cause);
                     } else {
                         let events = self.state.undo(&receipt);
                         self.at(cause.at);
@@ -384,6 +413,13 @@ impl Worker {
         let global_space = (local != global).then_some(&**global);
         let Self { loaded, asked_at, .. } = *self;
         Caller { cause: asker.cause, global_space, loaded, asked_at }
+    }
+}
+
+fn is_release(request: &Request) -> bool {
+    match request {
+        Request::ReleasePool(_) | Request::ReleaseAddress(..) | Request::TakeBack { .. } => true,
+        Request::Pool(_) | Request::Address(_) | Request::Status(_) => false,
     }
 }
 

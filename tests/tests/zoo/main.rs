@@ -10,6 +10,7 @@ mod calls;
 mod gateways;
 mod loading;
 mod no_drivers;
+mod slow;
 mod stores;
 mod tenants;
 mod texts;
@@ -23,6 +24,7 @@ fn no_program_is_left_out() {
         include_str!("calls.rs"),
         include_str!("gateways.rs"),
         include_str!("loading.rs"),
+        include_str!("slow.rs"),
         include_str!("stores.rs"),
         include_str!("tenants.rs"),
         include_str!("texts.rs"),

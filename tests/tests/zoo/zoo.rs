@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::ExitStatus,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
@@ -58,6 +59,28 @@ impl Zoo {
         let log = self.daemon.hangup("the configuration was read again");
         let refused = log.lines().find(|it| it.contains("it stays as it was"));
         refused.map_or(Ok(()), |line| Err(line.to_owned()))
+    }
+
+    /// Writes the configuration that the daemon reads next: with this file, and
+    /// a table of its own.
+    pub(crate) fn configure(&self, file: &Path, table: &str) {
+        let driver = format!("[[driver]]\nfile = {:?}\n{table}\n", file.to_str().unwrap());
+        configure(self.directory.path(), &driver);
+    }
+
+    /// Ends the daemon and starts it again with what is configured now; it
+    /// serves, but perhaps not all.
+    pub(crate) fn restart(self) -> Self {
+        let Self { directory, daemon } = self;
+        assert!(daemon.terminate().unwrap().success());
+        let config = directory.path().join("wipam.toml");
+        let daemon = Daemon::start(directory.path(), &["--config", config.to_str().unwrap()]);
+        Self { directory, daemon }
+    }
+
+    /// Ends the daemon.
+    pub(crate) fn end(self) -> ExitStatus {
+        self.daemon.terminate().unwrap()
     }
 
     pub(crate) fn client(&self, driver: &str) -> Client {

@@ -3,7 +3,7 @@
 //!
 //! In place of WASI's own polls and streams, which wait for ever.
 
-use crate::imports::State;
+use crate::{halt::Halt, imports::State};
 use std::time::Instant;
 use wasmtime::{
     Trap,
@@ -25,7 +25,14 @@ type Result<T> = wasmtime::Result<T>;
 /// The table of an instance, and until when its call lasts.
 pub(super) struct Waits<'a> {
     pub(super) table: &'a mut ResourceTable,
-    pub(super) deadline: Instant,
+    pub(super) end: End<'a>,
+}
+
+/// Until when a call lasts: its own time, unless all calls end before.
+#[derive(Clone, Copy)]
+pub(super) struct End<'a> {
+    pub(super) at: Instant,
+    pub(super) halt: &'a Halt,
 }
 
 struct HasWaits;
@@ -42,23 +49,20 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     Ok(())
 }
 
-/// The outcome, unless the deadline comes first.
-fn until<T>(deadline: Instant, wait: impl Future<Output = T>) -> Result<T> {
-    let ended = in_tokio(async { tokio::time::timeout_at(deadline.into(), wait).await });
-    ended.map_err(|_| Trap::Interrupt.into())
+/// The outcome, unless the end comes first.
+fn until<T>(end: End<'_>, wait: impl Future<Output = T>) -> Result<T> {
+    let ended = in_tokio(end.halt.until(end.at, wait));
+    ended.ok_or_else(|| Trap::Interrupt.into())
 }
 
 /// As above, for what fails in its own way.
-fn until_done<T>(
-    deadline: Instant,
-    wait: impl Future<Output = StreamResult<T>>,
-) -> StreamResult<T> {
-    until(deadline, wait).unwrap_or_else(|trap| Err(StreamError::Trap(trap)))
+fn until_done<T>(end: End<'_>, wait: impl Future<Output = StreamResult<T>>) -> StreamResult<T> {
+    until(end, wait).unwrap_or_else(|trap| Err(StreamError::Trap(trap)))
 }
 
 impl poll::Host for Waits<'_> {
     fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> Result<Vec<u32>> {
-        until(self.deadline, waiting_poll::Host::poll(self.table, pollables))?
+        until(self.end, waiting_poll::Host::poll(self.table, pollables))?
     }
 }
 
@@ -68,7 +72,7 @@ impl poll::HostPollable for Waits<'_> {
     }
 
     fn block(&mut self, pollable: Resource<DynPollable>) -> Result<()> {
-        until(self.deadline, waiting_poll::HostPollable::block(self.table, pollable))?
+        until(self.end, waiting_poll::HostPollable::block(self.table, pollable))?
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> Result<()> {
@@ -92,7 +96,7 @@ impl streams::HostInputStream for Waits<'_> {
         stream: Resource<DynInputStream>,
         len: u64,
     ) -> StreamResult<Vec<u8>> {
-        until_done(self.deadline, waiting::HostInputStream::blocking_read(self.table, stream, len))
+        until_done(self.end, waiting::HostInputStream::blocking_read(self.table, stream, len))
     }
 
     fn skip(&mut self, stream: Resource<DynInputStream>, len: u64) -> StreamResult<u64> {
@@ -100,7 +104,7 @@ impl streams::HostInputStream for Waits<'_> {
     }
 
     fn blocking_skip(&mut self, stream: Resource<DynInputStream>, len: u64) -> StreamResult<u64> {
-        until_done(self.deadline, waiting::HostInputStream::blocking_skip(self.table, stream, len))
+        until_done(self.end, waiting::HostInputStream::blocking_skip(self.table, stream, len))
     }
 
     fn subscribe(&mut self, stream: Resource<DynInputStream>) -> Result<Resource<DynPollable>> {
@@ -108,7 +112,7 @@ impl streams::HostInputStream for Waits<'_> {
     }
 
     fn drop(&mut self, stream: Resource<DynInputStream>) -> Result<()> {
-        until(self.deadline, waiting::HostInputStream::drop(self.table, stream))?
+        until(self.end, waiting::HostInputStream::drop(self.table, stream))?
     }
 }
 
@@ -127,7 +131,7 @@ impl streams::HostOutputStream for Waits<'_> {
         bytes: Vec<u8>,
     ) -> StreamResult<()> {
         let wait = waiting::HostOutputStream::blocking_write_and_flush(self.table, stream, bytes);
-        until_done(self.deadline, wait)
+        until_done(self.end, wait)
     }
 
     fn flush(&mut self, stream: Resource<DynOutputStream>) -> StreamResult<()> {
@@ -135,7 +139,7 @@ impl streams::HostOutputStream for Waits<'_> {
     }
 
     fn blocking_flush(&mut self, stream: Resource<DynOutputStream>) -> StreamResult<()> {
-        until_done(self.deadline, waiting::HostOutputStream::blocking_flush(self.table, stream))
+        until_done(self.end, waiting::HostOutputStream::blocking_flush(self.table, stream))
     }
 
     fn subscribe(&mut self, stream: Resource<DynOutputStream>) -> Result<Resource<DynPollable>> {
@@ -153,7 +157,7 @@ impl streams::HostOutputStream for Waits<'_> {
     ) -> StreamResult<()> {
         let wait =
             waiting::HostOutputStream::blocking_write_zeroes_and_flush(self.table, stream, len);
-        until_done(self.deadline, wait)
+        until_done(self.end, wait)
     }
 
     fn splice(
@@ -172,10 +176,10 @@ impl streams::HostOutputStream for Waits<'_> {
         len: u64,
     ) -> StreamResult<u64> {
         let wait = waiting::HostOutputStream::blocking_splice(self.table, to, from, len);
-        until_done(self.deadline, wait)
+        until_done(self.end, wait)
     }
 
     fn drop(&mut self, stream: Resource<DynOutputStream>) -> Result<()> {
-        until(self.deadline, waiting::HostOutputStream::drop(self.table, stream))?
+        until(self.end, waiting::HostOutputStream::drop(self.table, stream))?
     }
 }

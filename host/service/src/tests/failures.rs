@@ -193,13 +193,13 @@ fn a_driver_that_fails_again_and_again_is_left_alone_and_releases_go_through() {
     assert_eq!(lab.control.look(), [""; 0], "nobody called it meanwhile");
 
     *lock(&lab.control.start_fails) = Some(super::lab::refusal());
-    assert!(lab.service.reset(&lab_name).unwrap().is_err());
+    assert!(lab.service.reset(&lab_name).unwrap().unwrap().is_err());
     *lock(&lab.control.start_fails) = None;
-    assert_eq!(lab.service.reset(&lab_name), Some(Ok(())));
+    assert_eq!(lab.service.reset(&lab_name), Ok(Some(Ok(()))));
     let replayed = lab.control.look();
     assert_eq!(replayed[replayed.len() - 1], "address 10.0.0.2 of 10.0.0.0/24 again");
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)), "it is free");
-    assert_eq!(lab.service.reset(&"nobody".parse().unwrap()), None);
+    assert_eq!(lab.service.reset(&"nobody".parse().unwrap()), Ok(None));
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub(super) struct Control {
     pub(super) replay_held: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
     /// It counts in its store what it granted and what it released.
     pub(super) counts: AtomicBool,
+    /// The host has ended it.
+    pub(super) is_halted: AtomicBool,
     /// What it registers from now on.
     pub(super) registers: Mutex<Vec<(String, Capability)>>,
 }
@@ -81,6 +83,10 @@ impl Control {
 pub(super) struct PlainFactory(pub(super) Arc<Control>);
 
 impl Factory for PlainFactory {
+    fn halt(&self) {
+        self.0.is_halted.store(true, Ordering::SeqCst);
+    }
+
     fn make(
         &self,
         start: &Start,
@@ -163,7 +169,11 @@ impl Plain {
             Twist::Meet { here, gate, breaks } => {
                 drop(twists);
                 here.send(()).unwrap();
-                let _ = gate.recv();
+                while gate.recv_timeout(Duration::from_millis(1))
+                    == Err(mpsc::RecvTimeoutError::Timeout)
+                {
+                    assert!(!self.control.is_halted.load(Ordering::SeqCst), "halted");
+                }
                 assert!(!breaks, "as told");
             }
             other @ (Twist::Pool(_) | Twist::Address(_)) => twists.push_front(other),

@@ -20,3 +20,4 @@ mod times;
 mod undo;
 mod upgrade;
 mod upgrade_load;
+mod waits;

@@ -1,0 +1,110 @@
+//! What is kept while the store fails: releases, as they were decided.
+//!
+//! Nobody repeats a release. What was decided is kept, and not what it made of
+//! the ledger: a pool that is released is one entry, whatever is leased in it
+//! and however many holds it has.
+
+use crate::worker::Worker;
+use ipam_api::{PoolId, Receipt};
+use ipam_ledger::{Cause, Event, Record, State};
+use std::collections::BTreeSet;
+
+/// One decision that the store lost or could not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// A pool with all its holds and leases.
+    Pool(Receipt),
+    /// One hold of a pool, or an address.
+    One(Receipt),
+}
+
+impl Kept {
+    /// What an event decided, if it is a release.
+    fn of(event: &Event) -> Option<Self> {
+        let receipt = event.receipt()?;
+        match event {
+            Event::PoolReleased(_) => Some(Self::Pool(receipt)),
+            event if event.is_release() => Some(Self::One(receipt)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn receipt(&self) -> &Receipt {
+        match self {
+            Self::Pool(receipt) | Self::One(receipt) => receipt,
+        }
+    }
+
+    /// What it changes of the ledger as it is durable: nothing of what is gone,
+    /// or never came to be.
+    pub(crate) fn events(&self, state: &State) -> Vec<Event> {
+        match self {
+            // Nothing was granted since: whatever is newer fell with it.
+            Self::Pool(receipt) => state.take_back(receipt, u64::MAX),
+            Self::One(receipt) => state.undo(receipt),
+        }
+    }
+}
+
+/// The decisions among these events, in order. What goes with its pool is
+/// not one of its own.
+pub(crate) fn decided<T>(events: Vec<(T, Event)>) -> Vec<(T, Kept)> {
+    let mut gone: BTreeSet<PoolId> = BTreeSet::new();
+    let mut all = Vec::new();
+    for (with, event) in events.into_iter().rev() {
+        match &event {
+            Event::PoolReleased(pool) => {
+                gone.insert(pool.pool_id.clone());
+            }
+            Event::PoolGranted(pool) => {
+                gone.remove(&pool.pool_id);
+            }
+            Event::AddressReleased(lease) if gone.contains(&lease.pool_id) => continue,
+            Event::HoldDropped { pool_id, .. } if gone.contains(pool_id) => continue,
+            _ => {}
+        }
+        all.extend(Kept::of(&event).map(|kept| (with, kept)));
+    }
+    all.reverse();
+    all
+}
+
+impl Worker {
+    /// Keeps what was decided and cannot be written now.
+    pub(crate) fn keep_decided(&mut self, events: Vec<Event>, cause: Cause) {
+        let events = events.into_iter().map(|event| ((), event)).collect();
+        decided(events).into_iter().for_each(|((), kept)| self.keep(kept, cause));
+    }
+
+    /// Keeps what a failed commit was to release; what it was to grant was
+    /// never granted, and the driver must forget it.
+    pub(crate) fn keep_failed(&mut self, failed: Vec<Record>) {
+        for Record { event, .. } in &failed {
+            match (event.receipt(), event) {
+                (Some(_), event) if event.is_release() => {}
+                // The driver never heard of it.
+                (Some(_), Event::PoolClaimed { .. } | Event::LeaseClaimed { .. }) => {}
+                (Some(Receipt { pool_id, address, .. }), _) => self.keep_owed((pool_id, address)),
+                (None, Event::Owed { pool_id, address, .. }) => {
+                    self.keep_owed((pool_id.clone(), *address));
+                }
+                // What was told once is told twice; the version is noted again.
+                (None, _) => {}
+            }
+        }
+        let events = failed.into_iter().map(|Record { cause, event }| (cause, event)).collect();
+        decided(events).into_iter().for_each(|(cause, kept)| self.keep(kept, cause));
+    }
+
+    pub(crate) fn keep(&mut self, kept: Kept, cause: Cause) {
+        if self.kept.len() >= self.limits.releases_kept_max {
+            let receipt = kept.receipt();
+            tracing::error!(
+                driver = %self.name, pool_id = ?receipt.pool_id.as_str(), address = ?receipt.address,
+                "a release is lost: too many are kept",
+            );
+            return;
+        }
+        self.kept.push_back((kept, cause));
+    }
+}

@@ -1,0 +1,340 @@
+//! No stranger's code holds up anybody else for long, nor the end.
+
+use super::lab::{
+    Control, FlakyStore, Lab, PlainFactory, REPLAYED, any_pool, host, lease, limits, pool,
+    pool_request, release, trap,
+};
+use crate::kept::{Kept, decided};
+use crate::{Limits, LoadError, LoadOptions, NotNow, Origin, Service, UpgradeError, lock};
+use ipam_api::{Capability, Factory, Family, Kind, PoolChoice, PoolRequest, Request};
+use ipam_ledger::{Event, MemoryStore, State};
+use std::{
+    sync::{Arc, atomic::Ordering, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+const POOL: &str = "10.0.0.0/24";
+/// For what comes soon.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(20);
+
+fn plain(name: &str, capability: Capability) -> (Arc<Control>, Arc<dyn Factory>) {
+    let control = Arc::new(Control::default());
+    lock(&control.registers).push((name.into(), capability));
+    (control.clone(), Arc::new(PlainFactory(control)))
+}
+
+/// A service over a ledger that has one pool and one lease of `lab`, which is
+/// not loaded.
+fn with_ledger(limits: Limits) -> Arc<Service> {
+    let store = FlakyStore::new(true);
+    let medium = store.medium.clone();
+    let lab = Lab::with(Box::new(store), REPLAYED, limits.clone());
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    drop(lab);
+    let store = FlakyStore { medium, ..FlakyStore::new(true) };
+    Arc::new(Service::new(Box::new(store), limits).unwrap())
+}
+
+fn component() -> LoadOptions {
+    LoadOptions::new(Origin::Component)
+}
+
+#[test]
+fn who_learns_too_slowly_is_out_of_service_and_its_releases_go_on() {
+    let service = with_ledger(Limits {
+        replay_time: Duration::ZERO,
+        backoff_min: PATIENCE * 60,
+        backoff_max: PATIENCE * 60,
+        ..limits()
+    });
+    let (_, factory) = plain("lab", REPLAYED);
+    let names = service.load(factory, component()).unwrap();
+    let trouble = service.inspect().remove(0).trouble.unwrap();
+    assert!(trouble.reason.contains("did not learn the ledger within"), "{trouble:?}");
+    let mount = service.mount(&names[0]).unwrap();
+    let kind = |request| crate::ask(&*mount, request).map_err(|it| it.contract().kind());
+    assert_eq!(kind(lease(POOL)).unwrap_err(), Kind::Unavailable);
+    assert!(kind(release(POOL, "10.0.0.1")).is_ok());
+}
+
+#[test]
+fn while_one_driver_loads_others_are_loaded_and_the_service_can_end() {
+    let service = with_ledger(limits());
+    let (control, factory) = plain("lab", REPLAYED);
+    let (is_here, go) = control.hold_replay();
+    let loading = thread::spawn({
+        let service = service.clone();
+        move || service.load(factory, component())
+    });
+    is_here.recv_timeout(PATIENCE).unwrap();
+    let (_, other) = plain("other", REPLAYED);
+    let names = service.load(other, component()).unwrap();
+    assert!(crate::ask(&*service.mount(&names[0]).unwrap(), pool(POOL)).is_ok());
+    let (_, again) = plain("other", REPLAYED);
+    assert!(matches!(service.load(again, component()), Err(LoadError::Registration(_))));
+    service.shutdown();
+    drop(go);
+    assert!(matches!(loading.join().unwrap(), Err(LoadError::ShutDown)));
+}
+
+#[test]
+fn the_end_waits_for_no_call_and_grants_nothing_after_its_time() {
+    let few = Limits { shutdown_time: SHORT, ..limits() };
+    let lab = Lab::with(Box::new(FlakyStore::new(false)), REPLAYED, few);
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(lease(POOL)).unwrap();
+    let (_go, held) = lab.hold(POOL);
+    let behind = lab.submit(lease(POOL));
+    let released = lab.submit(release(POOL, "10.0.0.1"));
+    lab.service.shutdown();
+    assert!(lab.control.is_halted.load(Ordering::SeqCst));
+    assert_eq!(held.recv().unwrap(), Err(Kind::Internal));
+    assert_eq!(behind.recv().unwrap(), Err(Kind::Unavailable));
+    assert_eq!(released.recv().unwrap(), Ok("released".into()), "it is the ledger's to decide");
+}
+
+#[test]
+fn a_thread_that_does_not_end_is_left_behind() {
+    let few = Limits { shutdown_time: SHORT, halt_time: SHORT, ..limits() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, few);
+    let queue = &lab.service.handle(&"lab".parse().unwrap()).unwrap().queue;
+    let (_never, wait) = mpsc::channel::<()>();
+    let (here, is_here) = mpsc::channel();
+    drop(queue.soon(move |_| {
+        here.send(()).unwrap();
+        let _ = wait.recv();
+    }));
+    is_here.recv().unwrap();
+    let began = Instant::now();
+    lab.service.shutdown();
+    assert!(began.elapsed() < PATIENCE);
+}
+
+/// Docker's server gives back what it cannot deliver when the commit is there.
+#[test]
+fn what_is_undone_while_the_service_ends_is_undone() {
+    let mut store = FlakyStore::new(false);
+    let committed = store.committed.clone();
+    let ((began, begins), (go, goes)) = (mpsc::channel(), mpsc::channel());
+    store.gate = Some((began, goes));
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    let mount = lab.mount.clone();
+    let reply = move |answer: Result<ipam_api::Served, _>| {
+        mount.undo(answer.unwrap().receipt.unwrap());
+    };
+    lab.mount.submit(pool(POOL), Box::new(reply));
+    begins.recv_timeout(PATIENCE).unwrap();
+    thread::scope(|scope| {
+        let ending = scope.spawn(|| lab.service.shutdown());
+        while lab.service.mount(&"lab".parse().unwrap()).is_some() {
+            thread::yield_now();
+        }
+        // Its queue is closed and empty.
+        thread::sleep(SHORT);
+        drop((begins, go));
+        ending.join().unwrap();
+    });
+    let last = lock(&committed).last().cloned();
+    assert!(matches!(last, Some(Event::PoolReleased(_))), "{last:?}");
+}
+
+#[test]
+fn a_release_that_the_last_commit_lost_is_tried_once_more() {
+    let mut store = FlakyStore::new(false);
+    let (committed, fails) = (store.committed.clone(), store.fails.clone());
+    let ((began, begins), (go, goes)) = (mpsc::channel(), mpsc::channel());
+    store.gate = Some((began, goes));
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    for request in [pool(POOL), Request::ReleasePool(super::lab::id(POOL))] {
+        let answer = lab.submit(request);
+        begins.recv_timeout(PATIENCE).unwrap();
+        if lock(&committed).is_empty() {
+            go.send(()).unwrap();
+            answer.recv().unwrap().unwrap();
+        }
+    }
+    thread::scope(|scope| {
+        let ending = scope.spawn(|| lab.service.shutdown());
+        while lab.service.mount(&"lab".parse().unwrap()).is_some() {
+            thread::yield_now();
+        }
+        fails.store(true, Ordering::SeqCst);
+        go.send(()).unwrap();
+        begins.recv_timeout(PATIENCE).unwrap();
+        fails.store(false, Ordering::SeqCst);
+        drop((begins, go));
+        ending.join().unwrap();
+    });
+    let last = lock(&committed).last().cloned();
+    assert!(matches!(last, Some(Event::PoolReleased(_))), "{last:?}");
+}
+
+#[test]
+fn an_upgrade_replaces_a_driver_that_is_being_rebuilt() {
+    let lab = Lab::new();
+    lab.ask(pool(POOL)).unwrap();
+    lab.ask(pool("10.0.1.0/24")).unwrap();
+    let (is_here, go) = lab.control.hold_replay();
+    lab.control.twist(super::lab::Twist::Pool(Err(trap())));
+    assert_eq!(lab.try_ask(any_pool()), Err(Kind::Internal));
+    is_here.recv_timeout(PATIENCE).unwrap();
+    lab.control.look();
+    let (control, factory) = plain("lab", REPLAYED);
+    let name = "lab".parse().unwrap();
+    thread::scope(|scope| {
+        let upgrade = || lab.service.upgrade(&name, &factory, Origin::Component, None, false);
+        let upgrading = scope.spawn(upgrade);
+        let queue = lab.service.handle(&name).unwrap().queue.clone();
+        while !queue.is_wanted() {
+            thread::yield_now();
+        }
+        drop(go);
+        assert_eq!(upgrading.join().unwrap().unwrap().len(), 1);
+    });
+    control.look();
+    lab.ask(lease(POOL)).unwrap();
+    assert_eq!(control.look(), ["address any of 10.0.0.0/24"], "the new version serves");
+}
+
+#[test]
+fn one_upgrade_holds_up_no_other_and_not_an_operator() {
+    let lab = Lab::with(
+        Box::new(MemoryStore::default()),
+        REPLAYED,
+        Limits { swap_time: Duration::ZERO, ..limits() },
+    );
+    lab.load("other");
+    lab.ask(pool(POOL)).unwrap();
+    let upgrade = |name: &str, factory: &Arc<dyn Factory>| {
+        let name = name.parse().unwrap();
+        lab.service.upgrade(&name, factory, Origin::Component, None, false)
+    };
+    let (control, factory) = plain("lab", REPLAYED);
+    let (is_here, go) = control.hold_replay();
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| upgrade("lab", &factory));
+        is_here.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(upgrade("other", &plain("other", REPLAYED).1).unwrap().len(), 1);
+        let twice = upgrade("lab", &plain("lab", REPLAYED).1).unwrap_err().to_string();
+        assert!(twice.contains("another upgrade of it is under way"), "{twice}");
+        // What it is behind by when it is to take over, and has no time for.
+        lab.ask(lease(POOL)).unwrap();
+        drop(go);
+        let behind = slow.join().unwrap().unwrap_err().to_string();
+        assert!(behind.contains("too slow to follow"), "{behind}");
+    });
+    lab.control.look();
+    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+    assert_eq!(lab.control.look().len(), 1, "the version before serves on");
+}
+
+#[test]
+fn an_operator_waits_for_a_busy_thread_for_a_while_only() {
+    let lab = Lab::with(
+        Box::new(MemoryStore::default()),
+        REPLAYED,
+        Limits { operator_patience: SHORT, ..limits() },
+    );
+    let name = "lab".parse().unwrap();
+    let queue = &lab.service.handle(&name).unwrap().queue;
+    let (go, wait) = mpsc::channel::<()>();
+    let busy = queue.soon(move |_| {
+        let _ = wait.recv();
+    });
+    assert_eq!(lab.service.reset(&name), Err(NotNow));
+    assert_eq!(lab.service.look(&name, |state| state.lease_total()), None);
+    assert_eq!(lab.service.check(&name).unwrap().notes, [NotNow.to_string()]);
+    let (_, factory) = plain("lab", REPLAYED);
+    let late = lab.service.upgrade(&name, &factory, Origin::Component, None, false);
+    assert!(matches!(late, Err(UpgradeError::Hitch { .. })), "{late:?}");
+    assert!(crate::ask_within(&*lab.mount, pool(POOL), SHORT).is_none());
+    drop(go);
+    busy.recv().unwrap();
+    assert_eq!(lab.service.look(&name, |state| state.pools().count()), Some(1));
+}
+
+#[test]
+fn who_proposes_what_is_excluded_is_not_asked_for_ever() {
+    let few = Limits { exclude_time: Duration::ZERO, ..limits() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, few);
+    let excluded = PoolRequest {
+        exclude: vec!["10.0.0.0/8".parse().unwrap()],
+        ..pool_request(PoolChoice::Automatic(Family::Ipv4))
+    };
+    assert!(lab.ask(Request::Pool(excluded)).is_err());
+    let asked = lab.control.look().iter().filter(|call| *call == "pool any").count();
+    assert_eq!(asked, 1);
+    assert_eq!(lab.try_ask(any_pool()), Ok(POOL.into()), "nothing of it is held");
+}
+
+#[test]
+fn who_is_owed_much_serves_in_between() {
+    let few = Limits { owed_time: Duration::ZERO, ..limits() };
+    let lab = Lab::with(Box::new(MemoryStore::default()), Capability::default(), few);
+    lab.ask(pool(POOL)).unwrap();
+    (0..4).for_each(|_| drop(lab.ask(lease(POOL)).unwrap()));
+    *lock(&lab.control.start_fails) = Some(trap());
+    lock(&lab.control.release_fails).push_back(trap());
+    for last in 1..=4 {
+        lab.ask(release(POOL, &format!("10.0.0.{last}"))).unwrap();
+    }
+    *lock(&lab.control.start_fails) = None;
+    lab.control.look();
+    // It has forgotten its pool; that it is asked is enough.
+    drop(lab.ask(lease(POOL)));
+    let mut calls = Vec::new();
+    while calls.iter().filter(|call: &&String| call.starts_with("release")).count() < 4 {
+        calls.extend(lab.control.look());
+        thread::yield_now();
+    }
+    let asked = calls.iter().position(|call| call.starts_with("address any")).unwrap();
+    let told = calls[..asked].iter().filter(|call| call.starts_with("release")).count();
+    assert!(told < 4, "{calls:?}");
+}
+
+#[test]
+fn a_pool_that_the_store_could_not_release_is_one_decision() {
+    for in_flight in [true, false] {
+        let store = FlakyStore::new(true);
+        let (fails, committed) = (store.fails.clone(), store.committed.clone());
+        let few = Limits { releases_kept_max: 1, ..limits() };
+        let lab = Lab::with(Box::new(store), REPLAYED, few);
+        lab.ask(pool(POOL)).unwrap();
+        (0..3).for_each(|_| drop(lab.ask(lease(POOL)).unwrap()));
+        fails.store(true, Ordering::SeqCst);
+        if !in_flight {
+            assert_eq!(lab.try_ask(any_pool()), Err(Kind::Unavailable));
+        }
+        let released = lab.try_ask(Request::ReleasePool(super::lab::id(POOL)));
+        assert_eq!(released, Err(Kind::Unavailable));
+        fails.store(false, Ordering::SeqCst);
+        assert_eq!(lab.try_ask(pool(POOL)), Ok(POOL.into()), "it was released");
+        let gone =
+            |event: &&Event| matches!(event, Event::AddressReleased(_) | Event::PoolReleased(_));
+        assert_eq!(lock(&committed).iter().filter(gone).count(), 4);
+    }
+}
+
+#[test]
+fn a_pool_is_released_with_all_its_holds_if_that_was_decided() {
+    let store = FlakyStore::new(true);
+    let committed = store.committed.clone();
+    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    lab.ask(pool(POOL)).unwrap();
+    (0..2).for_each(|_| drop(lab.ask(lease(POOL)).unwrap()));
+    let mut state = State::default();
+    lock(&committed).iter().for_each(|event| state.apply(event));
+    let held = state.pool(&super::lab::id(POOL)).unwrap().clone();
+    let (pool_id, generation) = (held.pool_id.clone(), held.generation);
+    state.apply(&Event::PoolHeld { pool_id, generation, claim: None });
+    let leases = state.leases_of(&held.pool_id).cloned().map(Event::AddressReleased);
+    let want: Vec<_> = leases.chain([Event::PoolReleased(held.clone())]).collect();
+    let kept = decided(want.iter().map(|event| ((), event.clone())).collect());
+    let [((), kept @ Kept::Pool(_))] = &kept[..] else { panic!("{kept:?}") };
+    let got = kept.events(&state);
+    assert_eq!(got.len(), want.len());
+    assert!(want.iter().all(|event| got.contains(event)), "{got:?}");
+}
