@@ -84,6 +84,10 @@ fn request(options: &Options, url: &str) -> Result<OutgoingRequest, String> {
     if let Some(host) = options.get("host") {
         headers.append("host", host.as_bytes()).map_err(text)?;
     }
+    for line in options.get("headers").map_or("", String::as_str).lines() {
+        let (name, value) = line.split_once(": ").ok_or("no header")?;
+        headers.append(name, value.as_bytes()).map_err(text)?;
+    }
     let request = OutgoingRequest::new(headers);
     let (scheme, rest) = url.split_once("://").ok_or("no URL")?;
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
@@ -106,17 +110,22 @@ fn send(options: &Options, url: &str) -> Result<IncomingResponse, String> {
     let times = RequestOptions::new();
     let wish = number(options, "between-bytes").map(|wish| wish * 1_000_000);
     times.set_between_bytes_timeout(wish).map_err(|()| "no such time")?;
-    let Some(bytes) = number(options, "body") else {
-        return wait(options, &outgoing_handler::handle(request, Some(times)).map_err(text)?);
+    let chunks = match (options.get("text"), number(options, "body")) {
+        (Some(text), _) => vec![text.as_bytes()],
+        (None, Some(bytes)) => vec![&[b'x'; 4096][..]; usize::try_from(bytes / 4096).unwrap_or(0)],
+        (None, None) => Vec::new(),
     };
+    if !options.contains_key("text") && !options.contains_key("body") {
+        return wait(options, &outgoing_handler::handle(request, Some(times)).map_err(text)?);
+    }
     let body = request.body().map_err(|()| "no body")?;
     let future = match options.get("unsent") {
         Some(_) => Err(request),
         None => Ok(outgoing_handler::handle(request, Some(times)).map_err(text)?),
     };
     let stream = body.write().map_err(|()| "no stream")?;
-    for _ in 0..bytes / 4096 {
-        match stream.blocking_write_and_flush(&[b'x'; 4096]) {
+    for chunk in chunks {
+        match stream.blocking_write_and_flush(chunk) {
             Ok(()) => {}
             // The answer says why.
             Err(StreamError::Closed) => break,

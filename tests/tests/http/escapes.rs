@@ -4,7 +4,7 @@ use crate::{
     lab::{Asker, load, quick},
     server::Server,
 };
-use ipam_runtime::LoadError;
+use ipam_runtime::{Limits, LoadError};
 
 const DENIED: &str = "ErrorCode::HttpRequestDenied";
 
@@ -67,6 +67,8 @@ fn what_is_not_granted_is_not_even_connected_to() {
         server.url("/api/..%2fsecret"),
         server.url("/api/..%5csecret"),
         server.url("/api/..;/secret"),
+        server.url("/api/..%20/secret"),
+        server.url("/api/.../secret"),
         server.url(""),
     ] {
         assert_eq!(asker.error(&[("url", &url)]), DENIED, "{url}");
@@ -82,8 +84,10 @@ fn what_is_not_granted_is_not_even_connected_to() {
     ] {
         asker.error(&[("url", &url)]);
     }
-    let tunnel = asker.error(&[("url", &server.url("/api/")), ("method", "CONNECT")]);
-    assert_eq!(tunnel, DENIED);
+    for method in ["CONNECT", "TRACE", "PROPFIND", "get", "LOCK"] {
+        let refused = asker.error(&[("url", &server.url("/api/")), ("method", method)]);
+        assert_eq!(refused, DENIED, "{method}");
+    }
     assert_eq!((server.asked(), other.asked()), (vec![], vec![]));
 }
 
@@ -117,4 +121,61 @@ fn without_a_grant_it_is_not_loaded() {
     let Err(LoadError::UngrantedImports(listed)) = load(quick(), &[]) else { panic!("loaded") };
     assert!(listed.iter().all(|import| import.starts_with("wasi:http/")), "{listed:?}");
     assert_eq!(listed.len(), 2);
+}
+
+/// What a body would be to a server that expects none.
+const SECOND: &str = "GET /secret HTTP/1.1\r\nhost: other\r\n\r\n";
+
+#[test]
+fn nothing_behind_a_request_is_another_one() {
+    let server = Server::recording();
+    let host = server.address;
+    let mut asker = Asker::with(Limits::default(), &[&server.url("/api/")]);
+    let url = server.url("/api/x");
+    let length = format!("content-length: {}", SECOND.len());
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        // Said to be there, it is refused; said or not, it is not sent.
+        let said = [("url", &*url), ("method", method), ("text", SECOND), ("headers", &*length)];
+        assert_eq!(asker.error(&said), DENIED, "{method}");
+        for headers in ["", "content-length: 0"] {
+            let unsaid =
+                [("url", &*url), ("method", method), ("text", SECOND), ("headers", headers)];
+            let _ = asker.ask(&unsaid).unwrap();
+            let asked = server.asked();
+            let want =
+                format!("{method} /api/x HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+            assert_eq!(asked.last(), Some(&want), "{method} {headers}");
+        }
+    }
+    // A length that is two is none.
+    for headers in [
+        format!("{length}\ncontent-length: 3"),
+        "content-length: +3".to_owned(),
+        "content-length: 3, 3".to_owned(),
+        "content-length: 0x3".to_owned(),
+    ] {
+        let two = [("url", &*url), ("method", "POST"), ("text", "abc"), ("headers", &*headers)];
+        assert!(asker.ask(&two).unwrap().contains_key("error"), "{headers}");
+    }
+    assert_eq!(server.asked().len(), 6);
+}
+
+#[test]
+fn a_body_is_framed_and_nothing_else_is_said_of_the_connection() {
+    let server = Server::recording();
+    let host = server.address;
+    let mut asker = Asker::with(Limits::default(), &[&server.url("/api/")]);
+    let headers = "content-length: 3\nexpect: 100-continue\nte: trailers\ntrailer: x-more\n\
+                   max-forwards: 1\nx-own: 1";
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let url = server.url("/api/x");
+        let sent = [("url", &*url), ("method", method), ("text", "abc"), ("headers", headers)];
+        let data = asker.ask(&sent).unwrap();
+        assert_eq!(data.get("body").map(String::as_str), Some("ok"), "{method} {data:?}");
+        let want = format!(
+            "{method} /api/x HTTP/1.1\r\nx-own: 1\r\nhost: {host}\r\nconnection: close\r\n\
+             content-length: 3\r\n\r\nabc"
+        );
+        assert_eq!(server.asked().last(), Some(&want), "{method}");
+    }
 }

@@ -36,6 +36,21 @@ impl Server {
         server
     }
 
+    /// A server that writes down all that a connection brings, for as long as
+    /// it brings any, and answers then, as if it had been one request.
+    pub(crate) fn recording() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Self { address, asked: Arc::default() };
+        let asked = server.asked.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                record(stream.unwrap(), &asked);
+            }
+        });
+        server
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -44,6 +59,15 @@ impl Server {
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+fn record(mut stream: TcpStream, asked: &Mutex<Vec<String>>) {
+    let mut bytes = Vec::new();
+    // Nobody who has more to say is silent for so long.
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let _ = stream.read_to_end(&mut bytes);
+    asked.lock().unwrap().push(String::from_utf8(bytes).unwrap());
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
 }
 
 fn serve(stream: TcpStream, asked: &Mutex<Vec<String>>, away: &str) -> io::Result<()> {

@@ -1,9 +1,10 @@
 //! One request: a connection of its own, the answer's head, and then its body.
 
+use super::target::has_body;
 use crate::{grants::Origin, tls};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri, header};
-use http_body_util::BodyExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     client::conn::http1,
@@ -29,6 +30,26 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, io::TokioIo};
 
 /// The least that hyper takes for a head.
 const HEAD_BYTES: usize = 8 << 10;
+
+/// What a guest does not say: how a message ends, what becomes of its
+/// connection, and what whoever is in between shall do. `content-length` is
+/// read, and written anew.
+const OURS: [HeaderName; 14] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::HOST,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    header::MAX_FORWARDS,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 /// What a request is sent with.
 pub(super) struct Sending {
@@ -78,6 +99,7 @@ impl Sending {
         self,
         request: Request<WasiBody>,
     ) -> Result<(Response<WasiBody>, Rest), Error> {
+        let request = self.addressed(request)?;
         let connected = timeout_at(self.times.connected.into(), self.connect()).await;
         let (stream, permit) = connected.map_err(|_| Error::ConnectionTimeout)??;
         if !self.origin.is_https {
@@ -118,7 +140,7 @@ impl Sending {
         self,
         stream: S,
         permit: OwnedSemaphorePermit,
-        request: Request<WasiBody>,
+        request: Request<Bounded<WasiBody>>,
     ) -> Result<(Response<WasiBody>, Rest), Error>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -132,7 +154,6 @@ impl Sending {
             // What went wrong, the body tells.
             let _ = timeout_at(closes.into(), connection).await;
         });
-        let request = self.addressed(request)?;
         let response = timeout_at(by(ends, first_byte).into(), sender.send_request(request)).await;
         let response = response.map_err(|_| Error::ConnectionReadTimeout)??;
         let body = |body: Incoming| {
@@ -153,14 +174,31 @@ impl Sending {
     }
 
     /// What goes over the wire: the path alone, the host that was granted, and
-    /// a body that ends.
+    /// a body that ends, if the method has one. The connection ends with the
+    /// answer, so that what a server did not read is not its next request.
     fn addressed(&self, request: Request<WasiBody>) -> Result<Request<Bounded<WasiBody>>, Error> {
         let (mut head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         head.uri = Uri::try_from(path).map_err(|_| Error::HttpRequestUriInvalid)?;
+        let length = framed(&head.method, &head.headers)?;
+        for name in OURS {
+            head.headers.remove(name);
+        }
         let host = HeaderValue::try_from(self.origin.authority());
         head.headers.insert(header::HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        let is_framed = length.is_some_and(|length| length > 0);
+        let may_be_chunked = head.method != Method::DELETE;
+        let body = if has_body(&head.method) && (is_framed || length.is_none() && may_be_chunked) {
+            body
+        } else {
+            // Whoever writes to it is told that it is closed.
+            Empty::new().map_err(|never| match never {}).boxed_unsync()
+        };
+        if let Some(length) = length.filter(|_| has_body(&head.method)) {
+            head.headers.insert(header::CONTENT_LENGTH, length.into());
+        }
         let body = Bounded {
             body,
             left: self.body_bytes,
@@ -169,6 +207,22 @@ impl Sending {
         };
         Ok(Request::from_parts(head, body))
     }
+}
+
+/// How long the body is, by the guest's words: said once, or each time the
+/// same, in digits alone; 0 by a method that has none.
+fn framed(method: &Method, headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    let mut length = None;
+    for value in headers.get_all(header::CONTENT_LENGTH) {
+        let value = value.as_bytes();
+        let digits = str::from_utf8(value).ok().filter(|_| value.iter().all(u8::is_ascii_digit));
+        let read: u64 = digits.and_then(|it| it.parse().ok()).ok_or(Error::HttpRequestDenied)?;
+        if length.is_some_and(|length| length != read) || read > 0 && !has_body(method) {
+            return Err(Error::HttpRequestDenied);
+        }
+        length = Some(read);
+    }
+    Ok(length)
 }
 
 /// A body of so many bytes at most.

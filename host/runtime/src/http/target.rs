@@ -6,19 +6,41 @@
 use crate::{UrlPrefix, grants::Origin};
 use http::{Method, Uri};
 
+/// What may be asked. Not `CONNECT`, which asks for a tunnel that could lead
+/// anywhere, nor `TRACE`, which repeats what was sent; a method that a server
+/// has of its own may mean anything.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
+
+/// Whether a request by this method may have a body. In the others a server
+/// may take what is no body for it as the next request ([RFC 9110], section
+/// 9.3.1).
+///
+/// [RFC 9110]: https://www.rfc-editor.org/rfc/rfc9110#section-9.3.1
+pub(super) fn has_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
+}
+
 /// Whom a request may be sent to, if it was granted.
 pub(super) fn granted<'a>(
     prefixes: &'a [UrlPrefix],
     method: &Method,
     uri: &Uri,
 ) -> Option<&'a Origin> {
-    // It asks for a tunnel, which could lead anywhere.
-    if method == Method::CONNECT {
+    if !METHODS.contains(method) {
         return None;
     }
     let origin = Origin::parse(uri.scheme_str()?, uri.authority()?.as_str())?;
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     let path = uri.path();
-    if !is_plain_path(path) {
+    if !is_plain(path) || !uri.query().is_none_or(is_plain) || !is_plain_path(path) {
         return None;
     }
     let path = format!("{path}/");
@@ -36,7 +58,7 @@ fn is_plain_path(path: &str) -> bool {
 /// decoded. Some servers leave out parameters (`..;x`) before they walk.
 fn is_plain_segment(segment: &str) -> bool {
     let name = segment.split_once(';').map_or(segment, |(name, _)| name);
-    if matches!(name, "." | "..") || segment.contains(['/', '\\']) {
+    if is_dots(name) || segment.contains(SEPARATORS) {
         return false;
     }
     if segment.chars().any(char::is_control) {
@@ -48,6 +70,19 @@ fn is_plain_segment(segment: &str) -> bool {
         None => false,
     }
 }
+
+/// Whether a name is dots and blanks alone: `..` to those that leave out what
+/// trails, as Windows does with both, and to those that read compatible
+/// characters (Unicode's NFKC) as the ASCII ones.
+fn is_dots(name: &str) -> bool {
+    let is_dot = |character: char| {
+        matches!(character, '.' | '\u{2024}'..='\u{2026}' | '\u{fe52}' | '\u{ff0e}')
+    };
+    name.contains(is_dot) && name.chars().all(|it| is_dot(it) || it.is_whitespace())
+}
+
+/// What ends a segment, to some.
+const SEPARATORS: [char; 5] = ['/', '\\', '\u{fe68}', '\u{ff0f}', '\u{ff3c}'];
 
 /// Decoded once; nothing if that gives no UTF-8, or there is no code to a `%`.
 fn decoded(segment: &str) -> Option<String> {
@@ -78,7 +113,10 @@ mod tests {
             return;
         };
         assert_eq!(granted(&prefixes, &Method::GET, &uri).is_some(), want, "{url}");
-        assert!(granted(&prefixes, &Method::CONNECT, &uri).is_none());
+        for method in ["CONNECT", "TRACE", "PROPFIND", "get", "X"] {
+            let method = method.parse().expect("a method");
+            assert!(granted(&prefixes, &method, &uri).is_none(), "{method} {url}");
+        }
     }
 
     #[test]
@@ -89,7 +127,7 @@ mod tests {
             "https://netbox.example/api?x=../..",
             "https://netbox.example:443/api/ipam/prefixes/?limit=1",
             "https://NetBox.EXAMPLE/api/x",
-            "https://netbox.example/api/a%20b;v=1/..c/...",
+            "https://netbox.example/api/a%20b;v=1/..c/c../.c./%20",
             "https://netbox.example/api/%C3%A4",
             "http://[::1]:8080/",
             "http://[::1]:8080",
@@ -129,6 +167,21 @@ mod tests {
     fn what_could_be_read_in_two_ways_is_not() {
         for path in [
             "..",
+            "...",
+            "%20..",
+            "..%20/secret",
+            "..%20./secret",
+            ". ./secret",
+            ".%20",
+            "..%20;v=1/secret",
+            "%252e%252e%2520/secret",
+            "%E2%80%A5/secret",
+            "%EF%BC%8E%EF%BC%8E/secret",
+            "%C2%A0../secret",
+            "a%EF%BC%8Fsecret",
+            "a%EF%BC%BCsecret",
+            "ä",
+            "?x=ä",
             "../secret",
             "a/../../secret",
             "a/..",
