@@ -3,14 +3,16 @@
 
 extern crate alloc;
 
+mod fit;
 mod protocol;
 mod wire;
 
 use alloc::{format, vec::Vec};
 use core::net::IpAddr;
+use fit::Known;
 use ipam_driver::{
     AddressGrant, AddressRequest, AddressSpaces, Code, Driver, Error, Kind, PoolGrant, PoolRequest,
-    Registration, names, plugins,
+    Registration, names, plugins, store,
 };
 use protocol::{Ask, Protocol};
 use serde::Deserialize;
@@ -43,6 +45,20 @@ impl Config {
 impl Ask for plugins::Plugin {
     fn ask(&self, method: &str, body: &[u8]) -> Result<plugins::Answer, Error> {
         self.call(method, body)
+    }
+
+    fn remember(&self, pool_id: &str, known: Known) -> Result<(), Error> {
+        store::set(pool_id, known.to_text().as_bytes())
+    }
+
+    fn recall(&self, pool_id: &str) -> Result<Option<Known>, Error> {
+        let stored = store::get(pool_id)?;
+        let text = stored.as_deref().and_then(|bytes| core::str::from_utf8(bytes).ok());
+        Ok(text.and_then(Known::from_text))
+    }
+
+    fn forget(&self, pool_id: &str) -> Result<(), Error> {
+        store::delete(pool_id)
     }
 }
 

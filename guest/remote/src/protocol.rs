@@ -1,6 +1,9 @@
 //! The remote protocol's side that asks, for one plugin.
 
-use crate::wire;
+use crate::{
+    fit::{Known, fit_address, fit_pool},
+    wire,
+};
 use alloc::{
     format,
     string::{String, ToString as _},
@@ -8,15 +11,25 @@ use alloc::{
 };
 use core::net::IpAddr;
 use ipam_driver::{
-    AddressGrant, AddressRequest, AddressSpaces, Capability, Code, Error, Family, IpNet, Kind,
-    Options, PoolChoice, PoolGrant, PoolRequest, names, plugins::Answer,
+    AddressGrant, AddressRequest, AddressSpaces, Capability, Code, Error, Family, Kind, Options,
+    PoolChoice, PoolGrant, PoolRequest, log, names, plugins::Answer,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
-/// Whom to ask.
+/// Whom to ask, and what is kept of its answers.
 pub(crate) trait Ask {
     /// Calls a method once.
     fn ask(&self, method: &str, body: &[u8]) -> Result<Answer, Error>;
+
+    /// Keeps what addresses of a pool must fit, for as long as it is granted.
+    fn remember(&self, pool_id: &str, known: Known) -> Result<(), Error>;
+
+    /// What was kept; nothing of a pool that an earlier version granted.
+    fn recall(&self, pool_id: &str) -> Result<Option<Known>, Error>;
+
+    /// Forgets a pool.
+    fn forget(&self, pool_id: &str) -> Result<(), Error>;
 }
 
 /// A plugin, asked in contract values.
@@ -52,25 +65,29 @@ impl<A: Ask> Protocol<A> {
             options: theirs(&mut request.options),
             v6: family == Family::Ipv6,
         };
-        let wire::Pool { pool_id, pool, data } = self.call("RequestPool", body(&asked)?)?;
+        let wire::Pool { pool_id, rest } = self.call("RequestPool", body(&asked)?)?;
         if pool_id.is_empty() {
             return Err(nonsense("RequestPool", "there is no PoolID in it"));
         }
-        match pool.parse::<IpNet>() {
-            Ok(pool) => {
-                Ok(PoolGrant { pool_id, pool: pool.trunc(), data: data.unwrap_or_default() })
-            }
-            Err(_) => {
-                // It believes that it granted something.
+        let is_held = self.0.recall(&pool_id).is_ok_and(|known| known.is_some());
+        let fitted = fit_pool(&request, &pool_id, rest).and_then(|grant| {
+            let known = Known { prefix: grant.pool, sub_pool: request.sub_pool };
+            self.0.remember(&pool_id, known).map_err(|error| error.to_string())?;
+            Ok(grant)
+        });
+        fitted.map_err(|why| {
+            // It believes that it granted something. What somebody has from
+            // an earlier grant stays.
+            if !is_held {
                 let _ = self.release_pool(&pool_id);
-                Err(nonsense("RequestPool", &format!("Pool {pool:?} is no prefix")))
             }
-        }
+            nonsense("RequestPool", &why)
+        })
     }
 
     pub(crate) fn release_pool(&self, pool_id: &str) -> Result<(), Error> {
-        let wire::Nothing {} = self.call("ReleasePool", body(&wire::ReleasePool { pool_id })?)?;
-        Ok(())
+        self.release("ReleasePool", body(&wire::ReleasePool { pool_id })?)?;
+        self.0.forget(pool_id)
     }
 
     pub(crate) fn request_address(
@@ -82,28 +99,41 @@ impl<A: Ask> Protocol<A> {
             address: request.address.map(|address| address.to_string()).unwrap_or_default(),
             options: theirs(&mut request.options),
         };
-        let wire::Address { address, data } = self.call("RequestAddress", body(&asked)?)?;
+        let wire::Address { address, rest } = self.call("RequestAddress", body(&asked)?)?;
         if address.is_empty() {
             return Err(Code::NoIpReturned.into());
         }
-        match address.parse() {
-            Ok(address) => {
-                Ok(AddressGrant { address: Some(address), data: data.unwrap_or_default() })
+        let known = self.0.recall(&request.pool_id)?;
+        fit_address(&request, known, &address, rest).map_err(|why| {
+            let bare = address.split_once('/').map_or(&*address, |(bare, _)| bare);
+            if let Ok(bare) = bare.parse() {
+                // It believes that it granted it.
+                let _ = self.release_address(&request.pool_id, bare);
             }
-            Err(_) => {
-                if let Ok(bare) = address.parse() {
-                    // It believes that it granted it.
-                    let _ = self.release_address(&request.pool_id, bare);
-                }
-                let why = format!("Address {address:?} is no address with a prefix length");
-                Err(nonsense("RequestAddress", &why))
-            }
-        }
+            nonsense("RequestAddress", &why)
+        })
     }
 
     pub(crate) fn release_address(&self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
         let asked = wire::ReleaseAddress { pool_id, address: address.to_string() };
-        let wire::Nothing {} = self.call("ReleaseAddress", body(&asked)?)?;
+        self.release("ReleaseAddress", body(&asked)?)
+    }
+
+    /// Tells of a release. The protocol defines no answer, Docker goes on
+    /// whatever comes back, and the ledger has decided already: only a plugin
+    /// that is not there, or says that it cannot now, must be told again.
+    fn release(&self, method: &str, body: Vec<u8>) -> Result<(), Error> {
+        let method = format!("{}.{method}", names::PLUGIN_ENDPOINT_TYPE);
+        let Answer { status, body } = self.0.ask(&method, &body)?;
+        match wire::answer::<Map<String, Value>>(&method, status, &body) {
+            Err(refusal) if refusal.code() == Code::Other(Kind::Unavailable) => {
+                return Err(refusal);
+            }
+            Err(refusal) if status != 200 || !body.trim_ascii().is_empty() => {
+                log::warn(format!("the plugin does not confirm a release: {refusal}"));
+            }
+            Ok(_) | Err(_) => {}
+        }
         Ok(())
     }
 

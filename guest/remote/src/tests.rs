@@ -3,19 +3,24 @@
 
 use crate::{
     Config,
+    fit::Known,
     protocol::{Ask, Protocol},
 };
 use ipam_driver::{
     AddressRequest, Capability, Code, Error, Family, Kind, Options, PoolChoice, PoolRequest, names,
     plugins::Answer,
 };
-use std::{cell::RefCell, collections::VecDeque};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+};
 
 /// Answers what it was told to, and `{}` from then on; keeps what it was asked.
 #[derive(Default)]
 struct Fake {
     answers: RefCell<VecDeque<Result<(u16, &'static str), Error>>>,
     asked: RefCell<Vec<(String, String)>>,
+    known: RefCell<BTreeMap<String, String>>,
 }
 
 impl Ask for Fake {
@@ -24,6 +29,20 @@ impl Ask for Fake {
         self.asked.borrow_mut().push((method.to_owned(), body));
         let (status, body) = self.answers.borrow_mut().pop_front().unwrap_or(Ok((200, "{}")))?;
         Ok(Answer { status, body: body.into() })
+    }
+
+    fn remember(&self, pool_id: &str, known: Known) -> Result<(), Error> {
+        self.known.borrow_mut().insert(pool_id.to_owned(), known.to_text());
+        Ok(())
+    }
+
+    fn recall(&self, pool_id: &str) -> Result<Option<Known>, Error> {
+        Ok(self.known.borrow().get(pool_id).map(|text| Known::from_text(text).unwrap()))
+    }
+
+    fn forget(&self, pool_id: &str) -> Result<(), Error> {
+        self.known.borrow_mut().remove(pool_id);
+        Ok(())
     }
 }
 
@@ -62,8 +81,10 @@ const ANY_POOL: PoolChoice = PoolChoice::Automatic(Family::Ipv4);
 #[track_caller]
 fn pool_body(request: PoolRequest, want: &str) {
     let plugin = answering(200, r#"{"PoolID":"p1","Pool":"10.1.0.0/16"}"#);
-    plugin.request_pool(request).unwrap();
-    asked(&plugin, &[("IpamDriver.RequestPool", &format!("{want}\n"))]);
+    // What it answers does not fit each of them.
+    let _ = plugin.request_pool(request);
+    let asked = &plugin.0.asked.borrow()[0];
+    assert_eq!((&*asked.0, &*asked.1), ("IpamDriver.RequestPool", &*format!("{want}\n")));
 }
 
 #[test]
@@ -119,8 +140,9 @@ fn addresses_are_asked_for_as_docker_does() {
         (Some("fd00::5"), Options::new(), r#"{"PoolID":"p1","Address":"fd00::5","Options":null}"#),
     ] {
         let plugin = answering(200, r#"{"Address":"10.1.0.5/16"}"#);
-        plugin.request_address(AddressRequest { options, ..address(wanted) }).unwrap();
-        asked(&plugin, &[("IpamDriver.RequestAddress", &format!("{want}\n"))]);
+        let _ = plugin.request_address(AddressRequest { options, ..address(wanted) });
+        let asked = &plugin.0.asked.borrow()[0];
+        assert_eq!((&*asked.0, &*asked.1), ("IpamDriver.RequestAddress", &*format!("{want}\n")));
     }
 }
 
@@ -227,6 +249,129 @@ fn every_odd_answer_about_an_address_is_understood_as_docker_does() {
     assert!(refusal.text().contains("10.1.0.5"), "{refusal}");
     let released = "{\"PoolID\":\"p1\",\"Address\":\"10.1.0.5\"}\n";
     assert_eq!(bare.0.asked.borrow()[1], ("IpamDriver.ReleaseAddress".into(), released.into()));
+}
+
+/// A plugin that has granted 10.1.0.0/16 as `p1`, and answers this then.
+fn after_a_pool(sub_pool: Option<&str>, status: u16, body: &'static str) -> Protocol<Fake> {
+    let plugin = answering(200, r#"{"PoolID":"p1","Pool":"10.1.0.0/16"}"#);
+    let sub_pool = sub_pool.map(|text| text.parse().unwrap());
+    plugin.request_pool(PoolRequest { sub_pool, ..pool(ANY_POOL) }).unwrap();
+    plugin.0.asked.borrow_mut().clear();
+    plugin.0.answers.borrow_mut().push_back(Ok((status, body)));
+    plugin
+}
+
+#[test]
+fn an_address_gets_the_length_of_its_pool() {
+    for text in ["10.1.0.5/16", "10.1.0.5/32", "10.1.0.5/0", "::ffff:10.1.0.5/128"] {
+        let body: &'static str = format!(r#"{{"Address":"{text}"}}"#).leak();
+        let grant = after_a_pool(None, 200, body).request_address(address(None)).unwrap();
+        assert_eq!(grant.address.unwrap().to_string(), "10.1.0.5/16", "{text}");
+    }
+}
+
+#[test]
+fn an_address_that_does_not_fit_is_refused_and_given_back() {
+    for (asked_for, sub_pool, text, given_back) in [
+        (None, None, "10.2.0.5/16", "10.2.0.5"),
+        (None, None, "fd00::5/16", "fd00::5"),
+        (None, Some("10.1.2.0/24"), "10.1.3.5/16", "10.1.3.5"),
+        (Some("10.1.0.5"), None, "10.1.0.6/16", "10.1.0.6"),
+        (None, None, "10.1.0.5", "10.1.0.5"),
+    ] {
+        let body: &'static str = format!(r#"{{"Address":"{text}"}}"#).leak();
+        let plugin = after_a_pool(sub_pool, 200, body);
+        let refusal = plugin.request_address(address(asked_for)).unwrap_err();
+        assert_eq!(refusal.code(), Code::Other(Kind::Internal), "{text}");
+        let released = format!("{{\"PoolID\":\"p1\",\"Address\":\"{given_back}\"}}\n");
+        assert_eq!(plugin.0.asked.borrow()[1].1, released, "{text}");
+    }
+    // By name anything of the pool will do.
+    let plugin = after_a_pool(Some("10.1.2.0/24"), 200, r#"{"Address":"10.1.3.5/32"}"#);
+    assert!(plugin.request_address(address(Some("10.1.3.5"))).is_ok());
+    // Nothing is known of a pool that an earlier version granted.
+    let plugin = answering(200, r#"{"Address":"10.1.3.5/16"}"#);
+    assert!(plugin.request_address(address(None)).is_ok());
+}
+
+#[test]
+fn a_pool_that_does_not_fit_is_refused_and_given_back() {
+    let exact = PoolChoice::Exact("10.1.0.0/16".parse().unwrap());
+    let long = format!(r#"{{"PoolID":"{}","Pool":"10.1.0.0/16"}}"#, "p".repeat(257)).leak();
+    let wide = format!(
+        r#"{{"PoolID":"p","Pool":"10.1.0.0/16","Data":{{"k":"{}"}}}}"#,
+        "v".repeat(16 << 10)
+    );
+    for (request, body) in [
+        (exact, r#"{"PoolID":"p","Pool":"10.2.0.0/16"}"#),
+        (ANY_POOL, r#"{"PoolID":"p","Pool":"fd00::/64"}"#),
+        (PoolChoice::Sized(Family::Ipv4, 24), r#"{"PoolID":"p","Pool":"10.1.0.0/16"}"#),
+        (ANY_POOL, r#"{"PoolID":"p","Pool":"010.1.0.0/16"}"#),
+        (ANY_POOL, r#"{"PoolID":"p","Pool":16}"#),
+        (ANY_POOL, r#"{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"ttl":300}}"#),
+        (ANY_POOL, r#"{"PoolID":"p","Pool":"10.1.0.0/16","Data":["x"]}"#),
+        (
+            ANY_POOL,
+            r#"{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.1"}}"#,
+        ),
+        (ANY_POOL, long),
+        (ANY_POOL, wide.leak()),
+    ] {
+        let plugin = answering(200, body);
+        let refusal = plugin.request_pool(pool(request)).unwrap_err();
+        assert_eq!(refusal.code(), Code::Other(Kind::Internal), "{body}");
+        assert_eq!(plugin.0.asked.borrow()[1].0, "IpamDriver.ReleasePool", "{body}");
+    }
+}
+
+#[test]
+fn a_pool_that_is_granted_already_is_not_given_back() {
+    let plugin = after_a_pool(None, 200, r#"{"PoolID":"p1","Pool":"10.2.0.0/16"}"#);
+    let exact = PoolChoice::Exact("10.3.0.0/16".parse().unwrap());
+    assert!(plugin.request_pool(pool(exact)).is_err());
+    assert_eq!(plugin.0.asked.borrow().len(), 1);
+}
+
+#[test]
+fn a_gateway_is_one_of_the_pool_or_left_out() {
+    for (text, want) in [
+        ("10.1.0.1/16", Some("10.1.0.1/16")),
+        ("10.1.0.1/32", Some("10.1.0.1/16")),
+        ("0.0.0.0/0", Some("0.0.0.0/0")),
+        ("192.0.2.1/24", None),
+        ("::/0", None),
+    ] {
+        let data = format!(r#"{{"com.docker.network.gateway":"{text}","k":null}}"#);
+        let body = format!(r#"{{"PoolID":"p","Pool":"10.1.0.0/16","Data":{data}}}"#);
+        let grant = answering(200, body.leak()).request_pool(pool(ANY_POOL)).unwrap();
+        assert_eq!(grant.data.get(names::GATEWAY).map(String::as_str), want, "{text}");
+        assert_eq!(grant.data["k"], "", "what is null is empty, as in Go");
+    }
+}
+
+#[test]
+fn whatever_is_said_of_a_release_it_has_happened() {
+    for (status, body) in [
+        (200, ""),
+        (200, "null"),
+        (200, "[]"),
+        (200, "ok"),
+        (204, ""),
+        (200, r#"{"Error":"no"}"#),
+        (404, r#"{"Err":"no"}"#),
+        (500, ""),
+    ] {
+        let release =
+            |plugin: &Protocol<Fake>| plugin.release_address("p1", "10.1.0.5".parse().unwrap());
+        assert!(release(&answering(status, body)).is_ok(), "{status} {body}");
+        let plugin = after_a_pool(None, status, body);
+        assert!(plugin.release_pool("p1").is_ok(), "{status} {body}");
+        assert!(plugin.0.known.borrow().is_empty());
+    }
+    // Who cannot take it now is told again.
+    let plugin = after_a_pool(None, 503, "later");
+    assert_eq!(plugin.release_pool("p1").unwrap_err().code(), Code::Other(Kind::Unavailable));
+    assert_eq!(plugin.0.known.borrow().len(), 1);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The messages of the remote protocol, as Docker's engine sends and reads
 //! them (moby `daemon/libnetwork/ipams/remote/api`).
 
-use alloc::{borrow::ToOwned as _, format, string::String};
-use ipam_driver::{Error, Kind, Options};
+use alloc::{borrow::ToOwned as _, collections::BTreeMap, format, string::String};
+use core::net::IpAddr;
+use ipam_driver::{Error, IpNet, Kind, Options};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -66,27 +67,69 @@ pub(crate) struct AddressSpaces {
     pub(crate) global: String,
 }
 
-/// To `IpamDriver.RequestPool`.
+/// To `IpamDriver.RequestPool`: what names the pool to the plugin, and the rest,
+/// which may not be readable.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Pool {
     #[serde(rename = "poolid")]
     pub(crate) pool_id: String,
-    pub(crate) pool: String,
-    pub(crate) data: Option<Options>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
 }
 
-/// To `IpamDriver.RequestAddress`.
+/// The rest of a pool.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Prefix {
+    pub(crate) pool: String,
+    pub(crate) data: Data,
+}
+
+/// To `IpamDriver.RequestAddress`: what names the address to the plugin, and
+/// the rest.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Address {
     pub(crate) address: String,
-    pub(crate) data: Option<Options>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
 }
 
-/// To what is released.
+/// The rest of an address.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct Nothing {}
+#[serde(default)]
+pub(crate) struct Facts {
+    pub(crate) data: Data,
+}
+
+/// Values that are text. What is null is empty, as in Go.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Data(BTreeMap<String, Option<String>>);
+
+impl From<Data> for Options {
+    fn from(Data(data): Data) -> Self {
+        data.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
+    }
+}
+
+/// The rest of an answer.
+pub(crate) fn rest<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, String> {
+    serde_json::from_value(Value::Object(fields)).map_err(|error| format!("{error}"))
+}
+
+/// Reads an address with its length as Go's `net.ParseCIDR` does: without
+/// leading zeros, and an IPv4-mapped one as the IPv4 address that it is.
+pub(crate) fn address(text: &str) -> Option<IpNet> {
+    let (address, length) = text.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    let is_number = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+    let length: u8 = length.parse().ok().filter(|_| is_number)?;
+    let canonical = address.to_canonical();
+    let length = if canonical == address { length } else { length.checked_sub(96)? };
+    IpNet::new(canonical, length).ok()
+}
 
 /// Reads an answer. Success is status 200 exactly, and no `Error`; of any other
 /// status the words are `Err`, or all of it.

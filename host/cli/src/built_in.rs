@@ -1,6 +1,7 @@
 //! The drivers that are embedded in this program.
 
 use ipam_api::names;
+use ipam_runtime::StoreLimits;
 use ipam_service::Origin;
 
 /// Which of them.
@@ -33,6 +34,15 @@ impl BuiltIn {
             Self::Default => ipam_builtin::DEFAULT,
             Self::Null => ipam_builtin::NULL,
             Self::Remote => ipam_builtin::REMOTE,
+        }
+    }
+
+    /// What it may store without a grant of the operator's: `remote` keeps
+    /// which prefix each pool of its plugin has.
+    pub(crate) fn store(self) -> Option<StoreLimits> {
+        match self {
+            Self::Default | Self::Null => None,
+            Self::Remote => Some(StoreLimits { bytes_max: 16 << 20, keys_max: 1 << 16 }),
         }
     }
 

@@ -219,6 +219,7 @@ impl DriverTable {
         };
         let http = self.http.iter().map(|text| text.parse());
         let config = driver_json::json(self.config).map_err(|why| usage(&why))?;
+        let settings = DriverSettings::new(&self.file, self.name.as_deref(), base)?;
         let grants = Grants {
             http: http.collect::<Result<_, _>>().map_err(|error| usage(&error))?,
             store: self
@@ -226,24 +227,24 @@ impl DriverTable {
                 .as_ref()
                 .map(StoreTable::limits)
                 .transpose()
-                .map_err(|it| usage(&it))?,
+                .map_err(|it| usage(&it))?
+                .or(settings.grants.store),
             plugins,
             random_real: self.random == Random::Real,
         };
-        let usual = DriverSettings::new(&self.file, self.name.as_deref(), base)?;
         let mut limits = self.limits.limits().map_err(|why| usage(&why))?;
-        if self.limits.names.is_none() && usual.source == Source::BuiltIn(BuiltIn::Remote) {
+        if self.limits.names.is_none() && settings.source == Source::BuiltIn(BuiltIn::Remote) {
             // Each plugin that it was granted is a driver.
             limits.names = grants.plugins.names.len().max(1);
         }
         Ok(DriverSettings {
+            grants,
             digest: digest.transpose().map_err(|error| usage(&error))?,
             limits,
-            grants,
             pools: self.pools.map(|pools| pools.iter().map(|Prefix(pool)| pool.trunc()).collect()),
             takes_over: self.takes_over,
             config,
-            ..usual
+            ..settings
         })
     }
 }
@@ -273,12 +274,16 @@ impl DriverSettings {
     }
 
     fn of(source: Source) -> Self {
+        let store = match &source {
+            Source::BuiltIn(which) => which.store(),
+            Source::File(_) => None,
+        };
         Self {
             source,
             rename: None,
             digest: None,
             limits: Limits::default(),
-            grants: Grants::default(),
+            grants: Grants { store, ..Grants::default() },
             pools: None,
             takes_over: false,
             config: serde_json::Map::new(),

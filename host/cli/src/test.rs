@@ -97,13 +97,14 @@ fn target(flags: &TestFlags, runtime: &Runtime) -> Result<Target, Fatal> {
         return Ok(Target::Plugin(plugin));
     };
     let limits = Limits { call_time, ..Limits::default() };
+    let (label, bytes, is_built_in) = component(file)?;
+    let store = DriverSettings::new(file, None, Path::new(""))?.grants.store;
     let grants = Grants {
-        store: flags.store.then_some(STORE),
+        store: flags.store.then_some(STORE).or(store),
         http: flags.http.clone(),
         plugins: flags.plugins(),
         random_real: flags.random,
     };
-    let (label, bytes, is_built_in) = component(file)?;
     let component = runtime
         .load_granted(&label, &bytes, limits, &grants)
         .map_err(|error| usage(file, &error))?;

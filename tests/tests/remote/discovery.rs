@@ -78,6 +78,7 @@ fn our_own_socket_is_not_the_plugin() {
     let mut client = bridge.client("old");
     assert_eq!(any_pool(&mut client).0, 200);
 
+    // The grants of the table are those of each version.
     let file = bridge.path("remote.wasm");
     let note = [0, 5, 4, b'n', b'o', b't', b'e']; // a custom section: another digest
     fs::write(&file, [ipam_builtin::REMOTE, &note].concat()).unwrap();

@@ -129,6 +129,38 @@ fn answers_are_bounded() {
     assert_eq!(restarts(&bridge), 0);
 }
 
+#[test]
+fn answers_as_docker_takes_them_are_made_fit() {
+    let plugin = Legacy::new(usual);
+    let mut bridge = bridge(&plugin, "");
+    any_pool(&mut bridge.client("old"));
+    // The length is known of pools of an earlier start, too.
+    bridge.daemon.take().unwrap().terminate().unwrap();
+    let bridge = bridge.start("plugins = ['old']");
+    let mut client = bridge.client("old");
+    for last in 1..20 {
+        plugin.script(move |method, asked| match method {
+            "IpamDriver.RequestAddress" => answer(json!({"Address": format!("192.0.2.{last}/32")})),
+            "IpamDriver.ReleaseAddress" => Reply::Answer(200, String::new()),
+            _ => usual(method, asked),
+        });
+        let (status, body) = any_address(&mut client, "p");
+        assert_eq!((status, &body["Address"]), (200, &json!(format!("192.0.2.{last}/24"))));
+        let release = json!({"PoolID": "p", "Address": format!("192.0.2.{last}")});
+        assert_eq!(client.ask("ReleaseAddress", &release).0, 200);
+    }
+    plugin.script(|method, asked| match method {
+        "IpamDriver.RequestAddress" => answer(json!({"Address": "198.51.100.1/24"})),
+        _ => usual(method, asked),
+    });
+    for _ in 0..8 {
+        let (status, body) = any_address(&mut client, "p");
+        assert_eq!(status, 500);
+        assert!(body["Err"].as_str().unwrap().contains("is not in 192.0.2.0/24"), "{body}");
+    }
+    assert_eq!(restarts(&bridge), 0);
+}
+
 /// Released while it was down, it hears of it when it is back.
 #[test]
 fn a_release_is_not_lost_on_a_plugin_that_is_down() {
