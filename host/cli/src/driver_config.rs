@@ -12,6 +12,7 @@ use ipam_runtime::{Grants, Limits, PluginGrant, StoreLimits};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
+    collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -70,6 +71,7 @@ pub(crate) struct DriverTable {
     store: Option<StoreTable>,
     #[serde(default)]
     plugins: Vec<String>,
+    plugin_types: Option<Vec<String>>,
     plugin_sockets: Option<Vec<PathBuf>>,
     plugin_specs: Option<Vec<PathBuf>>,
     #[serde(default)]
@@ -79,6 +81,15 @@ pub(crate) struct DriverTable {
     takes_over: bool,
     #[serde(default)]
     config: toml::Table,
+}
+
+/// Types of plugins, by what `Plugin.Activate` calls them.
+fn types(named: Option<Vec<String>>) -> Result<Option<BTreeSet<String>>, String> {
+    let is_type = |it: &String| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric());
+    match named.iter().flatten().find(|it| !is_type(it)) {
+        Some(wrong) => Err(format!("plugin-types: {wrong:?} is no type, such as \"IpamDriver\"")),
+        None => Ok(named.map(|named| named.into_iter().collect())),
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -210,6 +221,7 @@ impl DriverTable {
         let names = self.plugins.iter().map(|name| parse_name(name));
         let plugins = PluginGrant {
             names: names.collect::<Result<_, _>>()?,
+            types: types(self.plugin_types).map_err(|why| usage(&why))?.unwrap_or(usual.types),
             sockets: directories("plugin-sockets", self.plugin_sockets)
                 .map_err(|why| usage(&why))?
                 .unwrap_or(usual.sockets),

@@ -1,7 +1,7 @@
 //! What an operator grants one driver beyond what every driver gets.
 
 use crate::inspect::GrantKind;
-use ipam_api::DriverName;
+use ipam_api::{DriverName, names};
 use std::{
     collections::BTreeSet,
     fmt,
@@ -62,6 +62,9 @@ pub struct StoreLimits {
 pub struct PluginGrant {
     /// Which.
     pub names: BTreeSet<DriverName>,
+    /// Of what they implement, the types whose methods it may call: a plugin
+    /// may be Docker's network or volume driver, too.
+    pub types: BTreeSet<String>,
     /// Directories of `NAME.sock` and `NAME/NAME.sock`.
     pub sockets: Vec<PathBuf>,
     /// Directories of `NAME.spec` and `NAME.json`, and the same in `NAME/`.
@@ -69,10 +72,11 @@ pub struct PluginGrant {
 }
 
 impl Default for PluginGrant {
-    /// None, where Docker's engine looks.
+    /// None; as IPAM drivers, where Docker's engine looks.
     fn default() -> Self {
         Self {
             names: BTreeSet::new(),
+            types: [names::PLUGIN_ENDPOINT_TYPE.to_owned()].into(),
             sockets: vec!["/run/docker/plugins".into()],
             specs: vec!["/etc/docker/plugins".into(), "/usr/lib/docker/plugins".into()],
         }

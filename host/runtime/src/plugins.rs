@@ -85,6 +85,11 @@ impl Plugins {
         &self.grants.plugins
     }
 
+    /// Whether methods of that type were granted, and can be called.
+    fn is_granted(&self, endpoint_type: &str) -> bool {
+        self.granted().types.contains(endpoint_type) && is_word(endpoint_type)
+    }
+
     /// A call begins, and may take so long. Plugins are given up a tenth
     /// earlier, so that a driver whose plugin hangs can say so.
     pub(crate) fn begin(&mut self, time: Duration) {
@@ -202,7 +207,7 @@ impl plugins::HostPluginGetter for State {
         endpoint_type: String,
     ) -> wasmtime::Result<Result<Resource<Plugin>, types::Error>> {
         let is_granted = self.plugins.granted().names.contains(name.as_str());
-        let plugin = if is_granted && is_word(&endpoint_type) {
+        let plugin = if is_granted && self.plugins.is_granted(&endpoint_type) {
             self.plugins.activate(&name, &endpoint_type)
         } else {
             None
@@ -218,7 +223,7 @@ impl plugins::HostPluginGetter for State {
         _: Resource<Getter>,
         endpoint_type: String,
     ) -> wasmtime::Result<Vec<Resource<Plugin>>> {
-        if !is_word(&endpoint_type) {
+        if !self.plugins.is_granted(&endpoint_type) {
             return Ok(Vec::new());
         }
         let grants = self.plugins.grants.clone();

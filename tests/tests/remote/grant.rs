@@ -2,16 +2,46 @@
 
 use crate::{
     Bridge,
-    legacy::{Legacy, usual},
+    legacy::{Legacy, Reply, answer, usual},
     socket,
 };
 use ipam_tests::{daemon::Daemon, programs};
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// A plugin that is a volume driver, too.
+fn two_types(method: &str, asked: &Value) -> Reply {
+    match method {
+        "Plugin.Activate" => answer(json!({"Implements": ["IpamDriver", "VolumeDriver"]})),
+        "VolumeDriver.List" => answer(json!({})),
+        _ => usual(method, asked),
+    }
+}
+
+#[test]
+fn a_type_is_granted_by_its_name() {
+    let mut bridge = Bridge::place();
+    Legacy::new(two_types).on_socket(&socket(&bridge, "granted"));
+    let file = programs::file("plugins");
+    let table = "plugins = ['granted']\nplugin-types = ['VolumeDriver']";
+    let config = bridge.configure(file.to_str().unwrap(), table);
+    bridge.daemon = Some(Daemon::start(bridge.directory.path(), &["--config", &config]).ready());
+    let mut client = bridge.client("plugins");
+    for (kind, method, words) in [
+        ("VolumeDriver", "VolumeDriver.List", "200"),
+        ("IpamDriver", "IpamDriver.GetCapabilities", "no such plugin"),
+        ("NetworkDriver", "NetworkDriver.GetCapabilities", "no such plugin"),
+    ] {
+        let options = json!({"name": "granted", "type": kind, "method": method});
+        let request = json!({"AddressSpace": "zoo", "Options": options});
+        let body = client.ask("RequestPool", &request).1;
+        assert!(body["Data"]["said"].as_str().unwrap().contains(words), "{kind}: {body}");
+    }
+}
 
 #[test]
 fn a_grant_is_a_name_and_the_methods_of_one_type() {
     let mut bridge = Bridge::place();
-    let [granted, other] = [(); 2].map(|()| Legacy::new(usual));
+    let [granted, other] = [(); 2].map(|()| Legacy::new(two_types));
     granted.on_socket(&socket(&bridge, "granted"));
     other.on_socket(&socket(&bridge, "other"));
     let file = programs::file("plugins");
