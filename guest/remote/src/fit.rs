@@ -31,6 +31,12 @@ impl Known {
         }
     }
 
+    /// Whether this may be granted beside that, under the same id: only "no
+    /// pool" has more than one holder.
+    pub(crate) fn is_again(&self, other: &Self) -> bool {
+        self == other && self.prefix.prefix_len() == 0
+    }
+
     /// Reads what [`Known::to_text`] has written.
     pub(crate) fn from_text(text: &str) -> Option<Self> {
         let (prefix, sub_pool) = match text.split_once(' ') {
@@ -110,6 +116,12 @@ pub(crate) fn fit_address(
     }
     if let Some(Known { prefix, sub_pool }) = known {
         let within = sub_pool.filter(|_| request.address.is_none()).unwrap_or(prefix);
+        if prefix.prefix_len() == 0 {
+            return Err(format!(
+                "Address {text:?} is of the pool {prefix}, of which nothing is leased here: \
+                 the network needs a subnet of its own"
+            ));
+        }
         if !within.contains(&address.addr()) {
             return Err(format!("Address {text:?} is not in {within}"));
         }

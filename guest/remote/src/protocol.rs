@@ -58,6 +58,7 @@ impl<A: Ask> Protocol<A> {
             PoolChoice::Sized(Family::Ipv6, length) => (format!("::/{length}"), Family::Ipv6),
             PoolChoice::Exact(pool) => (pool.to_string(), Family::of(&pool)),
         };
+        let is_replay = request.options.contains_key(names::REPLAY);
         let asked = wire::RequestPool {
             address_space: &request.address_space,
             pool,
@@ -69,16 +70,20 @@ impl<A: Ask> Protocol<A> {
         if pool_id.is_empty() {
             return Err(nonsense("RequestPool", "there is no PoolID in it"));
         }
-        let is_held = self.0.recall(&pool_id).is_ok_and(|known| known.is_some());
+        // What cannot be a key cannot be held.
+        let held = self.0.recall(&pool_id).ok().flatten();
         let fitted = fit_pool(&request, &pool_id, rest).and_then(|grant| {
             let known = Known { prefix: grant.pool, sub_pool: request.sub_pool };
+            if let Some(held) = held.filter(|held| !is_replay && !held.is_again(&known)) {
+                return Err(format!("PoolID {pool_id:?} names {} already", held.prefix));
+            }
             self.0.remember(&pool_id, known).map_err(|error| error.to_string())?;
             Ok(grant)
         });
         fitted.map_err(|why| {
             // It believes that it granted something. What somebody has from
             // an earlier grant stays.
-            if !is_held {
+            if held.is_none() {
                 let _ = self.release_pool(&pool_id);
             }
             nonsense("RequestPool", &why)

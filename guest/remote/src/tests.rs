@@ -37,6 +37,9 @@ impl Ask for Fake {
     }
 
     fn recall(&self, pool_id: &str) -> Result<Option<Known>, Error> {
+        if pool_id.len() > 256 {
+            return Err(Error::new(Code::InvalidRequest, "a key has 1 to 256 bytes"));
+        }
         Ok(self.known.borrow().get(pool_id).map(|text| Known::from_text(text).unwrap()))
     }
 
@@ -322,6 +325,35 @@ fn a_pool_that_does_not_fit_is_refused_and_given_back() {
         assert_eq!(refusal.code(), Code::Other(Kind::Internal), "{body}");
         assert_eq!(plugin.0.asked.borrow()[1].0, "IpamDriver.ReleasePool", "{body}");
     }
+}
+
+/// Calico's plugin grants it to whoever names no subnet.
+#[test]
+fn nothing_is_leased_of_no_pool() {
+    let no_pool = r#"{"PoolID":"any","Pool":"0.0.0.0/0"}"#;
+    let plugin = answering(200, no_pool);
+    plugin.0.answers.borrow_mut().push_back(Ok((200, no_pool)));
+    plugin.0.answers.borrow_mut().push_back(Ok((200, r#"{"Address":"192.168.0.1/32"}"#)));
+    for _ in 0..2 {
+        plugin.request_pool(pool(ANY_POOL)).unwrap();
+    }
+    let request = AddressRequest { pool_id: "any".into(), ..address(None) };
+    let refusal = plugin.request_address(request).unwrap_err();
+    assert!(refusal.text().contains("needs a subnet of its own"), "{refusal}");
+    assert_eq!(plugin.0.asked.borrow()[3].0, "IpamDriver.ReleaseAddress");
+}
+
+#[test]
+fn an_id_that_names_a_pool_is_not_granted_again() {
+    let same = r#"{"PoolID":"p1","Pool":"10.1.0.0/16"}"#;
+    let plugin = after_a_pool(None, 200, same);
+    let refusal = plugin.request_pool(pool(ANY_POOL)).unwrap_err();
+    assert!(refusal.text().contains("names 10.1.0.0/16 already"), "{refusal}");
+    assert_eq!(plugin.0.asked.borrow().len(), 1, "and is not given back");
+    // But it is told of what it granted before.
+    plugin.0.answers.borrow_mut().push_back(Ok((200, same)));
+    let options = Options::from([(names::REPLAY.to_owned(), "explicit".to_owned())]);
+    assert!(plugin.request_pool(PoolRequest { options, ..pool(ANY_POOL) }).is_ok());
 }
 
 #[test]
