@@ -143,7 +143,7 @@ impl Legacy {
     }
 }
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "Plugin.Activate",
     "IpamDriver.GetCapabilities",
     "IpamDriver.GetDefaultAddressSpaces",
@@ -151,4 +151,5 @@ const NAMES: [&str; 7] = [
     "IpamDriver.ReleasePool",
     "IpamDriver.RequestAddress",
     "IpamDriver.ReleaseAddress",
+    "VolumeDriver.List",
 ];
