@@ -355,7 +355,8 @@ pub(crate) struct ServeFlags {
 
     /// A driver to serve: a component file, or builtin:default, builtin:null,
     /// builtin:remote; NAME renames it, also to a name that no file takes by itself.
-    /// May be repeated [default: both built-ins]
+    /// May be repeated [default: default and null]. builtin:null (wipam-null) fails
+    /// every `docker network create`, as Docker's own null does
     #[arg(long = "driver", value_name = "[NAME=]FILE")]
     pub(crate) drivers: Vec<String>,
 
