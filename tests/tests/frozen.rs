@@ -14,6 +14,20 @@ use std::{
 /// Where a script goes on with a daemon that was started again.
 const RESTART: &str = "# --- the daemon is started again ---\n";
 
+/// What the contract's own words were, and have become: `wit/README.md`.
+const NEWER_WORDS: [(&str, &str); 7] = [
+    ("\"invalid address space\"", "\"Invalid Address Space\""),
+    ("\"invalid address pool\"", "\"Invalid Address Pool\""),
+    ("\"invalid address subpool\"", "\"Invalid Address SubPool\""),
+    ("\"no available addresses on this pool\"", "\"No available addresses on this pool\""),
+    ("\"no address returned\"", "\"No address returned\""),
+    ("\"requested address is out of range\"", "\"Requested address is out of range\""),
+    (
+        "\"address space does not contain specified address pool\"",
+        "\"Address space does not contain specified address pool\"",
+    ),
+];
+
 fn frozen(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("frozen/0.1").join(path)
 }
@@ -95,8 +109,25 @@ fn drivers_of_a_release_are_served_with_the_answers_of_their_time() {
         assert!(daemon.terminate().unwrap().success());
     }
     for ((name, want), got) in names.iter().zip(&scripts).zip(&played) {
-        assert_eq!(got, want, "{name}");
+        assert_eq!(*got, in_words_of_today(want), "{name}");
     }
+}
+
+/// An answer in which a driver left the words to the contract has those that
+/// the contract has now. The host's own, and the drivers', are as they were.
+fn in_words_of_today(script: &str) -> String {
+    let mut is_the_drivers = false;
+    let lines = script.split_inclusive('\n').map(|line| {
+        if line.starts_with("> ") {
+            is_the_drivers = line.starts_with("> RequestPool ");
+        }
+        let newer = NEWER_WORDS.iter().find(|(then, _)| line.contains(then));
+        match newer {
+            Some((then, now)) if is_the_drivers => line.replace(then, now),
+            _ => line.to_owned(),
+        }
+    });
+    lines.collect()
 }
 
 /// The one that exports `status` is asked for it.

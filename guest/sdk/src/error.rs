@@ -58,11 +58,40 @@ pub enum Code {
     Other(Kind),
 }
 
+impl Code {
+    /// The contract's own words, which the host uses where a driver has none:
+    /// those of `ipamapi`, as the table of `wit/README.md` has them.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::IpamInternalError | Self::Other(Kind::Internal) => "IPAM Internal Error",
+            Self::InvalidAddressSpace => "Invalid Address Space",
+            Self::InvalidPool => "Invalid Address Pool",
+            Self::InvalidSubPool => "Invalid Address SubPool",
+            Self::InvalidRequest | Self::Other(Kind::BadRequest) => "Invalid Request",
+            Self::PoolNotFound => "Address Pool not found",
+            Self::OverlapPool => "Address pool overlaps with existing pool on this address space",
+            Self::NoAvailablePool => "No available pool",
+            Self::NoAvailableIps => "No available addresses on this pool",
+            Self::NoIpReturned => "No address returned",
+            Self::IpAlreadyAllocated => "Address already in use",
+            Self::IpOutOfRange => "Requested address is out of range",
+            Self::PoolOverlap => "Pool overlaps with other one on this address space",
+            Self::BadPool => "Address space does not contain specified address pool",
+            Self::NoMoreSubnets => "all predefined address pools have been fully subnetted",
+            Self::Other(Kind::Forbidden) => "forbidden",
+            Self::Other(Kind::NotFound) => "not found",
+            Self::Other(Kind::NotImplemented) => "not implemented",
+            Self::Other(Kind::Unavailable) => "unavailable",
+        }
+    }
+}
+
 /// Why a request was refused.
 ///
 /// The text ends up on the terminal of whoever ran `docker network create`.
-/// Without one the host uses the contract's own words, so a bare [`Code`] is
-/// an error already:
+/// Without one the host uses the contract's own words ([`Code::text`]), so a
+/// bare [`Code`] is an error already:
 ///
 /// ```
 /// use ipam_driver::{Code, Error, Kind};
@@ -113,11 +142,10 @@ impl From<Code> for Error {
     }
 }
 
-/// The text, or the name of the error where there is none: the contract's
-/// words live with the host.
+/// What the caller reads: the text, or the contract's where there is none.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.text.is_empty() { write!(f, "{:?}", self.code) } else { f.write_str(&self.text) }
+        f.write_str(if self.text.is_empty() { self.code.text() } else { &self.text })
     }
 }
 

@@ -51,12 +51,40 @@ fn a_replayed_request_says_how_it_was_asked() {
 }
 
 #[test]
-fn an_error_shows_its_words_or_its_name() {
-    assert_eq!(Error::from(Code::BadPool).to_string(), "BadPool");
+fn an_error_shows_its_words_or_the_contracts() {
+    let contract = "Address space does not contain specified address pool";
+    assert_eq!(Error::from(Code::BadPool).to_string(), contract);
     assert_eq!(Error::from(Code::BadPool).text(), "");
     assert_eq!(Error::new(Code::BadPool, "no /9 here").to_string(), "no /9 here");
     let error = Error::other(Kind::NotFound, "gone");
     assert_eq!((error.code(), error.text()), (Code::Other(Kind::NotFound), "gone"));
+}
+
+/// As authors read them, in the order of `Code`.
+#[test]
+fn the_words_are_those_of_the_contract() {
+    let named = [
+        Code::IpamInternalError,
+        Code::InvalidAddressSpace,
+        Code::InvalidPool,
+        Code::InvalidSubPool,
+        Code::InvalidRequest,
+        Code::PoolNotFound,
+        Code::OverlapPool,
+        Code::NoAvailablePool,
+        Code::NoAvailableIps,
+        Code::NoIpReturned,
+        Code::IpAlreadyAllocated,
+        Code::IpOutOfRange,
+        Code::PoolOverlap,
+        Code::BadPool,
+        Code::NoMoreSubnets,
+    ];
+    let documented = include_str!("../../../wit/README.md")
+        .lines()
+        .filter(|line| line.starts_with("| `Err"))
+        .filter_map(|line| line.split('|').map(str::trim).nth(4));
+    assert!(documented.eq(named.map(Code::text)));
 }
 
 /// The least that a driver must say.

@@ -93,30 +93,46 @@ impl Code {
         }
     }
 
-    /// The contract's own words for this error: those of Docker 27 to 29 where
-    /// they still have it, and of the older engines where they do not.
+    /// The contract's own words for this error, which stand for an empty text
+    /// of a driver: those of `ipamapi`, as the table of `wit/README.md` has them.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
             Self::IpamInternalError | Self::Other(Kind::Internal) => "IPAM Internal Error",
-            Self::InvalidAddressSpace => "invalid address space",
-            Self::InvalidPool => "invalid address pool",
-            Self::InvalidSubPool => "invalid address subpool",
+            Self::InvalidAddressSpace => "Invalid Address Space",
+            Self::InvalidPool => "Invalid Address Pool",
+            Self::InvalidSubPool => "Invalid Address SubPool",
             Self::InvalidRequest | Self::Other(Kind::BadRequest) => "Invalid Request",
             Self::PoolNotFound => "Address Pool not found",
             Self::OverlapPool => "Address pool overlaps with existing pool on this address space",
             Self::NoAvailablePool => "No available pool",
-            Self::NoAvailableIps => "no available addresses on this pool",
-            Self::NoIpReturned => "no address returned",
+            Self::NoAvailableIps => "No available addresses on this pool",
+            Self::NoIpReturned => "No address returned",
             Self::IpAlreadyAllocated => "Address already in use",
-            Self::IpOutOfRange => "requested address is out of range",
+            Self::IpOutOfRange => "Requested address is out of range",
             Self::PoolOverlap => "Pool overlaps with other one on this address space",
-            Self::BadPool => "address space does not contain specified address pool",
+            Self::BadPool => "Address space does not contain specified address pool",
             Self::NoMoreSubnets => "all predefined address pools have been fully subnetted",
             Self::Other(Kind::Forbidden) => "forbidden",
             Self::Other(Kind::NotFound) => "not found",
             Self::Other(Kind::NotImplemented) => "not implemented",
             Self::Other(Kind::Unavailable) => "unavailable",
+        }
+    }
+
+    /// The words of Docker 27 to 29 for this error, where they differ from the
+    /// contract's, which are older.
+    #[must_use]
+    pub fn engine_text(self) -> &'static str {
+        match self {
+            Self::InvalidAddressSpace => "invalid address space",
+            Self::InvalidPool => "invalid address pool",
+            Self::InvalidSubPool => "invalid address subpool",
+            Self::NoAvailableIps => "no available addresses on this pool",
+            Self::NoIpReturned => "no address returned",
+            Self::IpOutOfRange => "requested address is out of range",
+            Self::BadPool => "address space does not contain specified address pool",
+            _ => self.text(),
         }
     }
 }
@@ -158,6 +174,13 @@ impl Error {
     #[must_use]
     pub fn other(kind: Kind, text: impl fmt::Display) -> Self {
         Self::new(Code::Other(kind), text)
+    }
+
+    /// What this program decides itself, before a driver is asked: it says that
+    /// in [`Code::engine_text`], since callers compare it with their engine's.
+    #[must_use]
+    pub fn as_the_engine(code: Code) -> Self {
+        Self::new(code, code.engine_text())
     }
 
     /// Which error it is.
@@ -259,19 +282,19 @@ mod tests {
     /// contract by hand and must never be generated from the enum.
     const CONTRACT: &[(Code, u16, &str)] = &[
         (Code::IpamInternalError, 500, "IPAM Internal Error"),
-        (Code::InvalidAddressSpace, 400, "invalid address space"),
-        (Code::InvalidPool, 400, "invalid address pool"),
-        (Code::InvalidSubPool, 400, "invalid address subpool"),
+        (Code::InvalidAddressSpace, 400, "Invalid Address Space"),
+        (Code::InvalidPool, 400, "Invalid Address Pool"),
+        (Code::InvalidSubPool, 400, "Invalid Address SubPool"),
         (Code::InvalidRequest, 400, "Invalid Request"),
         (Code::PoolNotFound, 400, "Address Pool not found"),
         (Code::OverlapPool, 403, "Address pool overlaps with existing pool on this address space"),
         (Code::NoAvailablePool, 503, "No available pool"),
-        (Code::NoAvailableIps, 503, "no available addresses on this pool"),
-        (Code::NoIpReturned, 503, "no address returned"),
+        (Code::NoAvailableIps, 503, "No available addresses on this pool"),
+        (Code::NoIpReturned, 503, "No address returned"),
         (Code::IpAlreadyAllocated, 403, "Address already in use"),
-        (Code::IpOutOfRange, 400, "requested address is out of range"),
+        (Code::IpOutOfRange, 400, "Requested address is out of range"),
         (Code::PoolOverlap, 403, "Pool overlaps with other one on this address space"),
-        (Code::BadPool, 400, "address space does not contain specified address pool"),
+        (Code::BadPool, 400, "Address space does not contain specified address pool"),
         (Code::NoMoreSubnets, 400, "all predefined address pools have been fully subnetted"),
         (Code::Other(Kind::NotImplemented), 501, "not implemented"),
         (Code::Other(Kind::NotFound), 404, "not found"),
@@ -283,6 +306,27 @@ mod tests {
             let error = Error::from(code);
             assert_eq!((error.kind().http_status(), error.to_string()), (status, text.to_owned()));
         }
+    }
+
+    /// The same table, as drivers' authors read it.
+    #[test]
+    fn the_contract_says_so_too() {
+        let documented = include_str!("../../../wit/README.md")
+            .lines()
+            .filter(|line| line.starts_with("| `Err"))
+            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>())
+            .map(|cells| (cells[5].parse::<u16>().unwrap_or_default(), cells[4]));
+        let own = CONTRACT.iter().take(15).map(|&(_, status, text)| (status, text));
+        assert!(documented.eq(own));
+    }
+
+    #[test]
+    fn the_engine_says_the_same_in_its_own_words() {
+        for &(code, ..) in CONTRACT {
+            assert!(code.engine_text().eq_ignore_ascii_case(code.text()), "{code:?}");
+        }
+        let refused = Error::as_the_engine(Code::IpOutOfRange);
+        assert_eq!(refused.to_string(), "requested address is out of range");
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl State {
         let pool = self.known(&request.pool_id)?;
         let Some(address) = request.address else { return Ok(Course::Ask) };
         if !pool.prefix.contains(&address) && !pool.is_no_pool() {
-            return Err(Code::IpOutOfRange.into());
+            return Err(Error::as_the_engine(Code::IpOutOfRange));
         }
         let Some(leased) = self.leased(pool, address) else {
             self.refuse_gateway(pool, request, address)?;
@@ -254,7 +254,7 @@ impl State {
         if pool.prefix.contains(&address) || pool.is_no_pool() {
             Ok(self.leased(pool, address).map(|leased| &leased.lease))
         } else {
-            Err(Code::IpOutOfRange.into())
+            Err(Error::as_the_engine(Code::IpOutOfRange))
         }
     }
 }

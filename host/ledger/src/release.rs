@@ -21,7 +21,7 @@ impl State {
     /// # Errors
     /// `bad-pool` for a pool that is not held, as the reference answers.
     pub fn release_pool(&self, pool_id: &PoolId, caller: &Caller<'_>) -> Result<Vec<Event>, Error> {
-        let held = self.held(pool_id).ok_or(Code::BadPool)?;
+        let held = self.held(pool_id).ok_or_else(|| Error::as_the_engine(Code::BadPool))?;
         let is_global = caller.is_global(&held.pool.address_space);
         Ok(if is_global && self.has_a_gateway(held) { Vec::new() } else { self.drop_hold(held) })
     }

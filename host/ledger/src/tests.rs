@@ -340,12 +340,12 @@ fn an_owner_is_what_the_wire_told() {
 #[test]
 fn releases_of_what_is_not_there() {
     let state = filled();
-    let bad_pool = Err(Error::from(Code::BadPool));
+    let bad_pool = Err(Error::as_the_engine(Code::BadPool));
     assert_eq!(state.release_pool(&id("nowhere"), &NOBODY), bad_pool);
     let unknown = state.release_address(&id("nowhere"), "10.0.0.1".parse().unwrap());
     assert_eq!(unknown.unwrap_err().code(), Code::Other(Kind::NotFound));
     let outside = state.release_address(&id("bare"), "10.1.0.1".parse().unwrap());
-    assert_eq!(outside, Err(Code::IpOutOfRange.into()));
+    assert_eq!(outside, Err(Error::as_the_engine(Code::IpOutOfRange)));
     assert_eq!(state.release_address(&id("bare"), "10.0.0.9".parse().unwrap()), Ok(None));
 }
 

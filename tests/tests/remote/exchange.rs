@@ -48,7 +48,7 @@ fn refusals_keep_their_class_and_their_words() {
         (404, "who?", 404, "who?"),
         (200, r#"{"Error":"boom"}"#, 500, "remote: boom"),
         (200, "", 500, "EOF"),
-        (200, "{}", 503, "no address returned"),
+        (200, "{}", 503, "No address returned"),
         (302, "", 500, "IpamDriver.RequestAddress"),
     ] {
         plugin.script(move |method, asked| match method {

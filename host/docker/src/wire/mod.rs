@@ -58,7 +58,7 @@ pub fn pool_request(
     v6: bool,
 ) -> Result<PoolRequest, Error> {
     if address_space.is_empty() {
-        return Err(Code::InvalidAddressSpace.into());
+        return Err(Error::as_the_engine(Code::InvalidAddressSpace));
     }
     let pool = pool_choice(pool, v6)?;
     let sub_pool = match (sub_pool, pool) {
@@ -103,7 +103,7 @@ fn sub_pool_of(pool: &IpNet, text: &str) -> Result<IpNet, Error> {
 /// A prefix with its host bits; `code` is what is wrong when it is not one.
 fn prefix(text: &str, code: Code) -> Result<IpNet, Error> {
     parse_prefix(text)
-        .map_err(|why| Error::new(code, format!("{}: {} {why}", code.text(), quoted(text))))
+        .map_err(|why| Error::new(code, format!("{}: {} {why}", code.engine_text(), quoted(text))))
 }
 
 /// The preferred address of a request; an empty text is none. IPv4-mapped

@@ -71,11 +71,11 @@ fn what_the_ledger_knows_better_never_reaches_the_driver() {
         assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
     };
     let unknown = "cannot find address pool for poolID:nowhere";
-    let out_of_range = Code::IpOutOfRange.text();
+    let out_of_range = Code::IpOutOfRange.engine_text();
     refused(lease("nowhere"), Kind::NotFound, unknown);
     refused(Request::Status(id("nowhere")), Kind::NotFound, unknown);
     refused(release("nowhere", "10.0.0.1"), Kind::NotFound, unknown);
-    refused(Request::ReleasePool(id("nowhere")), Kind::BadRequest, Code::BadPool.text());
+    refused(Request::ReleasePool(id("nowhere")), Kind::BadRequest, Code::BadPool.engine_text());
     refused(lease_of("10.0.0.0/24", "10.1.0.1"), Kind::BadRequest, out_of_range);
     refused(lease_of("10.0.0.0/24", "fd00::1"), Kind::BadRequest, out_of_range);
     refused(release("10.0.0.0/24", "fd00::1"), Kind::BadRequest, out_of_range);
