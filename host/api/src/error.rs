@@ -132,7 +132,15 @@ impl Code {
             Self::NoIpReturned => "no address returned",
             Self::IpOutOfRange => "requested address is out of range",
             Self::BadPool => "address space does not contain specified address pool",
-            _ => self.text(),
+            Self::IpamInternalError
+            | Self::InvalidRequest
+            | Self::PoolNotFound
+            | Self::OverlapPool
+            | Self::NoAvailablePool
+            | Self::IpAlreadyAllocated
+            | Self::PoolOverlap
+            | Self::NoMoreSubnets
+            | Self::Other(_) => self.text(),
         }
     }
 }
