@@ -157,7 +157,10 @@ fn nothing_behind_a_request_is_another_one() {
         let two = [("url", &*url), ("method", "POST"), ("text", "abc"), ("headers", &*headers)];
         assert!(asker.ask(&two).unwrap().contains_key("error"), "{headers}");
     }
-    assert_eq!(server.asked().len(), 6);
+    // Some are given up by the guest, whose body is more than it said.
+    let is_other = |asked: &String| asked.contains("secret") || asked.starts_with("POST");
+    let others: Vec<_> = server.asked().into_iter().filter(is_other).collect();
+    assert_eq!(others, [""; 0]);
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn a_body_is_framed_and_nothing_else_is_said_of_the_connection() {
     let host = server.address;
     let mut asker = Asker::with(Limits::default(), &[&server.url("/api/")]);
     let headers = "content-length: 3\nexpect: 100-continue\nte: trailers\ntrailer: x-more\n\
-                   max-forwards: 1\nx-own: 1";
+                   max-forwards: 1\nx-own: 1\nx-original-url: /secret\nx-rewrite-url: /secret";
     for method in ["POST", "PUT", "PATCH", "DELETE"] {
         let url = server.url("/api/x");
         let sent = [("url", &*url), ("method", method), ("text", "abc"), ("headers", headers)];

@@ -32,9 +32,10 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, io::TokioIo};
 const HEAD_BYTES: usize = 8 << 10;
 
 /// What a guest does not say: how a message ends, what becomes of its
-/// connection, and what whoever is in between shall do. `content-length` is
-/// read, and written anew.
-const OURS: [HeaderName; 14] = [
+/// connection, what whoever is in between shall do, and which other path some
+/// servers (IIS, Zend) shall take it for. `content-length` is read, and written
+/// anew.
+const OURS: [HeaderName; 16] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::EXPECT,
@@ -49,6 +50,8 @@ const OURS: [HeaderName; 14] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
 ];
 
 /// What a request is sent with.
