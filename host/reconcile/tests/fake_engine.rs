@@ -215,7 +215,7 @@ const CONTAINERS: &str = "/v1.51/containers/json?all=1";
 async fn whatever_fails_fails_the_observation_and_is_named() {
     for path in ["/version", CONTAINERS, NETWORKS, &inspection("full")] {
         let refused = r#"{"message":"no"}"#.to_owned();
-        fails(path, Says(500, refused), r#"answered 500: {\"message\":\"no\"}"#).await;
+        fails(path, Says(500, refused), r#"answered 500: {"message":"no"}"#).await;
         fails(path, Says(200, "<html>".to_owned()), "cannot be read: expected value").await;
         fails(path, Says(200, String::new()), "cannot be read: EOF").await;
         fails(path, Says(200, "{}".to_owned()), "an answer that cannot be read").await;

@@ -22,11 +22,10 @@ impl Kept {
     /// What an event decided, if it is a release.
     fn of(event: &Event) -> Option<Self> {
         let receipt = event.receipt()?;
-        match event {
-            Event::PoolReleased(_) => Some(Self::Pool(receipt)),
-            event if event.is_release() => Some(Self::One(receipt)),
-            _ => None,
+        if matches!(event, Event::PoolReleased(_)) {
+            return Some(Self::Pool(receipt));
         }
+        event.is_release().then_some(Self::One(receipt))
     }
 
     pub(crate) fn receipt(&self) -> &Receipt {
@@ -52,16 +51,18 @@ pub(crate) fn decided<T>(events: Vec<(T, Event)>) -> Vec<(T, Kept)> {
     let mut gone: BTreeSet<PoolId> = BTreeSet::new();
     let mut all = Vec::new();
     for (with, event) in events.into_iter().rev() {
-        match &event {
-            Event::PoolReleased(pool) => {
-                gone.insert(pool.pool_id.clone());
-            }
-            Event::PoolGranted(pool) => {
-                gone.remove(&pool.pool_id);
-            }
-            Event::AddressReleased(lease) if gone.contains(&lease.pool_id) => continue,
-            Event::HoldDropped { pool_id, .. } if gone.contains(pool_id) => continue,
-            _ => {}
+        if let Event::PoolReleased(pool) = &event {
+            gone.insert(pool.pool_id.clone());
+        } else if let Event::PoolGranted(pool) = &event {
+            gone.remove(&pool.pool_id);
+        } else if let Event::AddressReleased(lease) = &event
+            && gone.contains(&lease.pool_id)
+        {
+            continue;
+        } else if let Event::HoldDropped { pool_id, .. } = &event
+            && gone.contains(pool_id)
+        {
+            continue;
         }
         all.extend(Kept::of(&event).map(|kept| (with, kept)));
     }
