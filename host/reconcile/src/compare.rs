@@ -11,7 +11,7 @@ use crate::{
 };
 use ipam_api::{IpNet, PoolId};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     net::IpAddr,
 };
 
@@ -41,12 +41,14 @@ pub(crate) struct Confirmed {
 ///
 /// - Only what Docker's server granted in a local space is found, and no pool
 ///   under which another server granted something.
-/// - A pool is known when a network has its driver and its subnet. Where
-///   several pools share a subnet, its network's `--ip-range` must be the
-///   pool's sub-pool; a network whose range is none of theirs makes all of
-///   them known. It is also known when one of its addresses is.
-/// - An address is known when any network of its driver and subnet has it as
-///   an endpoint's, a gateway's or an auxiliary one.
+/// - An address is in use when anything at all has it: an endpoint, a container,
+///   a gateway or an auxiliary address, in whatever network of whatever driver.
+/// - A pool is in use when its prefix and a network's subnet have an address in
+///   common, whatever that network's driver is called; when one of its
+///   addresses is in use; and when a network leaves open which subnets it has.
+/// - An address is judged by itself when a network names its driver, its subnet
+///   and its sub-pool, and no network that may have it hides its endpoints. A
+///   range that is no pool's of that subnet may be any of theirs.
 /// - A gateway goes with its pool alone: engines do not show every gateway.
 #[must_use]
 pub fn compare(held: &[Held], seen: &Observation) -> Unknown {
@@ -59,20 +61,30 @@ pub fn compare(held: &[Held], seen: &Observation) -> Unknown {
     for (driver, pool) in ours(held) {
         let networks = known.of(driver, pool.prefix);
         let siblings = &sub_pools[&(driver, pool.prefix)];
-        let has = |address| networks.has(address) || seen.unplaced.contains(&address);
-        if networks.have(pool, siblings) || pool.leases.iter().any(|lease| has(lease.address)) {
-            let forgotten = |lease: &&HeldLease| {
-                lease.granted_by == GrantedBy::Docker && !lease.is_gateway && !has(lease.address)
-            };
-            if networks.are_complete() {
+        let has = |address| known.addresses.contains(&address);
+        let is_dockers = |lease: &HeldLease| lease.granted_by == GrantedBy::Docker;
+        if networks.have(pool, siblings) {
+            let forgotten =
+                |lease: &&HeldLease| is_dockers(lease) && !lease.is_gateway && !has(lease.address);
+            if !known.incomplete.share(pool.prefix) {
                 let found = pool.leases.iter().filter(forgotten);
                 unknown.addresses.extend(found.map(|lease| address(driver, pool, lease)));
             }
-        } else if pool.leases.iter().all(|lease| lease.granted_by == GrantedBy::Docker) {
+        } else if !known.all.share(pool.prefix)
+            && pool.leases.iter().all(|lease| is_dockers(lease) && !has(lease.address))
+        {
             unknown.pools.push(whole(driver, pool));
         }
     }
     unknown
+}
+
+/// The drivers of `pools` that no network of `seen` names. To a driver that goes
+/// by another name there, all of its networks would be missing.
+pub(crate) fn unnamed(pools: &[Found], seen: &Observation) -> BTreeSet<String> {
+    let named: HashSet<&str> = seen.networks.iter().map(|network| &*network.driver).collect();
+    let all = pools.iter().map(|found| &found.driver);
+    all.filter(|driver| !named.contains(&***driver)).cloned().collect()
 }
 
 /// What may be touched at all.
@@ -107,45 +119,54 @@ fn address(driver: &str, pool: &HeldPool, lease: &HeldLease) -> Found {
     }
 }
 
-/// The networks of an observation by driver and subnet.
+/// The networks of an observation.
 struct Known<'a> {
-    exact: HashMap<(&'a str, IpNet), Facts>,
-    /// Subnets of which only the length is known.
-    any: HashMap<(&'a str, bool, u8), Facts>,
-}
-
-/// What all networks of one driver and subnet have together.
-#[derive(Default)]
-struct Facts {
-    ranges: HashSet<Option<IpNet>>,
+    /// The `--ip-range` of each, by driver and subnet.
+    exact: HashMap<(&'a str, IpNet), HashSet<Option<IpNet>>>,
+    /// By driver, the subnets of which only the length is known.
+    any: HashSet<(&'a str, bool, u8)>,
+    /// All subnets, whatever the driver is called.
+    all: Subnets,
+    /// Those of networks whose endpoints are not all known.
+    incomplete: Subnets,
+    /// Every address of anything.
     addresses: HashSet<IpAddr>,
-    is_incomplete: bool,
 }
 
-/// The facts that bear on one pool.
+/// The networks of one driver and subnet.
 struct Networks<'a> {
-    exact: Option<&'a Facts>,
-    any: Option<&'a Facts>,
+    ranges: Option<&'a HashSet<Option<IpNet>>>,
+    /// Whether one is of any subnet of that length.
+    is_any: bool,
 }
 
 impl<'a> Known<'a> {
     fn new(seen: &'a Observation) -> Self {
-        let mut known = Self { exact: HashMap::new(), any: HashMap::new() };
+        let mut known = Self {
+            exact: HashMap::new(),
+            any: HashSet::new(),
+            all: Subnets::default(),
+            incomplete: Subnets::default(),
+            addresses: seen.unplaced.iter().copied().collect(),
+        };
+        seen.dockers_own.iter().for_each(|prefix| known.all.add(*prefix));
         for network in &seen.networks {
+            known.addresses.extend(&network.endpoints);
+            known.all.is_open |= network.subnets.is_empty();
+            known.incomplete.is_open |= network.subnets.is_empty() && !network.is_complete;
             for subnet in &network.subnets {
-                let prefix = subnet.prefix;
-                let is_any = prefix.addr().is_unspecified() && prefix.prefix_len() > 0;
-                let facts = if is_any {
-                    let key = (&*network.driver, is_v6(prefix), prefix.prefix_len());
-                    known.any.entry(key).or_default()
+                known.addresses.extend(&subnet.reserved);
+                known.all.add(subnet.prefix);
+                if !network.is_complete {
+                    known.incomplete.add(subnet.prefix);
+                }
+                let driver = &*network.driver;
+                if let Some((is_v6, length)) = any_of(subnet.prefix) {
+                    known.any.insert((driver, is_v6, length));
                 } else {
-                    known.exact.entry((&*network.driver, prefix)).or_default()
-                };
-                facts.ranges.insert(subnet.ip_range);
-                facts.is_incomplete |= !network.is_complete;
-                facts.addresses.extend(&subnet.reserved);
-                let inside = |address: &&IpAddr| is_any || prefix.contains(*address);
-                facts.addresses.extend(network.endpoints.iter().filter(inside));
+                    let ranges = known.exact.entry((driver, subnet.prefix)).or_default();
+                    ranges.insert(subnet.ip_range);
+                }
             }
         }
         known
@@ -153,31 +174,64 @@ impl<'a> Known<'a> {
 
     fn of(&self, driver: &'a str, prefix: IpNet) -> Networks<'_> {
         Networks {
-            exact: self.exact.get(&(driver, prefix)),
-            any: self.any.get(&(driver, is_v6(prefix), prefix.prefix_len())),
+            ranges: self.exact.get(&(driver, prefix)),
+            is_any: self.any.contains(&(driver, is_v6(prefix), prefix.prefix_len())),
         }
     }
 }
 
 impl Networks<'_> {
-    fn has(&self, address: IpAddr) -> bool {
-        [self.exact, self.any].into_iter().flatten().any(|facts| facts.addresses.contains(&address))
-    }
-
     /// Whether one of them is, or may be, the network of this pool. `siblings`
     /// are the sub-pools of all pools of this subnet.
     fn have(&self, pool: &HeldPool, siblings: &[Option<IpNet>]) -> bool {
-        let exact = self.exact.is_some_and(|Facts { ranges, .. }| {
+        let exact = self.ranges.is_some_and(|ranges| {
             ranges.contains(&pool.sub_pool) || ranges.iter().any(|range| !siblings.contains(range))
         });
-        exact || self.any.is_some()
+        exact || self.is_any
+    }
+}
+
+/// Prefixes, to ask which addresses they have.
+#[derive(Default)]
+struct Subnets {
+    /// By the first address.
+    exact: BTreeSet<(IpAddr, u8)>,
+    /// Families and lengths of those of which only that is known.
+    lengths: HashSet<(bool, u8)>,
+    /// Whether there is one of which nothing is known.
+    is_open: bool,
+}
+
+impl Subnets {
+    fn add(&mut self, prefix: IpNet) {
+        match any_of(prefix) {
+            Some(length) => self.lengths.insert(length),
+            None => self.exact.insert((prefix.network(), prefix.prefix_len())),
+        };
     }
 
-    /// Whether there is one, and the endpoints of all of them are known.
-    fn are_complete(&self) -> bool {
-        let mut all = [self.exact, self.any].into_iter().flatten().peekable();
-        all.peek().is_some() && all.all(|facts| !facts.is_incomplete)
+    /// Whether one has, or may have, an address of this prefix: one around it,
+    /// or one in it. A prefix of length 0 is the null driver's, and shares with
+    /// itself alone.
+    fn share(&self, prefix: IpNet) -> bool {
+        let (first, length) = (prefix.network(), prefix.prefix_len());
+        let is_around = |shorter| {
+            let around = IpNet::new(first, shorter).map(|net| (net.network(), shorter));
+            around.is_ok_and(|around| self.exact.contains(&around))
+        };
+        let within = (first, length)..=(prefix.broadcast(), u8::MAX);
+        self.is_open
+            || self.lengths.contains(&(is_v6(prefix), length))
+            || self.exact.contains(&(first, length))
+            || (length > 0
+                && ((1..length).any(is_around) || self.exact.range(within).next().is_some()))
     }
+}
+
+/// The family and the length, if that is all that is known of this subnet.
+fn any_of(prefix: IpNet) -> Option<(bool, u8)> {
+    let is_any = prefix.addr().is_unspecified() && prefix.prefix_len() > 0;
+    is_any.then(|| (is_v6(prefix), prefix.prefix_len()))
 }
 
 fn is_v6(prefix: IpNet) -> bool {

@@ -8,7 +8,8 @@
 //! which addresses (`GET /containers/json?all=1`), which networks there are
 //! (`GET /networks`), and what each network has (`GET /networks/ID?verbose=true`,
 //! since the list shows no endpoints). Of the last only for networks whose
-//! addresses Docker's own drivers do not manage.
+//! addresses Docker's own drivers do not manage; of the others the list shows the
+//! subnets, and the containers show the addresses.
 
 mod answers;
 mod http;
@@ -198,7 +199,7 @@ impl Engine<'_> {
         let mut reading = Reading::default();
         for network in networks {
             if network.is_dockers_own() {
-                reading.skip(network.id);
+                reading.dockers_own(network).map_err(|trouble| self.error(&asked, trouble))?;
                 continue;
             }
             let path = network.path().map_err(|trouble| self.error(&asked, trouble))?;

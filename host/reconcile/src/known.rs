@@ -9,8 +9,11 @@ use std::{collections::BTreeSet, net::IpAddr};
 pub struct Observation {
     /// Every network whose IPAM driver is not Docker's own.
     pub networks: Vec<Network>,
-    /// Addresses in use by a container whose network the engine did not list:
-    /// known, whatever the driver and the subnet.
+    /// Subnets of the networks whose IPAM driver is Docker's own; host bits are
+    /// zero.
+    pub dockers_own: BTreeSet<IpNet>,
+    /// Addresses in use by a container whose network the engine did not list,
+    /// or is of Docker's own driver.
     pub unplaced: BTreeSet<IpAddr>,
 }
 
@@ -19,7 +22,8 @@ pub struct Observation {
 pub struct Network {
     /// Its IPAM driver, as Docker calls it.
     pub driver: String,
-    /// Its subnets, of both families.
+    /// Its subnets, of both families. None when the engine leaves it open which
+    /// they are (`"Config": null`): then it may have any.
     pub subnets: Vec<Subnet>,
     /// The addresses of its endpoints, without their lengths.
     pub endpoints: BTreeSet<IpAddr>,
@@ -47,6 +51,7 @@ impl Observation {
     /// Adds what another engine knows.
     pub fn extend(&mut self, other: Self) {
         self.networks.extend(other.networks);
+        self.dockers_own.extend(other.dockers_own);
         self.unplaced.extend(other.unplaced);
     }
 

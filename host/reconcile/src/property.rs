@@ -6,7 +6,8 @@
 //! all the time.
 
 use crate::{
-    GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Options, Space, Subnet, reconcile,
+    Error, GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Options, Space, Subnet,
+    reconcile,
     reconcile::tests::{Script, Slept, Views, now},
 };
 use ipam_api::{IpNet, PoolId, Receipt};
@@ -14,7 +15,7 @@ use proptest::{collection::vec, option, prelude::*};
 use std::{collections::BTreeSet, net::IpAddr};
 
 const DRIVERS: [&str; 2] = ["wipam", "lab:1"];
-const PREFIXES: [&str; 3] = ["192.0.2.0/24", "192.0.2.0/25", "fd52::/64"];
+const PREFIXES: [&str; 4] = ["192.0.2.0/24", "192.0.2.0/25", "198.51.100.0/25", "fd52::/64"];
 /// What a network may have for a subnet besides.
 const LENGTH_ONLY: &str = "0.0.0.0/25";
 
@@ -29,7 +30,7 @@ fn range() -> impl Strategy<Value = Option<IpNet>> {
 }
 
 fn hosts() -> impl Strategy<Value = BTreeSet<IpAddr>> {
-    let texts = &["192.0.2.1", "192.0.2.2", "192.0.2.3", "fd52::1", "fd52::2"][..];
+    let texts = &["192.0.2.1", "192.0.2.2", "198.51.100.1", "fd52::1", "fd52::2"][..];
     let host = prop::sample::select(texts).prop_map(|text| text.parse().unwrap());
     prop::collection::btree_set(host, 0..4)
 }
@@ -113,7 +114,7 @@ fn network() -> impl Strategy<Value = Network> {
         ip_range,
         reserved,
     });
-    let parts = (0..DRIVERS.len(), vec(subnet, 0..3), hosts(), prop::bool::weighted(0.9));
+    let parts = (0..DRIVERS.len(), open_or(vec(subnet, 1..3)), hosts(), prop::bool::weighted(0.9));
     parts.prop_map(|(driver, subnets, endpoints, is_complete)| Network {
         driver: DRIVERS[driver].to_owned(),
         subnets,
@@ -122,10 +123,24 @@ fn network() -> impl Strategy<Value = Network> {
     })
 }
 
+/// Few networks leave open which subnets they have: that keeps every pool.
+fn open_or(subnets: impl Strategy<Value = Vec<Subnet>>) -> impl Strategy<Value = Vec<Subnet>> {
+    let is_open = prop::bool::weighted(0.05);
+    (subnets, is_open).prop_map(|(subnets, is_open)| if is_open { vec![] } else { subnets })
+}
+
 fn observations() -> impl Strategy<Value = (Observation, Observation)> {
-    let one = || (vec(network(), 0..4), prop_oneof![4 => Just(BTreeSet::new()), 1 => hosts()]);
+    let one = || {
+        let unplaced = prop_oneof![4 => Just(BTreeSet::new()), 1 => hosts()];
+        let own = prop_oneof![9 => Just(None), 1 => prefix().prop_map(Some)];
+        (vec(network(), 0..4), unplaced, own)
+    };
     (one(), one(), any::<bool>()).prop_map(|(first, second, is_same)| {
-        let make = |(networks, unplaced)| Observation { networks, unplaced };
+        let make = |(networks, unplaced, own): (_, _, Option<IpNet>)| Observation {
+            networks,
+            unplaced,
+            dockers_own: own.into_iter().collect(),
+        };
         let first = make(first);
         let second = if is_same { first.clone() } else { make(second) };
         (first, second)
@@ -155,11 +170,22 @@ fn subnets<'a>(
     })
 }
 
-fn is_in_use(driver: &str, prefix: IpNet, address: IpAddr, seen: &Observation) -> bool {
+fn is_in_use(address: IpAddr, seen: &Observation) -> bool {
     seen.unplaced.contains(&address)
-        || subnets(driver, prefix, seen).any(|(network, subnet)| {
-            network.endpoints.contains(&address) || subnet.reserved.contains(&address)
+        || seen.networks.iter().any(|network| {
+            network.endpoints.contains(&address)
+                || network.subnets.iter().any(|subnet| subnet.reserved.contains(&address))
         })
+}
+
+fn may_share(prefix: IpNet, network: &Network) -> bool {
+    network.subnets.is_empty() || network.subnets.iter().any(|subnet| shares(prefix, subnet.prefix))
+}
+
+fn shares(prefix: IpNet, other: IpNet) -> bool {
+    let is_length_only = other.to_string() == LENGTH_ONLY;
+    (is_length_only && prefix.addr().is_ipv4() && prefix.prefix_len() == 25)
+        || (!is_length_only && (prefix.contains(&other) || other.contains(&prefix)))
 }
 
 fn has_network(of: &Held, pool: &HeldPool, seen: &Observation) -> bool {
@@ -168,7 +194,13 @@ fn has_network(of: &Held, pool: &HeldPool, seen: &Observation) -> bool {
     let is_nobodys = |range| siblings.iter().all(|sibling| sibling.sub_pool != range);
     subnets(&of.driver, pool.prefix, seen).any(|(_, subnet)| {
         is_any(subnet) || subnet.ip_range == pool.sub_pool || is_nobodys(subnet.ip_range)
-    }) || pool.leases.iter().any(|lease| is_in_use(&of.driver, pool.prefix, lease.address, seen))
+    })
+}
+
+fn may_be_in_use(pool: &HeldPool, seen: &Observation) -> bool {
+    pool.leases.iter().any(|lease| is_in_use(lease.address, seen))
+        || seen.networks.iter().any(|network| may_share(pool.prefix, network))
+        || seen.dockers_own.iter().any(|own| shares(pool.prefix, *own))
 }
 
 /// What is unknown: an address, or a pool with the leases under it.
@@ -185,21 +217,21 @@ fn unknown(held: &[Held], seen: &Observation) -> Vec<Entry> {
             };
             let are_dockers = pool.leases.iter().all(|lease| lease.granted_by == GrantedBy::Docker);
             if !has_network(of, pool, seen) {
-                if are_dockers {
+                if are_dockers && !may_be_in_use(pool, seen) {
                     let under = pool.leases.iter().map(|lease| (lease.address, lease.generation));
                     let entry = receipt(None, pool.generation);
                     found.push((of.driver.clone(), entry, under.collect()));
                 }
                 continue;
             }
-            let mut known = subnets(&of.driver, pool.prefix, seen).peekable();
-            if known.peek().is_none() || known.any(|(network, _)| !network.is_complete) {
+            let hides = |network: &&Network| !network.is_complete;
+            if seen.networks.iter().filter(hides).any(|network| may_share(pool.prefix, network)) {
                 continue;
             }
             for lease in &pool.leases {
                 let is_kept = lease.is_gateway
                     || lease.granted_by == GrantedBy::Other
-                    || is_in_use(&of.driver, pool.prefix, lease.address, seen);
+                    || is_in_use(lease.address, seen);
                 if !is_kept {
                     let entry = receipt(Some(lease.address), lease.generation);
                     found.push((of.driver.clone(), entry, vec![]));
@@ -221,7 +253,8 @@ proptest! {
     ) {
         let mut wanted = Vec::new();
         let later = unknown(&second, &after);
-        for (driver, receipt, under) in unknown(&first, &before) {
+        let first_unknown = unknown(&first, &before);
+        for (driver, receipt, under) in first_unknown.clone() {
             let is_again = later.iter().any(|(of, same, now)| {
                 *of == driver && *same == receipt && now.iter().all(|lease| under.contains(lease))
             });
@@ -236,7 +269,21 @@ proptest! {
         let mut engines = Views([Ok(before.clone()), Ok(after.clone())].into());
         let options = Options { exclusive, ..Options::default() };
         let mut clock = Slept::default();
-        now(reconcile(&mut ledger, &mut engines, &mut clock, &options, &mut |_| {})).unwrap();
+        let done = now(reconcile(&mut ledger, &mut engines, &mut clock, &options, &mut |_| {}));
+        let is_refused = [(&first_unknown, &before), (&later, &after)].into_iter().any(|(all, seen)| {
+            all.iter().any(|(driver, receipt, _)| {
+                let names = |network: &Network| network.driver == *driver;
+                receipt.address.is_none() && !seen.networks.iter().any(names)
+            })
+        });
+        // It is over before the second look when there is nothing at the first.
+        if exclusive && is_refused && !first_unknown.is_empty() {
+            let is_said = matches!(done, Err(Error::Unnamed { .. }));
+            prop_assert!(is_said);
+            prop_assert!(ledger.released.is_empty());
+            return Ok(());
+        }
+        done.unwrap();
         let sorted = |mut all: Vec<(String, Receipt)>| {
             all.sort_by_key(|(driver, at)| (driver.clone(), at.pool_id.clone(), at.address));
             all
@@ -252,7 +299,7 @@ proptest! {
             for lease in pool.leases.iter().filter(lost) {
                 prop_assert_eq!(lease.granted_by, GrantedBy::Docker);
                 for seen in [&before, &after] {
-                    prop_assert!(!is_in_use(&driver, pool.prefix, lease.address, seen));
+                    prop_assert!(!is_in_use(lease.address, seen));
                 }
             }
         }

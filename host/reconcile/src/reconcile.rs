@@ -6,7 +6,7 @@
 //! observation that failed frees nothing.
 
 use crate::{
-    compare::{Confirmed, compare, confirm},
+    compare::{Confirmed, Unknown, compare, confirm, unnamed},
     held::Held,
     known::Observation,
     report::{Found, Report},
@@ -125,6 +125,30 @@ pub enum Error<L: error::Error + 'static, E: error::Error + 'static> {
     /// The engines cannot be read.
     #[error("what the engines know cannot be read completely")]
     Engines(#[source] E),
+    /// Pools were to be freed of drivers that no network of any engine names:
+    /// they may go by another name there, as managed plugins do.
+    #[error(
+        "no network of these engines names the IPAM driver {drivers}, so whether its pools are \
+         in use is not known (if it goes by another name there, say which)"
+    )]
+    Unnamed {
+        /// Their names, as the ledger's driver was said to be called.
+        drivers: String,
+    },
+}
+
+/// Whether pools may be freed, if that is what is asked.
+fn must_be_named<L: error::Error, E: error::Error>(
+    unknown: &Unknown,
+    seen: &Observation,
+    options: &Options,
+) -> Result<(), Error<L, E>> {
+    let drivers = unnamed(&unknown.pools, seen);
+    if !options.exclusive || drivers.is_empty() {
+        return Ok(());
+    }
+    let drivers: Vec<String> = drivers.iter().map(|driver| format!("{driver:?}")).collect();
+    Err(Error::Unnamed { drivers: drivers.join(", ") })
 }
 
 /// Frees what the ledger holds and no engine has known for the grace period.
@@ -132,7 +156,9 @@ pub enum Error<L: error::Error + 'static, E: error::Error + 'static> {
 /// A release that fails ends it: the report says why, and what is left.
 ///
 /// # Errors
-/// When the ledger or an engine cannot be read. Then nothing was changed.
+/// When the ledger or an engine cannot be read, and when [`Options::exclusive`]
+/// is said of engines that have no network of a driver whose pools would be
+/// freed. Then nothing was changed.
 pub async fn reconcile<L: Ledger, E: Engines>(
     ledger: &mut L,
     engines: &mut E,
@@ -151,6 +177,7 @@ pub async fn reconcile<L: Ledger, E: Engines>(
         pools,
     };
     progress(observed(&seen, first.addresses.len(), first.pools.len()));
+    must_be_named(&first, &seen, options)?;
     if first.addresses.is_empty() && first.pools.is_empty() {
         return Ok(report);
     }
@@ -161,6 +188,7 @@ pub async fn reconcile<L: Ledger, E: Engines>(
     let seen = engines.observe().await.map_err(Error::Engines)?;
     let second = compare(&held, &seen);
     progress(observed(&seen, second.addresses.len(), second.pools.len()));
+    must_be_named(&second, &seen, options)?;
     let Confirmed { addresses, pools, seen_again, changed } = confirm(first, &held, &second);
     (report.seen_again, report.changed) = (seen_again, changed);
     report.changed.iter().for_each(|found| progress(Progress::Changed(found)));

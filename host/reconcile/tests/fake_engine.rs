@@ -121,6 +121,7 @@ fn lines(seen: &Observation) -> Vec<String> {
 
 #[track_caller]
 fn check(seen: &Observation, mut want: Vec<&str>) {
+    want.extend(OF_DOCKERS_OWN);
     let mut lines = lines(seen);
     lines.sort_unstable();
     want.sort_unstable();
@@ -137,6 +138,9 @@ const RECORDED: [&str; 7] = [
     // The service, its tasks and the load balancer.
     "wipam-managed:1 10.80.0.0/24 keeps 10.80.0.1 10.80.0.2 10.80.0.3 10.80.0.4 10.80.0.5",
 ];
+
+/// Addresses of containers in networks of Docker's own drivers.
+const OF_DOCKERS_OWN: [&str; 3] = ["anywhere 10.0.0.4", "anywhere 10.0.1.3", "anywhere 10.70.0.2"];
 
 #[tokio::test]
 async fn an_old_engine_is_read() {
@@ -171,6 +175,33 @@ async fn a_network_without_a_list_of_endpoints_has_others() {
     let mut want = RECORDED;
     want[3] = "wipam 10.60.0.0/16 range 10.60.1.0/24 and others";
     check(&seen, want.to_vec());
+}
+
+#[tokio::test]
+async fn a_network_without_a_config_leaves_its_subnets_open() {
+    let path = inspection("shared1");
+    let mut answers = recorded(NEW);
+    let Says(_, text) = &answers[&path] else { panic!("it says") };
+    let mut network: serde_json::Value = serde_json::from_str(text).unwrap();
+    network["IPAM"]["Config"] = serde_json::Value::Null;
+    answers.insert(path, Says(200, network.to_string()));
+    let seen = Fake::start(answers).observe(Limits::default()).await.unwrap();
+    let mut want = RECORDED;
+    want[3] = "wipam";
+    check(&seen, want.to_vec());
+    assert!(seen.networks.iter().any(|network| network.subnets.is_empty()));
+}
+
+#[tokio::test]
+async fn networks_of_dockers_own_drivers_show_their_subnets() {
+    for recording in [OLD, NEW] {
+        let seen = Fake::start(recorded(recording)).observe(Limits::default()).await.unwrap();
+        let own: Vec<String> = seen.dockers_own.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            own,
+            ["10.0.0.0/24", "10.0.1.0/24", "10.70.0.0/24", "10.81.0.0/24", "172.18.0.0/16"]
+        );
+    }
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ fn network(text: &str, endpoints: &[&str]) -> Network {
 }
 
 fn seen(networks: Vec<Network>) -> Observation {
-    Observation { networks, unplaced: Default::default() }
+    Observation { networks, ..Observation::default() }
 }
 
 fn addresses(unknown: &Unknown) -> Vec<String> {
@@ -94,11 +94,54 @@ fn a_pool_without_a_network_goes_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn another_driver_or_another_subnet_makes_nothing_known() {
+fn a_subnet_that_any_network_has_is_in_use_whatever_its_driver_is_called() {
     let held = || vec![pool(NET, &[("192.0.2.7", 1)])];
-    let other = Network { driver: "lab".to_owned(), ..network(NET, &["192.0.2.7"]) };
-    check(held(), vec![other], &[], &[NET]);
-    check(held(), vec![network("192.0.2.0/25", &["192.0.2.7"])], &[], &[NET]);
+    for driver in ["lab", "wipam:latest", "WIPAM"] {
+        let other = |text| Network { driver: driver.to_owned(), ..network(text, &[]) };
+        // A subnet in it or around it has addresses of it; others do not.
+        for text in [NET, "192.0.2.0/25", "192.0.2.128/25", "192.0.0.0/16", "0.0.0.0/24"] {
+            check(held(), vec![other(text)], &[], &[]);
+        }
+        for text in ["192.0.3.0/24", "192.0.1.0/24", "0.0.0.0/25", "::/24", "0.0.0.0/0"] {
+            check(held(), vec![other(text)], &[], &[NET]);
+        }
+        // Nor is anything freed of a pool that two networks may have.
+        let hidden = Network { is_complete: false, ..other(NET) };
+        check(held(), vec![network(NET, &[]), hidden], &[], &[]);
+    }
+    let held6 = vec![pool("fd52::/64", &[])];
+    let other = Network { driver: "lab".to_owned(), ..network("fd52::/48", &[]) };
+    check(held6, vec![other], &[], &[]);
+}
+
+#[test]
+fn what_dockers_own_drivers_have_is_in_use() {
+    let held = ledger(vec![pool(NET, &[("192.0.2.7", 1)])]);
+    let own = Observation { dockers_own: [NET.parse().unwrap()].into(), ..seen(vec![]) };
+    assert_eq!(compare(&held, &own), Unknown::default());
+}
+
+#[test]
+fn an_address_that_any_endpoint_has_is_in_use_with_its_pool() {
+    let held = || vec![pool(NET, &[("192.0.2.7", 1), ("192.0.2.8", 2)])];
+    let elsewhere = network("198.51.100.0/24", &["192.0.2.7"]);
+    let other = Network { driver: "lab".to_owned(), ..elsewhere };
+    check(held(), vec![other.clone()], &[], &[]);
+    check(held(), vec![other.clone(), network(NET, &[])], &["192.0.2.8"], &[]);
+    let mut keeps = Network { endpoints: Default::default(), ..other };
+    keeps.subnets[0].reserved.insert("192.0.2.8".parse().unwrap());
+    check(held(), vec![keeps], &[], &[]);
+}
+
+#[test]
+fn a_network_that_leaves_its_subnets_open_may_have_any() {
+    let held = || vec![pool(NET, &[("192.0.2.7", 1)]), pool("fd52::/64", &[])];
+    let open = Network { subnets: vec![], driver: "lab".to_owned(), ..network(NET, &[]) };
+    check(held(), vec![open.clone()], &[], &[]);
+    // Its endpoints are known, so another network's addresses can be judged.
+    check(held(), vec![open.clone(), network(NET, &[])], &["192.0.2.7"], &[]);
+    let hidden = Network { is_complete: false, ..open };
+    check(held(), vec![hidden, network(NET, &[])], &[], &[]);
 }
 
 #[test]
@@ -120,7 +163,8 @@ fn where_pools_share_a_subnet_the_range_tells_them_apart() {
     let low = "192.0.2.0/24 192.0.2.0/25";
     let high = "192.0.2.0/24 192.0.2.128/25";
     let both = || vec![pool(low, &[("192.0.2.7", 1)]), pool(high, &[("192.0.2.200", 2)])];
-    check(both(), vec![network(high, &["192.0.2.200"])], &[], &[low]);
+    // The low one's subnet is in use, although its range is not: it stays.
+    check(both(), vec![network(high, &["192.0.2.200"])], &[], &[]);
     // An address of the low one is unknown only when that pool is known.
     let networks = vec![network(high, &["192.0.2.200"]), network(low, &[])];
     check(both(), networks, &["192.0.2.7"], &[]);

@@ -5,7 +5,7 @@
 
 use super::Trouble;
 use crate::known::{Network, Observation, Subnet};
-use ipam_api::{InvalidPrefix, parse_address, parse_prefix};
+use ipam_api::{InvalidPrefix, IpNet, parse_address, parse_prefix};
 use serde::{Deserialize, Deserializer};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -41,6 +41,15 @@ pub(super) struct NetworkSummary {
 #[serde(rename_all = "PascalCase")]
 struct IpamSummary {
     driver: String,
+    #[serde(deserialize_with = "null_but_there")]
+    config: Option<Vec<SubnetSummary>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SubnetSummary {
+    #[serde(default)]
+    subnet: String,
 }
 
 #[derive(Deserialize)]
@@ -169,15 +178,24 @@ impl NetworkSummary {
 #[derive(Default)]
 pub(super) struct Reading {
     seen: Observation,
-    /// Where a network is in `seen`; nothing for one of Docker's own.
+    /// Where a network is in `seen`; nothing for one of Docker's own drivers.
     places: HashMap<String, Option<usize>>,
     addresses: usize,
 }
 
 impl Reading {
-    /// Takes note of a network that needs no look.
-    pub(super) fn skip(&mut self, id: String) {
+    /// Takes note of a network of Docker's own drivers, which needs no look of
+    /// its own: its subnets are in the list, its addresses in the containers.
+    pub(super) fn dockers_own(&mut self, network: NetworkSummary) -> Result<(), Trouble> {
+        let NetworkSummary { id, ipam } = network;
+        for SubnetSummary { subnet } in ipam.config.unwrap_or_default() {
+            if !subnet.is_empty() {
+                let odd = |trouble| Trouble::Odd(format!("network {id:?}: {trouble}"));
+                self.seen.dockers_own.insert(prefix(&subnet).map_err(odd)?);
+            }
+        }
         self.places.insert(id, None);
+        Ok(())
     }
 
     pub(super) fn network(&mut self, inspect: NetworkInspect) -> Result<(), Trouble> {
@@ -219,8 +237,7 @@ impl Reading {
         for attachment in container.network_settings.networks.unwrap_or_default().into_values() {
             let place = match self.places.get(&attachment.network_id) {
                 Some(Some(place)) => &mut self.seen.networks[*place].endpoints,
-                Some(None) => continue,
-                None => &mut self.seen.unplaced,
+                Some(None) | None => &mut self.seen.unplaced,
             };
             for text in [attachment.ip_address, attachment.global_ipv6_address] {
                 let odd = |trouble| Trouble::Odd(format!("a container: {trouble}"));
@@ -251,23 +268,26 @@ impl Reading {
 
 impl Config {
     fn subnet(self) -> Result<Subnet, String> {
-        // 20.10 keeps host bits, and sends them to its driver, which masks.
-        let read = |text: &str| match parse_prefix(text) {
-            Ok(prefix) => Ok(prefix.trunc()),
-            // Ours has none of these; a network of another driver may.
-            Err(InvalidPrefix::Mapped { means: Some(prefix) }) => Ok(prefix.trunc().into()),
-            Err(_) => Err(format!("{text:?} is no subnet")),
-        };
         let ip_range = match &*self.ip_range {
             "" => None,
-            text => Some(read(text)?),
+            text => Some(prefix(text)?),
         };
         let mut reserved = BTreeSet::new();
         reserved.extend(address(&self.gateway)?);
         for text in self.auxiliary_addresses.unwrap_or_default().values() {
             reserved.extend(address(text)?);
         }
-        Ok(Subnet { prefix: read(&self.subnet)?, ip_range, reserved })
+        Ok(Subnet { prefix: prefix(&self.subnet)?, ip_range, reserved })
+    }
+}
+
+/// A prefix. 20.10 keeps host bits, and sends them to its driver, which masks.
+fn prefix(text: &str) -> Result<IpNet, String> {
+    match parse_prefix(text) {
+        Ok(prefix) => Ok(prefix.trunc()),
+        // Ours has none of these; a network of another driver may.
+        Err(InvalidPrefix::Mapped { means: Some(prefix) }) => Ok(prefix.trunc().into()),
+        Err(_) => Err(format!("{text:?} is no subnet")),
     }
 }
 

@@ -96,7 +96,7 @@ fn seen(endpoints: &[&str]) -> Observation {
         endpoints: endpoints.iter().map(|address| address.parse().unwrap()).collect(),
         is_complete: true,
     };
-    Observation { networks: vec![network], unplaced: Default::default() }
+    Observation { networks: vec![network], ..Observation::default() }
 }
 
 fn ledger() -> Script {
@@ -189,8 +189,39 @@ fn a_reading_that_fails_frees_nothing() {
         match end.unwrap_err() {
             Error::Ledger(_) => assert!(failing < 2),
             Error::Engines(_) => assert!(failing >= 2),
+            Error::Unnamed { .. } => panic!("a network names the driver"),
         }
         assert!(ledger.released.is_empty());
+    }
+}
+
+#[test]
+fn engines_that_name_a_driver_nowhere_are_not_all_there_are() {
+    let other = |driver: &str| {
+        let mut seen = seen(&["192.0.2.7"]);
+        driver.clone_into(&mut seen.networks[0].driver);
+        seen
+    };
+    let exclusive = Options { exclusive: true, ..USUAL };
+    let dry = Options { dry_run: true, ..exclusive.clone() };
+    for (first, second) in [
+        (other("wipam:latest"), seen(&[])),
+        (seen(&[]), other("wipam:latest")),
+        (Observation::default(), Observation::default()),
+    ] {
+        for options in [&exclusive, &dry] {
+            let mut ledger = ledger();
+            let mut engines = Views([Ok(first.clone()), Ok(second.clone())].into());
+            let mut clock = Slept::default();
+            let end = now(reconcile(&mut ledger, &mut engines, &mut clock, options, &mut |_| {}));
+            let error = end.unwrap_err().to_string();
+            assert!(error.contains(r#"names the IPAM driver "wipam", "#), "{error}");
+            assert!(ledger.released.is_empty());
+        }
+        let mut engines = Views([Ok(first), Ok(second)].into());
+        let (mut ledger, mut clock) = (ledger(), Slept::default());
+        let end = now(reconcile(&mut ledger, &mut engines, &mut clock, &USUAL, &mut |_| {}));
+        assert!(end.unwrap().freed.is_empty(), "pools are only shown without --exclusive");
     }
 }
 
