@@ -73,9 +73,10 @@ fn list_some<T: DeserializeOwned + Serialize>(
     let mut client = connect(daemon)?;
     let mut output = Output::new(stdout(), daemon.json, columns);
     let told = client.ask(ask, |item: T| {
-        Ok::<_, Stop>(if is_wanted(&item) {
-            output.row(&item, &cells)?
-        })
+        if is_wanted(&item) {
+            output.row(&item, &cells)?;
+        }
+        Ok::<_, Stop>(())
     });
     // What came before it failed is printed all the same.
     let printed = output.end();

@@ -234,11 +234,9 @@ fn a_store_that_cannot_be_read_is_the_loads_error() {
 
 #[test]
 fn after_a_restart_what_was_read_may_be_claimed_once_by_an_engine_that_began_too() {
-    let in_global = |request| match request {
-        Request::Pool(exact) => {
-            Request::Pool(PoolRequest { address_space: "global".to_owned(), ..exact })
-        }
-        other => other,
+    let in_global = |request| {
+        let Request::Pool(exact) = request else { panic!("it asks for a pool") };
+        Request::Pool(PoolRequest { address_space: "global".to_owned(), ..exact })
     };
     let (global, local) = (|| in_global(pool("10.7.0.0/24")), || pool(POOL));
     let named = || lease_of(POOL, "10.0.0.9");
