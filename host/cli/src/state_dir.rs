@@ -47,6 +47,14 @@ impl StateDir {
             Err(error) => return Err(fatal(with_advice(&error, "--state-dir"))),
         }
         judge(path).map_err(|why| fatal(with_advice(&why, "--state-dir")))?;
+        // Also of a directory that was there: whoever made it may have ended
+        // before its name was durable, and what is in it is to be found again.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|it| it.sync_all());
+        if let Err(error) = synced {
+            // One that may not be read, or a file system that does not do this.
+            tracing::debug!(%error, "the parent of the state directory is not synced");
+        }
         if let Some(above) = open_to_all(path) {
             let above = above.display();
             tracing::warn!(%above, "everybody may write there, and so replace the state directory");

@@ -122,8 +122,8 @@ impl Service {
     /// failed. Why it does not serve, if it does not. Nothing if there is no
     /// such driver.
     ///
-    /// Waits for its thread no longer than [`Limits::operator_patience`]
-    /// (crate::Limits::operator_patience).
+    /// Waits for its thread no longer than
+    /// [`Limits::operator_patience`](crate::Limits::operator_patience).
     ///
     /// # Errors
     /// [`NotNow`] when that takes longer; what it does then it goes on with.

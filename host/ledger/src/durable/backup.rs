@@ -1,6 +1,7 @@
 //! A copy of one moment, which is a ledger by itself.
 
 use super::{
+    entries::CACHE_BYTES,
     error::DurableError,
     history, load,
     medium::{create_new, rename},
@@ -53,7 +54,9 @@ fn check(from: &ReadTransaction) -> Result<(), DurableError> {
 
 fn copy_all(from: &ReadTransaction, file: fs::File) -> Result<(), DurableError> {
     let backend = FileBackend::new(file)?;
-    let database = Database::builder().create_with_backend(backend)?;
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    let database = builder.create_with_backend(backend)?;
     let mut into = database.begin_write()?;
     into.set_two_phase_commit(true);
     into.set_quick_repair(true);

@@ -18,7 +18,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTra
 use std::fmt;
 
 /// What redb keeps in memory of the file.
-const CACHE_BYTES: usize = 64 << 20;
+pub(super) const CACHE_BYTES: usize = 64 << 20;
 /// No file that redb began and did not finish is larger.
 const UNFINISHED_BYTES_MAX: u64 = 16 << 20;
 /// What redb writes last when it makes a file is at its beginning, this long.
@@ -213,7 +213,9 @@ fn make_blank(medium: &dyn Medium) -> Result<bool, DurableError> {
 fn peek(medium: &dyn Medium) -> Option<u32> {
     let read = || {
         let backend = Boxed(open_file(medium)?);
-        let database = Database::builder().open_read_only_with_backend(backend)?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        let database = builder.open_read_only_with_backend(backend)?;
         format(&database.begin_read()?)
     };
     // Whoever opens it to write meets the error again.

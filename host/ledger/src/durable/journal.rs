@@ -106,14 +106,16 @@ impl Journal {
 
     fn create(&mut self) -> Result<(), DurableError> {
         self.file.set_len(0).map_err(writing)?;
-        self.extend_to(self.capacity)
+        self.extend(0, self.capacity)
     }
 
-    /// Gives the file zeros up to that many bytes of records. They are written
-    /// and not only allotted: what overwrites them needs no metadata synced.
-    fn extend_to(&mut self, capacity: u64) -> Result<(), DurableError> {
-        let (mut at, end) = (self.file.len().map_err(reading)?, RECORDS_AT + capacity);
-        self.file.set_len(end.max(at)).map_err(writing)?;
+    /// Gives the file zeros from an offset on, up to that many bytes of records.
+    /// They are written and not only allotted: what overwrites them needs no
+    /// metadata synced, and cannot find the disk full. How long the file is
+    /// says nothing of that: it may have been allotted when the disk was full.
+    fn extend(&mut self, mut at: u64, capacity: u64) -> Result<(), DurableError> {
+        let (length, end) = (self.file.len().map_err(reading)?, RECORDS_AT + capacity);
+        self.file.set_len(end.max(length)).map_err(writing)?;
         while at < end {
             let length = usize::try_from(end - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
             self.file.write(at, &ZEROS[..length]).map_err(writing)?;
@@ -155,7 +157,8 @@ impl Journal {
         if self.has_room() {
             return Ok(());
         }
-        self.extend_to((self.end + self.record.len() as u64).next_multiple_of(JOURNAL_BYTES))
+        let capacity = self.end + self.record.len() as u64;
+        self.extend(RECORDS_AT + self.capacity, capacity.next_multiple_of(JOURNAL_BYTES))
     }
 
     /// Makes the encoded record durable.

@@ -51,12 +51,13 @@ impl Directory {
         options.read(true).write(true).mode(0o600);
         let file = match options.open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let file = options.create(true).truncate(false).open(&path)?;
-                sync_directory(&self.0)?;
-                file
+                options.create(true).truncate(false).open(&path)?
             }
             opened => opened?,
         };
+        // Also of a file that was there: whoever made it may have ended before
+        // its name was durable.
+        sync_directory(&self.0)?;
         let backend = FileBackend::new(file).map_err(io::Error::other)?;
         Ok(Box::new(backend))
     }

@@ -2,6 +2,7 @@
 //! against what older and newer programs wrote.
 
 mod format;
+mod growth;
 mod leases;
 mod property;
 mod rows;
