@@ -1,6 +1,8 @@
 //! The past: what changed, in blocks, kept up to a size and an age.
 //!
-//! This crate knows no clock: how old an event is, is told by the newest one.
+//! This crate knows no clock: how old an event is, is told by the newest ones.
+//! One of them may come from a clock that was wrong, so a time that lies far
+//! ahead of what its neighbours say counts as what they say ([`agreed`]).
 
 use super::{
     error::DurableError,
@@ -17,7 +19,7 @@ use std::ops::ControlFlow;
 pub struct Retention {
     /// Bytes of all events, as they are stored.
     pub max_bytes: u64,
-    /// Milliseconds that an event may be older than the newest one.
+    /// Milliseconds that an event may be older than the newest ones.
     pub max_age_ms: u64,
 }
 
@@ -32,6 +34,19 @@ impl Default for Retention {
 pub(super) const BLOCK_EVENTS_MAX: usize = 256;
 /// What a key takes.
 const KEY_BYTES: u64 = 8;
+/// How many neighbours say what time it is.
+const NEIGHBOURS: usize = 31;
+/// How far an event may be ahead of them: a day.
+const AHEAD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The time of some events that follow each other: that of the newest, unless
+/// it is more than a day ahead of the middle one.
+fn agreed(mut times: Vec<u64>) -> u64 {
+    times.sort_unstable();
+    let newest = times.last().copied().unwrap_or(0);
+    let middle = times.get(times.len().saturating_sub(1) / 2).copied().unwrap_or(0);
+    if newest - middle > AHEAD_MAX_MS { middle } else { newest }
+}
 
 /// The history of one transaction.
 pub(super) struct Writer<'t> {
@@ -82,18 +97,46 @@ impl<'t> Writer<'t> {
     /// Writes what is left, and forgets what is not to be kept.
     pub(super) fn finish(mut self, retention: Retention) -> Result<Extent, DurableError> {
         self.flush()?;
-        let oldest_ms = self.extent.newest_ms.saturating_sub(retention.max_age_ms);
+        let now_ms = match retention.max_age_ms {
+            u64::MAX => 0,
+            _ => agreed(self.times(true)?),
+        };
+        let oldest_ms = now_ms.saturating_sub(retention.max_age_ms);
         // To look at the oldest block costs as much as to write one.
         while self.extent.bytes > retention.max_bytes || oldest_ms > 0 {
             let Some(oldest) = self.oldest()? else { break };
-            if oldest.newest_ms >= oldest_ms && self.extent.bytes <= retention.max_bytes {
-                break;
+            if self.extent.bytes <= retention.max_bytes {
+                // What seems to be from the future is as old as what follows it.
+                let is_ahead = oldest.newest_ms > now_ms.saturating_add(AHEAD_MAX_MS);
+                let is_of = if is_ahead { agreed(self.times(false)?) } else { oldest.newest_ms };
+                if is_of >= oldest_ms {
+                    break;
+                }
             }
             self.table.remove(oldest.number)?;
             self.extent.first = oldest.number + oldest.events;
             self.extent.bytes = self.extent.bytes.saturating_sub(oldest.bytes);
         }
         Ok(self.extent)
+    }
+
+    /// When the first events came about, or the last ones.
+    fn times(&self, is_last: bool) -> Result<Vec<u64>, DurableError> {
+        let mut rows = self.table.iter()?;
+        let mut times = Vec::new();
+        while times.len() < NEIGHBOURS
+            && let Some(row) = if is_last { rows.next_back() } else { rows.next() }
+        {
+            let (key, value) = row?;
+            let block = HISTORY.row(&key, &value)?;
+            let all = block.records.iter().map(|record| record.cause.at.0);
+            if is_last {
+                times.extend(all.rev().take(NEIGHBOURS - times.len()));
+            } else {
+                times.extend(all.take(NEIGHBOURS - times.len()));
+            }
+        }
+        Ok(times)
     }
 
     fn oldest(&self) -> Result<Option<Oldest>, DurableError> {

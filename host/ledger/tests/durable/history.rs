@@ -96,6 +96,46 @@ fn what_is_older_than_the_newest_by_more_than_an_age_is_forgotten() {
     assert_eq!(times(&mut store), [1000]);
 }
 
+const HOUR: u64 = 60 * 60 * 1000;
+const YEAR: u64 = 365 * 24 * HOUR;
+
+#[test]
+fn one_clock_that_is_wrong_ages_nothing_but_itself() {
+    let keep = Retention { max_bytes: u64::MAX, max_age_ms: 50 * HOUR };
+    for wrong in [100 * YEAR, 49 * YEAR, 0] {
+        let disk = Disk::default();
+        let mut store = open(&disk, keep);
+        let mut commit = |time| {
+            // Blocks of one event: each is looked at by itself.
+            let driver = if time / HOUR % 2 == 0 { "a" } else { "b" };
+            store.commit(&[at(time, driver, told(1))]).unwrap();
+            store.tidy().unwrap();
+            times(&mut store)
+        };
+        let hours = |from, to| (from..=to).map(|hour| 50 * YEAR + hour * HOUR);
+        hours(1, 40).for_each(|time| drop(commit(time)));
+        let kept = commit(wrong);
+        assert_eq!(kept[..40], hours(1, 40).collect::<Vec<u64>>(), "{wrong}");
+        // Later all that is old goes, the wrong one among it.
+        let kept = hours(41, 140).map(&mut commit).last().unwrap();
+        assert_eq!(kept, hours(90, 140).collect::<Vec<u64>>(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_clock_that_goes_on_after_years_is_believed_when_most_agree() {
+    let disk = Disk::default();
+    let keep = Retention { max_bytes: u64::MAX, max_age_ms: 50 * HOUR };
+    let mut store = open(&disk, keep);
+    for (from, count) in [(10 * YEAR, 40), (12 * YEAR, 40)] {
+        for hour in 0..count {
+            store.commit(&[at(from + hour, "a", told(1))]).unwrap();
+            store.tidy().unwrap();
+        }
+    }
+    assert_eq!(times(&mut store), (12 * YEAR..12 * YEAR + 40).collect::<Vec<u64>>());
+}
+
 #[test]
 fn what_is_more_than_a_size_is_forgotten_oldest_first() {
     let disk = Disk::default();
