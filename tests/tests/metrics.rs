@@ -34,13 +34,13 @@ fn metrics_count_what_was_answered() {
     let any = json!({"PoolID": "LocalDefault/10.0.0.0/16"});
     (0..3).for_each(|_| assert_eq!(client.ask("RequestAddress", &any).0, 200));
     let nowhere = json!({"PoolID": "nowhere", "Address": ""});
-    assert_eq!(client.ask("RequestAddress", &nowhere).0, 404);
+    assert_eq!(client.ask("RequestAddress", &nowhere).0, 400);
     let text = scrape(address, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
     // And so does the command.
     let drivers = wipam(&daemon, &["drivers"]).items;
     let default = drivers.iter().find(|driver| driver["name"] == "default").unwrap();
-    let refused = json!({"call": "request-address", "outcome": "not-found", "count": 1});
+    let refused = json!({"call": "request-address", "outcome": "bad-request", "count": 1});
     assert!(default["answered"].as_array().unwrap().contains(&refused), "{default}");
     let buckets = default["latency"].as_array().unwrap();
     assert_eq!(buckets.iter().map(|it| it["count"].as_u64().unwrap()).sum::<u64>(), 5);
@@ -49,10 +49,10 @@ fn metrics_count_what_was_answered() {
     for line in [
         r#"wipam_answers_total{driver="default",call="request-pool",outcome="ok"} 1"#,
         r#"wipam_answers_total{driver="default",call="request-address",outcome="ok"} 3"#,
-        r#"wipam_answers_total{driver="default",call="request-address",outcome="not-found"} 1"#,
+        r#"wipam_answers_total{driver="default",call="request-address",outcome="bad-request"} 1"#,
         r#"wipam_answer_seconds_count{driver="default"} 5"#,
         r#"wipam_answer_seconds_bucket{driver="default",le="+Inf"} 5"#,
-        r#"wipam_guest_calls_total{driver="default"} 4"#,
+        r#"wipam_guest_calls_total{driver="default"} 5"#,
         r#"wipam_failures_total{driver="default"} 0"#,
         r#"wipam_serving{driver="null"} 1"#,
         r#"wipam_breaker_open{driver="default"} 0"#,

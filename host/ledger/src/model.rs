@@ -294,7 +294,7 @@ impl Model {
             .leases
             .iter()
             .any(|lease| lease.id == *id && (lease.is_gateway || pool.names_its_gateway));
-        if pool.space != GLOBAL || !has_a_gateway {
+        if pool.space != GLOBAL || pool.before.is_none() || !has_a_gateway {
             self.drop_hold(id);
         }
         Outcome::Released

@@ -12,9 +12,10 @@ impl State {
     /// asks for each again whenever it begins to lead, and releases it once.
     /// What tells how many are left is the gateway: each network leases one
     /// for as long as it lives, and releases it right before the pool. So a
-    /// pool stays as long as a gateway is leased, and goes without one, with
-    /// what else is leased: managers forget the addresses of tasks that end
-    /// while their network is removed.
+    /// pool that was claimed stays as long as a gateway is leased, and goes
+    /// without one, with what else is leased: managers forget the addresses of
+    /// tasks that end while their network is removed. One that was never
+    /// claimed is of one network, and goes with it.
     ///
     /// A "no pool" is counted: whoever got it releases it once.
     ///
@@ -22,8 +23,9 @@ impl State {
     /// `bad-pool` for a pool that is not held, as the reference answers.
     pub fn release_pool(&self, pool_id: &PoolId, caller: &Caller<'_>) -> Result<Vec<Event>, Error> {
         let held = self.held(pool_id).ok_or_else(|| Error::as_the_engine(Code::BadPool))?;
-        let is_global = caller.is_global(&held.pool.address_space);
-        Ok(if is_global && self.has_a_gateway(held) { Vec::new() } else { self.drop_hold(held) })
+        let may_be_shared = caller.is_global(&held.pool.address_space) && held.claimed.is_some();
+        let stays = may_be_shared && self.has_a_gateway(held);
+        Ok(if stays { Vec::new() } else { self.drop_hold(held) })
     }
 
     /// What the release of an address changes: nothing if it is not held. The

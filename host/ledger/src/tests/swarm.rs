@@ -258,10 +258,26 @@ fn where_the_driver_names_the_gateway_any_lease_may_be_of_a_network() {
     let event = engine.state.check_pool(&exact("global", POOL), &grant, &engine.caller);
     engine.state.apply(&event.unwrap());
     engine.takes("global", None, TASK).unwrap();
+    engine.asks_what_is_needed();
+    let claim = engine.state.before_pool(&exact("global", POOL), &engine.caller);
+    let Ok(Course::Claim { event, grant: answer }) = claim else { panic!("{claim:?}") };
+    assert_eq!(answer, grant);
+    engine.state.apply(&event);
+    engine.takes("global", Some(TASK), TASK).unwrap();
     engine.releases_pool("global");
     assert_eq!(engine.leased("global"), [TASK]);
     assert_eq!(engine.takes("global", Some(TASK), TASK), IN_USE);
     engine.releases("global", TASK);
+    engine.releases_pool("global");
+    engine.has_nothing_left("global");
+}
+
+/// Nobody else was ever granted it: that its gateway was never released, since
+/// the plugin was down, keeps nothing.
+#[test]
+fn a_pool_that_was_never_claimed_goes_with_its_network() {
+    let mut engine = Engine::with_a_network();
+    assert!(!engine.leased("global").is_empty());
     engine.releases_pool("global");
     engine.has_nothing_left("global");
 }
