@@ -126,7 +126,7 @@ fn release_some(client: &mut Client, books: &mut Books) -> Vec<String> {
     some
 }
 
-const TMPFS: &str = "mount -t tmpfs -o size=8m tmpfs $1";
+const TMPFS: &str = "mount -t tmpfs -o size=8m,mode=0700 tmpfs $1";
 
 #[test]
 fn a_full_disk_grants_nothing_and_keeps_releases_until_there_is_room() {
@@ -185,7 +185,7 @@ fn a_disk_without_room_for_a_ledger_is_named_and_nothing_is_left_half_made() {
     // No room for the site's id; for redb's header, and its pages; for all of
     // the journal; for what is noted at the opening.
     for kib in [4, 8, 12, 500, 1060, 1064, 1080] {
-        let Some(disk) = Disk::new(&format!("mount -t tmpfs -o size={kib}k tmpfs $1")) else {
+        let Some(disk) = Disk::new(&format!("mount -t tmpfs -o size={kib}k,mode=0700 tmpfs $1")) else {
             return;
         };
         disk.refuses_to_start("No space left on device");
