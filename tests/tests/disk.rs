@@ -185,7 +185,8 @@ fn a_disk_without_room_for_a_ledger_is_named_and_nothing_is_left_half_made() {
     // No room for the site's id; for redb's header, and its pages; for all of
     // the journal; for what is noted at the opening.
     for kib in [4, 8, 12, 500, 1060, 1064, 1080] {
-        let Some(disk) = Disk::new(&format!("mount -t tmpfs -o size={kib}k,mode=0700 tmpfs $1")) else {
+        let Some(disk) = Disk::new(&format!("mount -t tmpfs -o size={kib}k,mode=0700 tmpfs $1"))
+        else {
             return;
         };
         disk.refuses_to_start("No space left on device");

@@ -463,3 +463,17 @@ fn what_a_manager_did_not_ask_for_again_is_stale() {
     engine.leads(&[GATEWAY], &[TASK]);
     assert_eq!(stale(&engine), ["10.0.0.3"]);
 }
+
+#[test]
+fn a_claimed_pool_is_of_who_asked_last() {
+    let mut engine = Engine::with_a_network();
+    engine.asks_what_is_needed();
+    engine.caller.cause.at = crate::Time(7);
+    let mut request = exact("global", POOL);
+    request.options.insert("rack".to_owned(), "r7".to_owned());
+    let claim = engine.state.before_pool(&request, &engine.caller);
+    let Ok(Course::Claim { event: Event::PoolClaimed { pool, .. }, .. }) = claim else {
+        panic!("{claim:?}")
+    };
+    assert_eq!((&pool.options, pool.granted), (&request.options, engine.caller.cause));
+}
