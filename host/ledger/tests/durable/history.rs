@@ -107,7 +107,7 @@ fn one_clock_that_is_wrong_ages_nothing_but_itself() {
         let mut store = open(&disk, keep);
         let mut commit = |time| {
             // Blocks of one event: each is looked at by itself.
-            let driver = if time / HOUR % 2 == 0 { "a" } else { "b" };
+            let driver = if (time / HOUR).is_multiple_of(2) { "a" } else { "b" };
             store.commit(&[at(time, driver, told(1))]).unwrap();
             store.tidy().unwrap();
             times(&mut store)
