@@ -105,7 +105,7 @@ fn one_clock_that_is_wrong_ages_nothing_but_itself() {
     for wrong in [100 * YEAR, 49 * YEAR, 0] {
         let disk = Disk::default();
         let mut store = open(&disk, keep);
-        let mut commit = |time| {
+        let mut commit = |time: u64| {
             // Blocks of one event: each is looked at by itself.
             let driver = if (time / HOUR).is_multiple_of(2) { "a" } else { "b" };
             store.commit(&[at(time, driver, told(1))]).unwrap();
