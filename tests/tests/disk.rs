@@ -10,9 +10,11 @@ use ipam_tests::{
     daemon::{self, Daemon},
     http::Client,
     mount::Mount,
+    operator::{Ran, run},
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     fs,
     process::Command,
     sync::Mutex,
@@ -121,7 +123,11 @@ fn release_some(client: &mut Client, books: &mut Books) -> Vec<String> {
     let some: Vec<String> = ["10.0.0.3", "10.0.0.5", "10.0.0.6"].map(str::to_owned).into();
     for address in &some {
         assert!(books.held.remove(address), "{address}");
-        is_unavailable(&ask(client, "ReleaseAddress", address).unwrap());
+        let (status, answer) = ask(client, "ReleaseAddress", address).unwrap();
+        let text = answer["Err"].as_str().unwrap_or_default();
+        assert_eq!(status, 503, "{answer}");
+        // The first may be in the commit that fails.
+        assert!(text.starts_with("the ledger cannot be written now"), "{answer}");
     }
     some
 }
@@ -160,24 +166,63 @@ fn a_full_disk_grants_nothing_and_keeps_releases_until_there_is_room() {
     books.check(&mut disk.start().client(), 2 * CONNECTIONS);
 }
 
-#[test]
-fn a_daemon_that_ends_on_a_full_disk_starts_when_there_is_room() {
-    for is_killed in [true, false] {
-        let Some(disk) = Disk::new(TMPFS) else { return };
-        let daemon = disk.start();
-        request_pool(&mut daemon.client());
-        let mut books = Books::default();
-        disk.fill();
-        lease_until_refused(&daemon, &mut books).iter().for_each(is_unavailable);
-        if is_killed {
-            drop(daemon);
-        } else {
-            assert_eq!(daemon.terminate().unwrap().code(), Some(0));
-        }
-        disk.refuses_to_start("No space left on device");
+/// A daemon with leases ended as its disk was full; a journal may have gone
+/// since, as from a backup, or the cache, as with another version.
+fn ended_on_a_full_disk(is_killed: bool, without: &str) -> Option<(Disk, Books)> {
+    let disk = Disk::new(TMPFS)?;
+    let daemon = disk.start();
+    request_pool(&mut daemon.client());
+    let mut books = Books::default();
+    disk.fill();
+    lease_until_refused(&daemon, &mut books).iter().for_each(is_unavailable);
+    if !without.is_empty() {
+        // What is closed is whole without it.
         disk.make_room();
+    }
+    if is_killed {
+        drop(daemon);
+    } else {
+        assert_eq!(daemon.terminate().unwrap().code(), Some(0));
+    }
+    if !without.is_empty() {
+        disk.sh(&format!("cd $1 && rm -r {without}"));
+        disk.fill();
+    }
+    Some((disk, books))
+}
+
+#[test]
+fn a_daemon_that_starts_on_a_full_disk_keeps_releases_and_grants_nothing_until_there_is_room() {
+    for (is_killed, without) in [(true, ""), (false, ""), (false, "journal lock site-id")] {
+        let Some((disk, mut books)) = ended_on_a_full_disk(is_killed, without) else { return };
+        let daemon = disk.start();
+        let mut client = daemon.client();
+        let log = daemon.log();
+        assert!(log.contains("the ledger cannot be written, and nothing is granted"), "{log}");
+        assert!(log.contains("No space left on device"), "{log}");
+        let mut kept = release_some(&mut client, &mut books);
+        is_unavailable(&ask(&mut client, "RequestAddress", "").unwrap());
+        disk.make_room();
+        let mut again = vec![books.granted(&lease_when_it_recovers(&mut client))];
+        for _ in &kept[1..] {
+            again.push(books.granted(&ask(&mut client, "RequestAddress", "").unwrap().1));
+        }
+        kept.sort();
+        assert_eq!(again, kept, "{without}: kept releases come before anything is granted");
+        books.check(&mut client, 2 * CONNECTIONS);
+        assert_eq!(daemon.terminate().unwrap().code(), Some(0));
         books.check(&mut disk.start().client(), 2 * CONNECTIONS);
     }
+}
+
+#[test]
+fn a_daemon_that_must_compile_on_a_full_disk_serves() {
+    let Some((disk, mut books)) = ended_on_a_full_disk(false, "cache/*") else { return };
+    let daemon = disk.start();
+    let log = daemon.log();
+    assert!(log.contains("there is no room for what is compiled"), "{log}");
+    // The journal has room of its own.
+    books.check(&mut daemon.client(), 2 * CONNECTIONS);
 }
 
 #[test]
@@ -244,4 +289,49 @@ fn a_file_system_that_becomes_read_only_grants_nothing_and_loses_nothing() {
     disk.sh(EXT4_AGAIN);
     books.held.extend(kept);
     books.check(&mut disk.start().client(), CONNECTIONS);
+}
+
+#[test]
+fn operators_see_and_release_while_the_disk_is_full() {
+    let Some(disk) = Disk::new(TMPFS) else { return };
+    let daemon = disk.start();
+    request_pool(&mut daemon.client());
+    let mut books = Books::default();
+    disk.fill();
+    lease_until_refused(&daemon, &mut books).iter().for_each(is_unavailable);
+    let (driver, left_out) = ("default", "drivers that are not loaded are left out");
+
+    // Where the daemon's directory is seen.
+    let wipam = |words: &[&str]| run(disk.command(), daemon.state_dir(), words);
+    let Ran { code, items, said } = wipam(&["drivers"]);
+    let row = items.iter().find(|it| it["name"] == driver).unwrap();
+    assert_eq!((code, &row["condition"], &row["pools"]), (0, &json!("failing"), &json!(1)));
+    assert!(said.contains(left_out), "{said}");
+    let shown = |words: &[&str]| {
+        let Ran { code, items, said } = wipam(words);
+        assert_eq!(code, 0, "{said}");
+        (items, said)
+    };
+    assert!(shown(&["pools"]).1.contains(left_out));
+    assert_eq!(shown(&["pools", "--driver", driver]).0.len(), 1);
+    let addresses = || {
+        let (items, said) = shown(&["addresses", "--driver", driver]);
+        assert!(!said.contains(left_out), "{said}");
+        let text = |item: &Value| item["address"].as_str().unwrap().to_owned();
+        let all = items.iter().map(text);
+        all.map(|it| it.split('/').next().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(addresses(), books.held);
+
+    let gone = books.held.pop_first().unwrap();
+    let Ran { code, said, .. } = wipam(&["release", "--driver", driver, &gone]);
+    assert!(code == 1 && said.contains("the release is kept until it can be"), "{code}: {said}");
+    assert!(!addresses().contains(&gone));
+    let backup = disk.directory.path().join("backup");
+    for words in [&["history", &gone][..], &["backup", backup.to_str().unwrap()]] {
+        let Ran { code, said, .. } = wipam(words);
+        assert!(code == 1 && said.contains("No space left on device"), "{words:?}: {code} {said}");
+    }
+    disk.make_room();
+    assert_eq!(books.granted(&lease_when_it_recovers(&mut daemon.client())), gone);
 }

@@ -8,7 +8,7 @@ use crate::{
 use ipam_api::{
     Answer, Code, DriverName, Failure, Kind, PoolId, Receipt, Request, Server as By, with_causes,
 };
-use ipam_ledger::{Lease, Pool, State, View};
+use ipam_ledger::{Lease, Pool, State, StoreError, View};
 use ipam_service::{NotNow, Service, ask_within};
 use serde::Serialize;
 use std::{collections::BTreeSet, io, net::IpAddr, path::Path, sync::Arc, time::Duration};
@@ -61,7 +61,7 @@ impl Answers {
             Ask::Check { driver } => self.check(driver.as_deref(), out),
             Ask::Backup { file } => self.backup(&file),
             Ask::History { address, driver, at } => {
-                let drivers = self.drivers_named(driver.as_deref())?;
+                let drivers = self.drivers_named(driver.as_deref(), out)?;
                 history::tell(self, &drivers, address, at, out)
             }
             Ask::Reset { driver } => {
@@ -100,7 +100,7 @@ impl Answers {
         with_status: bool,
         out: &mut impl Out,
     ) -> Result<(), Stop> {
-        for name in self.drivers_named(driver)? {
+        for name in self.drivers_named(driver, out)? {
             let mut has_status = with_status;
             let loaded = self.loaded(&name);
             for pool_id in self.pool_ids(&name, wanted)? {
@@ -154,7 +154,7 @@ impl Answers {
         address: Option<IpAddr>,
         out: &mut impl Out,
     ) -> Result<(), Stop> {
-        for name in self.drivers_named(driver)? {
+        for name in self.drivers_named(driver, out)? {
             let loaded = self.loaded(&name);
             let row = |(lease, is_stale): &(Arc<Lease>, bool)| wire::Address {
                 stale: Some(*is_stale),
@@ -239,7 +239,7 @@ impl Answers {
     }
 
     fn check(&self, driver: Option<&str>, out: &mut impl Out) -> Result<(), Stop> {
-        for name in self.drivers_named(driver)? {
+        for name in self.drivers_named(driver, out)? {
             let Some(report) = self.service.check(&name) else {
                 out.note(format!("{name} is not loaded, so there is nothing to compare with"));
                 continue;
@@ -278,10 +278,7 @@ impl Answers {
             return Ok(look(&state));
         }
         let seen = self.service.look(name, look);
-        seen.ok_or_else(|| {
-            let text = "it is busy, or the ledger cannot be written now; see `wipam drivers`";
-            Stop::Told(format!("{name}: {text}"))
-        })
+        seen.ok_or_else(|| Stop::Told(format!("{name}: it is busy; see `wipam drivers`")))
     }
 
     /// Of a driver that is not loaded nobody asked for anything.
@@ -304,12 +301,24 @@ impl Answers {
 
     /// All drivers that serve or that something is stored of, in order of
     /// name; or just the one that is meant.
-    fn drivers_named(&self, wanted: Option<&str>) -> Result<Vec<DriverName>, Stop> {
+    ///
+    /// Those that serve are known without the ledger, which need not be
+    /// readable now.
+    fn drivers_named(
+        &self,
+        wanted: Option<&str>,
+        out: &mut impl Out,
+    ) -> Result<Vec<DriverName>, Stop> {
+        let wanted = wanted.map(name).transpose()?;
+        if let Some(wanted) = &wanted
+            && self.service.mount(wanted).is_some()
+        {
+            return Ok(vec![wanted.clone()]);
+        }
         let mut names: BTreeSet<DriverName> =
             self.service.drivers().into_iter().map(|(name, _)| name).collect();
-        names.extend(self.absent(&*self.view()?)?);
+        names.extend(self.absent(out, |_, _| Ok(()))?.into_iter().map(|(name, ())| name));
         let Some(wanted) = wanted else { return Ok(names.into_iter().collect()) };
-        let wanted = name(wanted)?;
         if !names.contains(&wanted) {
             let all: Vec<&str> = names.iter().map(DriverName::as_str).collect();
             return Err(Stop::Told(format!("no driver {wanted}; there are: {}", all.join(", "))));
@@ -317,10 +326,26 @@ impl Answers {
         Ok(vec![wanted])
     }
 
-    pub(crate) fn absent(&self, view: &dyn View) -> Result<Vec<DriverName>, Stop> {
+    /// What the ledger has of drivers that do not serve. Without a ledger that
+    /// can be read that is left out, and said.
+    pub(crate) fn absent<T>(
+        &self,
+        out: &mut impl Out,
+        read: impl Fn(&dyn View, &DriverName) -> Result<T, StoreError>,
+    ) -> Result<Vec<(DriverName, T)>, Stop> {
+        let view = match self.service.view() {
+            Ok(view) => view,
+            Err(error) => {
+                let error = with_causes(&error);
+                out.note(format!("drivers that are not loaded are left out: {error}"));
+                return Ok(Vec::new());
+            }
+        };
         let stored = view.drivers().map_err(|error| with_causes(&error))?;
-        let is_absent = |name: &DriverName| self.service.mount(name).is_none();
-        Ok(stored.into_iter().filter(is_absent).collect())
+        let absent = stored.into_iter().filter(|name| self.service.mount(name).is_none());
+        let of = |name: DriverName| Ok((name.clone(), read(&*view, &name)?));
+        let read: Result<Vec<_>, StoreError> = absent.map(of).collect();
+        Ok(read.map_err(|error| with_causes(&error))?)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     answer::{Answers, Out, Stop},
     wire::{self, Condition},
 };
-use ipam_api::{Kind, with_causes};
+use ipam_api::Kind;
 use ipam_service::{Latency, Origin, Outcome, Reading, outcome_word};
 
 pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
@@ -58,9 +58,7 @@ pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
             name: info.name.to_string(),
         });
     }
-    let view = answers.view()?;
-    for name in answers.absent(&*view)? {
-        let state = view.load(&name).map_err(|error| with_causes(&error))?;
+    for (name, state) in answers.absent(out, |view, name| view.load(name))? {
         rows.push(wire::Driver {
             name: name.to_string(),
             condition: Condition::Absent,

@@ -216,6 +216,9 @@ fn open_ledger(
         took = ?begin.elapsed(),
         "the ledger is open"
     );
+    if let Some(error) = opened.no_room {
+        tracing::error!(error, "the ledger cannot be written, and nothing is granted until it can");
+    }
     let site_id = match store.note(SITE_ID).map_err(|error| fatal(&error))? {
         Some(noted) => noted,
         None => {

@@ -10,7 +10,10 @@
 
 use crate::Fatal;
 use rustix::{
-    fs::{FileType, FlockOperation, Mode, OFlags, fchmod, flock, fstat, lstat, open},
+    fs::{
+        FallocateFlags, FileType, FlockOperation, Mode, OFlags, fallocate, fchmod, flock, fstat,
+        lstat, open,
+    },
     io::Errno,
     process::geteuid,
     rand::{GetRandomFlags, getrandom},
@@ -30,6 +33,8 @@ pub(crate) struct StateDir {
     _lock: File,
 }
 
+/// What the cache needs room for at least; the built-in drivers take half of it.
+const ROOM_BYTES: u64 = 2 << 20;
 /// What a file of a few words may have, in bytes.
 const NOTE_BYTES: u64 = 1024;
 
@@ -70,9 +75,11 @@ impl StateDir {
             let _ = (&mut lock).take(32).read_to_string(&mut holder);
             return Err(fatal(format!("in use by process {}", holder.trim())));
         }
-        let note = lock.set_len(0).and_then(|()| lock.rewind());
-        note.and_then(|()| writeln!(lock, "{}", std::process::id()))
-            .map_err(|error| fatal(error.to_string()))?;
+        // For whoever comes later, if the disk has room for it.
+        let _ = lock
+            .set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| writeln!(lock, "{}", std::process::id()));
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -82,16 +89,19 @@ impl StateDir {
     }
 
     /// Where compiled components are cached: an absolute path to a directory
-    /// for its owner alone, since what lies there is executed.
+    /// for its owner alone, since what lies there is executed. On a disk without
+    /// room for them it is one in memory, so that drivers serve all the same.
     pub(crate) fn cache(&self) -> Result<PathBuf, Fatal> {
-        let path = self.path.join("cache");
-        let made = match DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            made => made,
-        };
-        made.and_then(|()| judge(&path))
-            .and_then(|()| fs::canonicalize(&path))
-            .map_err(|error| Fatal::Failed(format!("{}: {error}", path.display())))
+        let path = private(&self.path.join("cache"))?;
+        if has_room(&path) {
+            return Ok(path);
+        }
+        let memory = private(Path::new(&format!("/dev/shm/wipam-{}", geteuid().as_raw())))?;
+        tracing::warn!(
+            full = %path.display(), instead = %memory.display(),
+            "there is no room for what is compiled; until the next start it is kept in memory",
+        );
+        Ok(memory)
     }
 
     /// The random id of this site, the same for the life of the directory.
@@ -130,6 +140,29 @@ impl StateDir {
         write().map_err(|error| fatal(error.to_string()))?;
         Ok(id)
     }
+}
+
+/// An absolute path to a directory that is ours alone, made if it is not there.
+fn private(path: &Path) -> Result<PathBuf, Fatal> {
+    let made = match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    };
+    made.and_then(|()| judge(path))
+        .and_then(|()| fs::canonicalize(path))
+        .map_err(|error| Fatal::Failed(format!("{}: {error}", path.display())))
+}
+
+/// Whether a few compiled components fit there. A file system that cannot say
+/// is found out when one is written.
+fn has_room(cache: &Path) -> bool {
+    let probe = cache.join("probe");
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let taken = open(&probe, flags, Mode::RUSR | Mode::WUSR)
+        .and_then(|file| fallocate(file, FallocateFlags::empty(), 0, ROOM_BYTES));
+    // It is in nobody's way.
+    let _ = fs::remove_file(&probe);
+    !matches!(taken, Err(Errno::NOSPC | Errno::DQUOT))
 }
 
 /// Whether a directory is ours alone to write to, its last name no link.

@@ -116,12 +116,16 @@ impl Flight {
         }
         let looks = if outcome.is_ok() { staged.looks } else { Vec::new() };
         for (reply, answer) in staged.replies {
-            let answer = outcome.map_or_else(|()| Err(ledger_failed()), |()| answer);
-            if let Err(reason) = quietly(|| reply(answer)) {
-                tracing::error!(driver = %self.driver, reason, "an answer's receiver failed");
-            }
+            self.answer(reply, outcome.map_or_else(|()| Err(ledger_failed()), |()| answer));
         }
         looks.into_iter().for_each(|say| say());
+    }
+
+    /// Answers one request.
+    pub(crate) fn answer(&self, reply: Reply, answer: Result<Served, Failure>) {
+        if let Err(reason) = quietly(|| reply(answer)) {
+            tracing::error!(driver = %self.driver, reason, "an answer's receiver failed");
+        }
     }
 }
 
@@ -385,23 +389,29 @@ fn commit_one(store: &mut dyn Store, flight: &Flight, staged: &mut Staged) -> Re
 
 /// Has the store do what is better done when nobody waits.
 fn put_in_order(run: impl FnOnce() -> Result<(), StoreError>) {
-    let outcome =
-        guard(|| Ok(run())).unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())));
-    if let Err(error) = outcome {
+    if let Err(error) = guarded(run) {
         tracing::error!(%error, "the ledger cannot be put in order");
     }
 }
 
-/// Reads one driver's part; a panicking store is a failing one.
+/// A panicking store is a failing one.
+fn guarded<T>(run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    guard(|| Ok(run())).unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())))
+}
+
+/// Has the store put in order what it left for later.
+pub(crate) fn tidy(store: &mut dyn Store) -> Result<(), StoreError> {
+    guarded(|| store.tidy())
+}
+
+/// Reads one driver's part.
 pub(crate) fn load(store: &mut dyn Store, driver: &DriverName) -> Result<State, StoreError> {
-    guard(|| Ok(store.load(driver))).unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())))
+    guarded(|| store.load(driver))
 }
 
 /// Commits, and tells the operator when that fails.
 pub(crate) fn commit(store: &mut dyn Store, changes: &[Changes]) -> Result<(), ()> {
-    let outcome = guard(|| Ok(store.commit(changes)))
-        .unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())));
-    outcome.map_err(|error| {
+    guarded(|| store.commit(changes)).map_err(|error| {
         tracing::error!(error = %error, "the ledger cannot be written");
     })
 }

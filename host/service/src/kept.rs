@@ -28,6 +28,12 @@ impl Kept {
         event.is_release().then_some(Self::One(receipt))
     }
 
+    fn receipt_mut(&mut self) -> &mut Receipt {
+        match self {
+            Self::Pool(receipt) | Self::One(receipt) => receipt,
+        }
+    }
+
     pub(crate) fn receipt(&self) -> &Receipt {
         match self {
             Self::Pool(receipt) | Self::One(receipt) => receipt,
@@ -46,11 +52,18 @@ impl Kept {
 }
 
 /// The decisions among these events, in order. What goes with its pool is
-/// not one of its own.
+/// not one of its own; what was claimed before is released as it was before the
+/// claim, which the store lost with the release.
 pub(crate) fn decided<T>(events: Vec<(T, Event)>) -> Vec<(T, Kept)> {
     let mut gone: BTreeSet<PoolId> = BTreeSet::new();
     let mut all = Vec::new();
     for (with, event) in events.into_iter().rev() {
+        if let Some((claimed, before)) = claim(&event) {
+            let of_it = |(_, kept): &&mut (T, Kept)| *kept.receipt() == claimed;
+            all.iter_mut()
+                .filter(of_it)
+                .for_each(|(_, kept)| kept.receipt_mut().generation = before);
+        }
         if let Event::PoolReleased(pool) = &event {
             gone.insert(pool.pool_id.clone());
         } else if let Event::PoolGranted(pool) = &event {
@@ -70,16 +83,26 @@ pub(crate) fn decided<T>(events: Vec<(T, Event)>) -> Vec<(T, Kept)> {
     all
 }
 
+/// What a claim made, and the generation before it.
+fn claim(event: &Event) -> Option<(Receipt, u64)> {
+    let (Event::PoolClaimed { before, .. } | Event::LeaseClaimed { before, .. }) = event else {
+        return None;
+    };
+    event.receipt().map(|receipt| (receipt, *before))
+}
+
 impl Worker {
-    /// Keeps what was decided and cannot be written now.
-    pub(crate) fn keep_decided(&mut self, events: Vec<Event>, cause: Cause) {
+    /// Keeps what was decided and cannot be written now. Whether there was room
+    /// for all of it.
+    pub(crate) fn keep_decided(&mut self, events: Vec<Event>, cause: Cause) -> bool {
         let events = events.into_iter().map(|event| ((), event)).collect();
-        decided(events).into_iter().for_each(|((), kept)| self.keep(kept, cause));
+        decided(events).into_iter().fold(true, |all, ((), kept)| self.keep(kept, cause) && all)
     }
 
     /// Keeps what a failed commit was to release; what it was to grant was
     /// never granted, and the driver must forget it.
     pub(crate) fn keep_failed(&mut self, failed: Vec<Record>) {
+        self.undo_failed(&failed);
         for Record { event, .. } in &failed {
             match (event.receipt(), event) {
                 (Some(_), event) if event.is_release() => {}
@@ -94,18 +117,31 @@ impl Worker {
             }
         }
         let events = failed.into_iter().map(|Record { cause, event }| (cause, event)).collect();
-        decided(events).into_iter().for_each(|(cause, kept)| self.keep(kept, cause));
+        for (cause, kept) in decided(events) {
+            self.keep(kept, cause);
+        }
     }
 
-    pub(crate) fn keep(&mut self, kept: Kept, cause: Cause) {
+    /// Until the ledger is read again, operators look at what there is: none of
+    /// what a failed commit was to grant.
+    fn undo_failed(&mut self, failed: &[Record]) {
+        for Record { event, .. } in failed.iter().rev().filter(|it| !it.event.is_release()) {
+            let undone = event.receipt().map(|receipt| self.state.undo(&receipt));
+            undone.iter().flatten().for_each(|event| self.state.apply(event));
+        }
+    }
+
+    /// Whether there was room for it.
+    pub(crate) fn keep(&mut self, kept: Kept, cause: Cause) -> bool {
         if self.kept.len() >= self.limits.releases_kept_max {
             let receipt = kept.receipt();
             tracing::error!(
                 driver = %self.name, pool_id = ?receipt.pool_id.as_str(), address = ?receipt.address,
                 "a release is lost: too many are kept",
             );
-            return;
+            return false;
         }
         self.kept.push_back((kept, cause));
+        true
     }
 }

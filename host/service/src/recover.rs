@@ -1,7 +1,7 @@
 //! Brings back what does not work: the store, then the instance.
 
 use crate::{
-    committer::{commit, load},
+    committer::{commit, load, tidy},
     ending::Pace,
     outage::Outage,
     rebuild::{Source, Unfit},
@@ -59,6 +59,8 @@ impl Worker {
     /// than its release.
     fn read_again(&mut self) -> Result<(), StoreError> {
         let mut store = self.committer.store();
+        // Room for one small record is none to go on with.
+        tidy(&mut **store)?;
         let mut state = load(&mut **store, &self.name)?;
         state.advance_to(self.state.generation());
         let mut records = Vec::new();

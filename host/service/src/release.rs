@@ -1,6 +1,8 @@
 //! Releases: the ledger has decided, drivers are told.
 
 use crate::{
+    committer::ledger_failed,
+    mount::unavailable,
     queue::Asker,
     worker::{Worker, now},
 };
@@ -114,8 +116,9 @@ impl Worker {
         }
     }
 
-    /// Keeps a release that the store cannot take: its caller never repeats it.
-    pub(crate) fn keep_release(&mut self, request: &Request, asker: Asker) {
+    /// Keeps a release that the store cannot take: Docker never repeats one.
+    /// What who asked is told.
+    pub(crate) fn keep_release(&mut self, request: &Request, asker: Asker) -> Failure {
         let released: Result<Vec<Event>, Error> = match request {
             Request::ReleasePool(pool_id) => self.state.release_pool(pool_id, &self.caller(asker)),
             Request::ReleaseAddress(pool_id, address) => self
@@ -123,11 +126,20 @@ impl Worker {
                 .release_address(pool_id, *address)
                 .map(|event| event.into_iter().collect()),
             Request::TakeBack { receipt, as_of } => Ok(self.state.take_back(receipt, *as_of)),
-            Request::Pool(_) | Request::Address(_) | Request::Status(_) => return,
+            Request::Pool(_) | Request::Address(_) | Request::Status(_) => return ledger_failed(),
         };
-        let released: Vec<Event> = released.into_iter().flatten().collect();
-        released.iter().for_each(|event| self.state.apply(event));
-        self.keep_decided(released, asker.cause);
+        match released {
+            Ok(released) if !released.is_empty() => {
+                released.iter().for_each(|event| self.state.apply(event));
+                if !self.keep_decided(released, asker.cause) {
+                    return ledger_failed();
+                }
+                unavailable("the ledger cannot be written now; the release is kept until it can be")
+            }
+            Ok(_) if matches!(request, Request::TakeBack { .. }) => not_as_seen().into(),
+            Ok(_) => ledger_failed(),
+            Err(refusal) => refusal.into(),
+        }
     }
 
     pub(crate) fn keep_owed(&mut self, release: Release) {
@@ -159,6 +171,11 @@ fn told(event: &Event) -> Option<Release> {
         | Event::VersionChanged(_)
         | Event::Stored(_) => None,
     }
+}
+
+/// The answer to a receipt that fits nothing.
+pub(crate) fn not_as_seen() -> Error {
+    Error::other(Kind::NotFound, "it is not held any more as it was then")
 }
 
 /// The host's own account.

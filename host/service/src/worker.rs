@@ -16,7 +16,7 @@ use crate::{
     bounds::Bounds,
     breaker::Breaker,
     candidate::Tail,
-    committer::{Committer, Flight, Staged, ledger_failed},
+    committer::{Committer, Flight, Staged},
     ending::{Ending, Running},
     health::Health,
     instance::Instance,
@@ -27,10 +27,9 @@ use crate::{
     outage::Outage,
     queue::{Asker, Job, Mail, Queue},
     rebuild::Source,
+    release::not_as_seen,
 };
-use ipam_api::{
-    AddressSpaces, Answer, Code, DriverName, Error, Failure, Kind, Request, Served, Writes,
-};
+use ipam_api::{AddressSpaces, Answer, Code, DriverName, Failure, Kind, Request, Served, Writes};
 use ipam_ledger::{By, Caller, Cause, Event, Record, Release, State, Time, Violation};
 use std::{
     collections::VecDeque,
@@ -54,7 +53,8 @@ pub(crate) struct Worker {
     pub(crate) running: Arc<Running>,
     pub(crate) ending: Arc<Ending>,
     pub(crate) health: Arc<Health>,
-    /// Applied: durable plus staged.
+    /// Applied: durable plus staged; while the store fails, durable without
+    /// what was released since.
     pub(crate) state: State,
     /// The generation of what this process read at its start.
     pub(crate) loaded: u64,
@@ -66,8 +66,7 @@ pub(crate) struct Worker {
     pub(crate) instance: Option<Instance>,
     pub(crate) outage: Outage,
     pub(crate) breaker: Breaker,
-    /// Some while the store fails. What is applied then may never have come to
-    /// be, and nothing is granted on it.
+    /// Some while the store fails: nothing is granted.
     pub(crate) store_outage: Option<Outage>,
     /// What was applied since the last batch was handed over, in order.
     pub(crate) staged: Vec<Record>,
@@ -229,10 +228,13 @@ impl Worker {
             match mail {
                 Mail::Ask(Job { request, asker, reply }) => {
                     self.note_session(asker);
-                    let answer = if self.store_outage.is_some() {
-                        self.keep_release(&request, asker);
-                        Err(ledger_failed())
-                    } else if self.ending.grants_nothing() && !is_release(&request) {
+                    if self.store_outage.is_some() {
+                        let failure = self.keep_release(&request, asker);
+                        // It rests on nothing that is in flight.
+                        self.flight.answer(reply, Err(failure));
+                        continue;
+                    }
+                    let answer = if self.ending.grants_nothing() && !is_release(&request) {
                         Err(unavailable("this driver is no more in service"))
                     } else {
                         let answer = self.answer(request, asker);
@@ -243,16 +245,18 @@ impl Worker {
                 }
                 Mail::Undo(receipt) => {
                     let cause = Cause { at: now(), by: By::Undelivered };
+                    let events = self.state.undo(&receipt);
                     if self.store_outage.is_some() {
+                        events.iter().for_each(|event| self.state.apply(event));
                         self.keep(Kept::One(receipt), cause);
                     } else {
-                        let events = self.state.undo(&receipt);
                         self.at(cause.at);
                         self.release(events, cause);
                         self.stage_writes(cause, &Ok(()));
                     }
                 }
-                Mail::Look(_) if self.store_outage.is_some() => {}
+                // Nothing is in flight, and what was is undone.
+                Mail::Look(look) if self.store_outage.is_some() => look(self)(),
                 Mail::Look(look) => staged.looks.push(look(self)),
                 Mail::Do(work) => {
                     // It may wait for commits: what it is to see must be on
@@ -302,8 +306,7 @@ impl Worker {
             Request::TakeBack { receipt, as_of } => {
                 let released = self.state.take_back(&receipt, as_of);
                 if released.is_empty() {
-                    let text = "it is not held any more as it was then";
-                    return Err(Error::other(Kind::NotFound, text).into());
+                    return Err(not_as_seen().into());
                 }
                 self.release(released, cause);
             }

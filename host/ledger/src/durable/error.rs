@@ -51,6 +51,21 @@ impl DurableError {
         let action = action.into();
         move |source| Self::Io { action, source }
     }
+
+    /// Whether there was no room for something, which is no damage and may end.
+    pub(super) fn is_of_no_room(&self) -> bool {
+        let source = match self {
+            Self::Io { source, .. } => source,
+            Self::Entries(error) => {
+                let redb::Error::Io(source) = &**error else { return false };
+                source
+            }
+            Self::NewerFormat { .. } | Self::Damaged(_) | Self::InUse | Self::Unstorable(_) => {
+                return false;
+            }
+        };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
 }
 
 impl From<DurableError> for StoreError {

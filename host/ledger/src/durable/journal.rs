@@ -36,6 +36,8 @@ pub(super) struct Journal {
     capacity: u64,
     /// Where the next record goes, counted from the first.
     end: u64,
+    /// Whether the file is there as a whole.
+    is_made: bool,
     /// Whether a record that failed may be at `end`.
     is_unsound: bool,
     /// The record that is written next.
@@ -54,14 +56,15 @@ impl Journal {
     /// Opens the journal, and reads what follows number `applied` in it.
     ///
     /// If the ledger was closed, all of it is in the entries, and a journal
-    /// that is missing or unreadable is made anew.
+    /// that is missing or unreadable is made anew, by [`Journal::make`].
     pub(super) fn open(
         file: Box<dyn StorageBackend>,
         applied: u64,
         was_closed: bool,
         capacity: u64,
     ) -> Result<(Self, Lap), DurableError> {
-        let mut journal = Self { file, capacity, end: 0, is_unsound: false, record: Vec::new() };
+        let mut journal =
+            Self { file, capacity, end: 0, is_made: false, is_unsound: false, record: Vec::new() };
         let Some(capacity) = journal.read_header()? else {
             if !was_closed {
                 return Err(DurableError::Damaged(
@@ -70,10 +73,9 @@ impl Journal {
                         .to_owned(),
                 ));
             }
-            journal.create()?;
             return Ok((journal, Lap::default()));
         };
-        journal.capacity = capacity;
+        (journal.capacity, journal.is_made) = (capacity, true);
         let length = usize::try_from(capacity)
             .map_err(|_| DurableError::Damaged("its journal is too large".to_owned()))?;
         let mut bytes = vec![0; length];
@@ -104,9 +106,14 @@ impl Journal {
         Ok(is_whole.then_some(capacity))
     }
 
-    fn create(&mut self) -> Result<(), DurableError> {
-        self.file.set_len(0).map_err(writing)?;
-        self.extend(0, self.capacity)
+    /// Makes the file if it is not there, or not as a whole.
+    pub(super) fn make(&mut self) -> Result<(), DurableError> {
+        if !self.is_made {
+            self.file.set_len(0).map_err(writing)?;
+            self.extend(0, self.capacity)?;
+            self.is_made = true;
+        }
+        Ok(())
     }
 
     /// Gives the file zeros from an offset on, up to that many bytes of records.

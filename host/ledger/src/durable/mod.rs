@@ -6,8 +6,10 @@
 //!
 //! - a transaction is acknowledged when its record in the journal is synced,
 //!   and stays there until a *checkpoint* has put it into the entries;
-//! - everything but [`Store::commit`] reads the entries alone, after a
-//!   checkpoint;
+//! - [`Store::load`] reads the entries and what the journal has beside them;
+//!   a view is of the entries alone, after a checkpoint;
+//! - a disk that is full when the ledger is opened refuses commits and no
+//!   reads;
 //! - a transaction that was refused is never found later;
 //! - damage is an error, not a panic, and never fewer entries.
 
@@ -69,6 +71,9 @@ pub struct Opened {
     pub dropped_torn: bool,
     /// How long it took to read the journal and put it into the entries.
     pub repair: Duration,
+    /// Why nothing can be committed now: the disk is full. The next commit tries
+    /// again.
+    pub no_room: Option<String>,
 }
 
 /// A ledger on a disk. It has one owner: whoever else opens it is refused.
@@ -87,6 +92,8 @@ pub struct DurableStore {
     /// Up to which byte of the lap the next checkpoint was begun; the last of
     /// all after a failure, so that only the checkpoint itself is tried again.
     begun: u64,
+    /// Whether all that comes before the first commit is done.
+    has_begun: bool,
     /// Whether it was closed already, as far as that could be done.
     is_finished: bool,
 }
@@ -96,7 +103,8 @@ impl DurableStore {
     ///
     /// # Errors
     /// When it is in use, damaged, of a newer format, or cannot be read or
-    /// written. Nothing is lost then that was not lost before.
+    /// written. Nothing is lost then that was not lost before. A ledger that
+    /// there is opens on a full disk: see [`Opened::no_room`].
     pub fn open(directory: &Path, retention: Retention) -> Result<(Self, Opened), DurableError> {
         Self::on(Directory::new(directory), retention, JOURNAL_BYTES)
     }
@@ -132,16 +140,39 @@ impl DurableStore {
             replayed: lap.transactions.len(),
             dropped_torn: lap.is_torn,
             repair: Duration::ZERO,
+            no_room: None,
         };
         let number = lap.transactions.last().map_or(head.applied, |(number, _)| *number);
         let pending = lap.transactions;
-        let mut store =
-            Self { journal, entries, retention, number, pending, begun: 0, is_finished: false };
-        if !store.pending.is_empty() || !head.is_open {
-            store.write_entries(true)?;
+        let mut store = Self {
+            journal,
+            entries,
+            retention,
+            number,
+            pending,
+            begun: 0,
+            has_begun: false,
+            is_finished: false,
+        };
+        match store.begin() {
+            Err(error) if error.is_of_no_room() && !found.is_new => {
+                opened.no_room = Some(error.to_string());
+            }
+            begun => begun?,
         }
         opened.repair = begin.elapsed();
         Ok((store, opened))
+    }
+
+    /// What comes before the first commit: there is a journal, the entries have
+    /// what it had, and say that there may be more in it from now on.
+    fn begin(&mut self) -> Result<(), DurableError> {
+        if !self.has_begun {
+            self.journal.make()?;
+            self.write_entries(true)?;
+            self.has_begun = true;
+        }
+        Ok(())
     }
 
     /// A small text that was noted under a name, such as the site's id.
@@ -149,7 +180,8 @@ impl DurableStore {
     /// # Errors
     /// When the entries cannot be read.
     pub fn note(&mut self, name: &str) -> Result<Option<String>, StoreError> {
-        Ok(self.moment()?.note(name)?)
+        // None is ever in the journal.
+        Ok(Moment(self.entries.read()?).note(name)?)
     }
 
     /// Notes a small text under a name, in place of what was noted there.
@@ -188,6 +220,7 @@ impl DurableStore {
     }
 
     fn try_commit(&mut self, changes: &[Changes]) -> Result<(), DurableError> {
+        self.begin()?;
         let number = self.number + 1;
         self.journal.encode(number, changes)?;
         if !self.journal.has_room() {
@@ -280,7 +313,13 @@ fn put_note(transaction: &WriteTransaction, name: &str, text: &str) -> Result<()
 
 impl Store for DurableStore {
     fn load(&mut self, driver: &DriverName) -> Result<State, StoreError> {
-        self.moment()?.load(driver)
+        let entries = self.entries.read()?;
+        let applied = unpanicked(|| load::head(&entries))?.applied;
+        let mut state = unpanicked(|| load::state(&entries, driver))?;
+        let beside = self.pending.iter().filter(|(number, _)| *number > applied);
+        let changes = beside.flat_map(|(_, all)| all).filter(|it| it.driver == *driver);
+        changes.flat_map(|it| &it.records).for_each(|record| state.apply(&record.event));
+        Ok(state)
     }
 
     fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {

@@ -14,6 +14,9 @@ pub(super) struct FlakyStore {
     pub(super) medium: Arc<Mutex<MemoryStore>>,
     pub(super) is_volatile: bool,
     pub(super) fails: Arc<AtomicBool>,
+    /// While it fails it cannot be read either: what the journal has must be in
+    /// the entries before anything is read, which a full disk refuses, too.
+    pub(super) fails_reads: bool,
     /// Every event that was ever committed, in order.
     pub(super) committed: Arc<Mutex<Vec<Event>>>,
     /// Each commit says how many changes it has, and waits for the other end.
@@ -23,13 +26,26 @@ pub(super) struct FlakyStore {
 impl FlakyStore {
     pub(super) fn new(is_volatile: bool) -> Self {
         let committed = Arc::default();
-        Self { medium: Arc::default(), is_volatile, fails: Arc::default(), committed, gate: None }
+        Self {
+            medium: Arc::default(),
+            is_volatile,
+            fails: Arc::default(),
+            fails_reads: false,
+            committed,
+            gate: None,
+        }
+    }
+
+    fn check(&self, is_read: bool) -> Result<(), StoreError> {
+        let fails = self.fails.load(Ordering::SeqCst) && (!is_read || self.fails_reads);
+        if fails { Err(StoreError::new("the disk is full")) } else { Ok(()) }
     }
 }
 
 impl Store for FlakyStore {
     /// Reads entries and not their history, as a store of entries does.
     fn load(&mut self, driver: &ipam_api::DriverName) -> Result<State, StoreError> {
+        self.check(true)?;
         let medium = lock(&self.medium).load(driver)?;
         let mut state = State::default();
         for pool in medium.pools() {
@@ -54,15 +70,14 @@ impl Store for FlakyStore {
                 let _ = go.recv();
             }
         }
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(StoreError::new("the disk is full"));
-        }
+        self.check(false)?;
         let events = changes.iter().flat_map(|changes| &changes.records).map(|it| it.event.clone());
         lock(&self.committed).extend(events);
         lock(&self.medium).commit(changes)
     }
 
     fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
+        self.check(true)?;
         lock(&self.medium).view()
     }
 

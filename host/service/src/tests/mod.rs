@@ -9,6 +9,7 @@ mod gateways;
 mod here;
 mod lab;
 mod makers;
+mod outage;
 mod parallel;
 mod property;
 mod registry;

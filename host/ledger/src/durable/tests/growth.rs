@@ -1,6 +1,7 @@
-//! The journal grows by bytes that are written, whatever failed before.
+//! A disk that is full: the journal grows by bytes that are written, whatever
+//! failed before, and a ledger that there is opens, is read and takes nothing.
 
-use super::{Memory, changes, open};
+use super::{Memory, changes, open, steps::copy};
 use crate::{
     Cause, Event, Store,
     durable::{DurableStore, Medium, Retention},
@@ -25,9 +26,39 @@ struct Full {
 #[derive(Debug)]
 struct Journal(Full, Box<dyn StorageBackend>);
 
+/// Entries on the same disk: when nothing fits there, no page can be written
+/// but the header, in its place.
+#[derive(Debug)]
+struct Pages(Full, Box<dyn StorageBackend>);
+
+impl StorageBackend for Pages {
+    fn len(&self) -> io::Result<u64> {
+        self.1.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.1.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.1.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.1.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if offset > 0 && *self.0.fits.lock().unwrap() == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.1.write(offset, data)
+    }
+}
+
 impl Medium for Full {
     fn entries(&self) -> io::Result<Box<dyn StorageBackend>> {
-        self.memory.entries()
+        Ok(Box::new(Pages(self.clone(), self.memory.entries()?)))
     }
 
     fn journal(&self) -> io::Result<Box<dyn StorageBackend>> {
@@ -59,7 +90,10 @@ impl StorageBackend for Journal {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let at = usize::try_from(offset).unwrap();
-        self.0.written.lock().unwrap()[at..at + data.len()].fill(true);
+        let mut written = self.0.written.lock().unwrap();
+        let length = written.len().max(at + data.len());
+        written.resize(length, false);
+        written[at..at + data.len()].fill(true);
         self.1.write(offset, data)
     }
 }
@@ -85,4 +119,53 @@ fn what_was_allotted_on_a_full_disk_is_written_when_there_is_room() {
     drop(store);
     let (mut store, _) = open(&disk.memory);
     assert_eq!(store.load(&"lab".parse().unwrap()).unwrap().owed().len(), 1000);
+}
+
+#[test]
+fn a_ledger_that_there_is_opens_on_a_full_disk_and_takes_nothing_until_there_is_room() {
+    let lab = "lab".parse().unwrap();
+    let pool_id = PoolId::try_from("a").unwrap();
+    let event = |number| Event::Owed { number, pool_id: pool_id.clone(), address: None };
+    let one = |number| [changes("lab", Cause::default(), &[event(number)])];
+    // As after a crash, and closed and without its journal, as from a backup.
+    for is_closed in [false, true] {
+        let memory = Memory::default();
+        let (mut store, _) = open(&memory);
+        store.commit(&one(1)).unwrap();
+        let memory = if is_closed {
+            store.close().unwrap();
+            Memory { entries: memory.entries, ..Memory::default() }
+        } else {
+            copy(&memory)
+        };
+        let fits = Arc::new(Mutex::new(0));
+        let disk = Full { memory: memory.clone(), fits: fits.clone(), written: Arc::default() };
+        let on = || DurableStore::on(disk.clone(), Retention::default(), 4096);
+        let (mut store, opened) = on().unwrap();
+        let said = opened.no_room.unwrap();
+        assert!(said.contains("no storage space"), "{said}");
+        assert_eq!(store.note("site-id").unwrap(), None);
+        for _ in 0..2 {
+            assert_eq!(store.load(&lab).unwrap().owed().len(), 1);
+            assert!(store.commit(&one(2)).is_err());
+        }
+        // It ends so, and begins so again.
+        drop(store);
+        let (mut store, opened) = on().unwrap();
+        assert!(opened.no_room.is_some());
+        *fits.lock().unwrap() = u64::MAX;
+        store.commit(&one(2)).unwrap();
+        assert_eq!(store.load(&lab).unwrap().owed().len(), 2);
+        let (mut crashed, opened) = open(&copy(&memory));
+        assert_eq!((opened.replayed, opened.no_room), (1, None));
+        assert_eq!(crashed.load(&lab).unwrap().owed().len(), 2);
+    }
+}
+
+#[test]
+fn a_ledger_that_there_is_not_is_not_made_on_a_full_disk() {
+    let fits = Arc::new(Mutex::new(4096));
+    let disk = Full { memory: Memory::default(), fits, written: Arc::default() };
+    let refused = DurableStore::on(disk, Retention::default(), 4096).unwrap_err();
+    assert!(refused.to_string().contains("write the journal"), "{refused}");
 }

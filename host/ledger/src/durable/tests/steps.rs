@@ -6,7 +6,7 @@ use ipam_api::PoolId;
 use std::sync::{Arc, Mutex};
 
 /// What a crash leaves: files in memory have nothing that is not synced.
-fn copy(memory: &Memory) -> Memory {
+pub(super) fn copy(memory: &Memory) -> Memory {
     let copy = |bytes: &Bytes| Bytes(Arc::new(Mutex::new(bytes.0.lock().unwrap().clone())));
     Memory { entries: copy(&memory.entries), journal: copy(&memory.journal) }
 }
