@@ -333,6 +333,12 @@ const AFTER_RECONCILE: &str = "\
 Frees what Docker's server granted in a driver's local space and what no given
 engine has known twice, with the grace period in between.
 
+In a driver's global space, where swarm's managers ask, it frees only what is
+stale (`wipam pools --stale`), and only if one of the engines is a manager that
+has a leader; otherwise such entries are shown and stay. Addresses of a network
+that the swarm still has are freed only in a swarm of one node: of other nodes'
+load balancers a manager tells nothing.
+
 Exit codes: 0 done, 1 not done or not to the end, 2 wrong command line.
 
 Example:

@@ -58,6 +58,10 @@ fn say(progress: Progress<'_>) {
             "engines know {networks} networks with {endpoints} addresses; \
              unknown to them: {addresses} addresses, {pools} pools"
         ),
+        Progress::NeedsManager { entries, why } => eprintln!(
+            "{entries} stale entries of global spaces stay: {why}. Give the --socket of a manager \
+             that has a leader: no other engine knows what is in use there"
+        ),
         Progress::Waiting { grace } => {
             eprintln!("waiting {} s before looking again", grace.as_secs());
         }
@@ -80,6 +84,7 @@ fn print(report: &Report, daemon: &DaemonFlags) -> Result<(), Fatal> {
         ("freed", &report.pools_freed),
         ("would be freed", &report.would_free),
         ("unknown, and kept without --exclusive", &report.pools_unknown),
+        ("stale, and kept without a swarm's manager", &report.needs_manager),
         ("seen again", &report.seen_again),
         ("changed meanwhile", &report.changed),
         ("left", &report.left),
@@ -141,12 +146,19 @@ impl Daemon {
                 generation: lease.generation,
                 is_gateway: lease.kind == "gateway",
                 granted_by: granted_by(&lease.granted_by),
+                is_stale: lease.stale == Some(true),
             });
             Ok::<_, ClientError>(())
         })?;
         let held = |pool: Pool| {
-            let is_local = of.local_space != of.global_space
-                && of.local_space.as_ref() == Some(&pool.address_space);
+            let is_of = |space: &Option<String>| {
+                of.local_space != of.global_space && space.as_ref() == Some(&pool.address_space)
+            };
+            let space = match (is_of(&of.local_space), is_of(&of.global_space)) {
+                (true, _) => Space::Local,
+                (_, true) => Space::Global,
+                _ => Space::Other,
+            };
             Some(HeldPool {
                 pool_id: PoolId::try_from(&*pool.pool_id).ok()?,
                 prefix: pool.prefix,
@@ -154,7 +166,8 @@ impl Daemon {
                 generation: pool.generation,
                 newest: pool.newest,
                 granted_by: granted_by(&pool.granted_by),
-                space: if is_local { Space::Local } else { Space::Other },
+                space,
+                is_stale: pool.stale,
                 leases: leases.remove(&pool.pool_id).unwrap_or_default(),
             })
         };

@@ -39,8 +39,11 @@ pub(crate) struct Confirmed {
 
 /// Finds what `held` has and no engine knows.
 ///
-/// - Only what Docker's server granted in a local space is found, and no pool
-///   under which another server granted something.
+/// - Only what Docker's server granted is found, and no pool under which another
+///   server granted something.
+/// - In a global space only what is stale is found, and only when the engines
+///   know what their swarm's managers have handed out. An address is judged by
+///   itself only where no node can have one that is not shown.
 /// - An address is in use when anything at all has it: an endpoint, a container,
 ///   a gateway or an auxiliary address, in whatever network of whatever driver.
 /// - A pool is in use when its prefix and a network's subnet have an address in
@@ -53,24 +56,39 @@ pub(crate) struct Confirmed {
 #[must_use]
 pub fn compare(held: &[Held], seen: &Observation) -> Unknown {
     let known = Known::new(seen);
-    let mut sub_pools: HashMap<(&str, IpNet), Vec<Option<IpNet>>> = HashMap::new();
-    for (driver, pool) in ours(held) {
-        sub_pools.entry((driver, pool.prefix)).or_default().push(pool.sub_pool);
+    let are_swarms_known = seen.swarms.why_unknown().is_none();
+    let judged = || {
+        dockers(held).filter(|(_, pool)| match pool.space {
+            Space::Local => true,
+            Space::Global => are_swarms_known,
+            Space::Other => false,
+        })
+    };
+    let mut sub_pools: HashMap<(&str, Space, IpNet), Vec<Option<IpNet>>> = HashMap::new();
+    for (driver, pool) in judged() {
+        sub_pools.entry((driver, pool.space, pool.prefix)).or_default().push(pool.sub_pool);
     }
     let mut unknown = Unknown::default();
-    for (driver, pool) in ours(held) {
+    for (driver, pool) in judged() {
+        let is_local = pool.space == Space::Local;
         let networks = known.of(driver, pool.prefix);
-        let siblings = &sub_pools[&(driver, pool.prefix)];
+        let siblings = &sub_pools[&(driver, pool.space, pool.prefix)];
+        let hidden = if is_local { &known.incomplete } else { &known.incomplete_in_swarm };
         let has = |address| known.addresses.contains(&address);
         let is_dockers = |lease: &HeldLease| lease.granted_by == GrantedBy::Docker;
         if networks.have(pool, siblings) {
-            let forgotten =
-                |lease: &&HeldLease| is_dockers(lease) && !lease.is_gateway && !has(lease.address);
-            if !known.incomplete.share(pool.prefix) {
+            let forgotten = |lease: &&HeldLease| {
+                is_dockers(lease)
+                    && !lease.is_gateway
+                    && (is_local || lease.is_stale)
+                    && !has(lease.address)
+            };
+            if !hidden.share(pool.prefix) {
                 let found = pool.leases.iter().filter(forgotten);
                 unknown.addresses.extend(found.map(|lease| address(driver, pool, lease)));
             }
-        } else if !known.all.share(pool.prefix)
+        } else if (is_local || pool.is_stale)
+            && !known.all.share(pool.prefix)
             && pool.leases.iter().all(|lease| is_dockers(lease) && !has(lease.address))
         {
             unknown.pools.push(whole(driver, pool));
@@ -87,10 +105,29 @@ pub(crate) fn unnamed(pools: &[Found], seen: &Observation) -> BTreeSet<String> {
     all.filter(|driver| !named.contains(&***driver)).cloned().collect()
 }
 
-/// What may be touched at all.
-fn ours(held: &[Held]) -> impl Iterator<Item = (&str, &HeldPool)> {
+/// What is stale in the global spaces, if the engines do not know whether it is
+/// in use: pools, and addresses of pools that are not stale.
+pub(crate) fn unjudged(held: &[Held], seen: &Observation) -> Vec<Found> {
+    let mut found = Vec::new();
+    if seen.swarms.why_unknown().is_none() {
+        return found;
+    }
+    for (driver, pool) in dockers(held).filter(|(_, pool)| pool.space == Space::Global) {
+        if pool.is_stale {
+            found.push(whole(driver, pool));
+            continue;
+        }
+        let is_stale = |lease: &&HeldLease| lease.is_stale && lease.granted_by == GrantedBy::Docker;
+        let stale = pool.leases.iter().filter(is_stale);
+        found.extend(stale.map(|lease| address(driver, pool, lease)));
+    }
+    found
+}
+
+/// The pools that Docker's server asked for.
+fn dockers(held: &[Held]) -> impl Iterator<Item = (&str, &HeldPool)> {
     let all = held.iter().flat_map(|held| held.pools.iter().map(|pool| (&*held.driver, pool)));
-    all.filter(|(_, pool)| pool.granted_by == GrantedBy::Docker && pool.space == Space::Local)
+    all.filter(|(_, pool)| pool.granted_by == GrantedBy::Docker)
 }
 
 fn whole(driver: &str, pool: &HeldPool) -> Found {
@@ -129,6 +166,9 @@ struct Known<'a> {
     all: Subnets,
     /// Those of networks whose endpoints are not all known.
     incomplete: Subnets,
+    /// Those of networks in which a swarm's nodes, or engines that share a
+    /// network otherwise, may have addresses that are not known.
+    incomplete_in_swarm: Subnets,
     /// Every address of anything.
     addresses: HashSet<IpAddr>,
 }
@@ -147,18 +187,25 @@ impl<'a> Known<'a> {
             any: HashSet::new(),
             all: Subnets::default(),
             incomplete: Subnets::default(),
+            incomplete_in_swarm: Subnets::default(),
             addresses: seen.unplaced.iter().copied().collect(),
         };
         seen.dockers_own.iter().for_each(|prefix| known.all.add(*prefix));
         for network in &seen.networks {
             known.addresses.extend(&network.endpoints);
-            known.all.is_open |= network.subnets.is_empty();
-            known.incomplete.is_open |= network.subnets.is_empty() && !network.is_complete;
+            let is_open = network.subnets.is_empty();
+            let hides = !network.is_complete || !network.shows_all_of_swarm;
+            known.all.is_open |= is_open;
+            known.incomplete.is_open |= is_open && !network.is_complete;
+            known.incomplete_in_swarm.is_open |= is_open && hides;
             for subnet in &network.subnets {
                 known.addresses.extend(&subnet.reserved);
                 known.all.add(subnet.prefix);
                 if !network.is_complete {
                     known.incomplete.add(subnet.prefix);
+                }
+                if hides {
+                    known.incomplete_in_swarm.add(subnet.prefix);
                 }
                 let driver = &*network.driver;
                 if let Some((is_v6, length)) = any_of(subnet.prefix) {

@@ -10,17 +10,27 @@
 //! since the list shows no endpoints). Of the last only for networks whose
 //! addresses Docker's own drivers do not manage; of the others the list shows the
 //! subnets, and the containers show the addresses.
+//!
+//! `GET /info` says whether it is a manager of a swarm. A manager is also asked
+//! for the nodes, the services and all tasks of its swarm.
 
 mod answers;
 mod http;
+mod swarm;
 
-use crate::{known::Observation, reconcile::Engines};
+use crate::{
+    known::{Observation, Swarms},
+    reconcile::Engines,
+};
 use answers::{Container, NetworkInspect, NetworkSummary, Reading, Version};
 use serde::de::DeserializeOwned;
 use std::{
+    collections::BTreeSet,
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
+use swarm::{Info, Node, Service, TASKS, Task};
 use tokio::time::timeout;
 
 /// The version of the Engine API that is spoken, at most. Pinned, because an
@@ -44,9 +54,10 @@ pub struct Limits {
     pub engine_timeout: Duration,
     /// How many networks an engine may have.
     pub networks_max: usize,
-    /// How many containers an engine may have, running or not.
+    /// How many containers an engine may have, running or not; and how many
+    /// nodes, services and tasks a swarm, of each.
     pub containers_max: usize,
-    /// How many addresses of endpoints an engine may have.
+    /// How many addresses of endpoints, services and tasks an engine may know.
     pub addresses_max: usize,
 }
 
@@ -192,11 +203,20 @@ impl Engine<'_> {
         let asked = format!("{root}/containers/json?all=1");
         let containers: Vec<Container> = self.get(&asked).await?;
         self.limit("containers", containers.len(), self.limits.containers_max, &asked)?;
-        // After the containers, so that it has all networks that those name.
+        let (swarms, handed_out) = self.swarm(root).await?;
+        let is_manager = !swarms.nodes.is_empty();
+        let mut reading = Reading::new(swarms);
+        for addresses in handed_out {
+            reading.in_the_swarm(addresses);
+        }
+        // After the containers and the tasks, so that it has all networks that
+        // those name.
         let asked = format!("{root}/networks");
         let networks: Vec<NetworkSummary> = self.get(&asked).await?;
         self.limit("networks", networks.len(), self.limits.networks_max, &asked)?;
-        let mut reading = Reading::default();
+        if is_manager && !networks.iter().any(NetworkSummary::is_of_the_swarm) {
+            reading.is_unclear();
+        }
         for network in networks {
             if network.is_dockers_own() {
                 reading.dockers_own(network).map_err(|trouble| self.error(&asked, trouble))?;
@@ -219,6 +239,37 @@ impl Engine<'_> {
             reading.container(container).map_err(|trouble| self.error(&asked, trouble))?;
         }
         Ok(Some(reading.observation()))
+    }
+
+    /// What the engine says of its swarm, and the addresses of services and
+    /// tasks if it is a manager.
+    async fn swarm(&self, root: &str) -> Result<(Swarms, Vec<BTreeSet<IpAddr>>), EngineError> {
+        let info: Info = self.get(&format!("{root}/info")).await?;
+        if !info.is_manager() {
+            return Ok((info.swarms(vec![]), vec![]));
+        }
+        let nodes: Vec<Node> = self.list(root, "/nodes", "nodes").await?;
+        let services: Vec<Service> = self.list(root, "/services", "services").await?;
+        let tasks: Vec<Task> = self.list(root, TASKS, "tasks").await?;
+        let of = |path| move |trouble| self.error(&format!("{root}{path}"), trouble);
+        let services = services.into_iter().map(|it| it.addresses().map_err(of("/services")));
+        let tasks = tasks.into_iter().map(|it| it.addresses().map_err(of(TASKS)));
+        let addresses: Vec<_> = services.chain(tasks).collect::<Result<_, _>>()?;
+        let total = addresses.iter().map(BTreeSet::len).sum();
+        self.limit("addresses", total, self.limits.addresses_max, &format!("{root}{TASKS}"))?;
+        Ok((info.swarms(nodes), addresses))
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        root: &str,
+        path: &str,
+        what: &'static str,
+    ) -> Result<Vec<T>, EngineError> {
+        let asked = format!("{root}{path}");
+        let list: Vec<T> = self.get(&asked).await?;
+        self.limit(what, list.len(), self.limits.containers_max, &asked)?;
+        Ok(list)
     }
 
     fn limit(

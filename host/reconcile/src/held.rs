@@ -32,6 +32,9 @@ pub struct HeldPool {
     pub granted_by: GrantedBy,
     /// Which space it is of.
     pub space: Space,
+    /// Whether nobody has asked for it, or for an address of it, since the
+    /// ledger's process began. Counts in the global space alone.
+    pub is_stale: bool,
     /// All leases that were asked of this id, whoever asked.
     pub leases: Vec<HeldLease>,
 }
@@ -48,6 +51,10 @@ pub struct HeldLease {
     pub is_gateway: bool,
     /// Who asked for it.
     pub granted_by: GrantedBy,
+    /// Whether nobody has asked for it since the ledger's process began, or
+    /// since a swarm's manager that began to lead asked for all it knew. Counts
+    /// in the global space alone.
+    pub is_stale: bool,
 }
 
 /// Which server granted something. Only Docker's is compared with Docker.
@@ -59,14 +66,17 @@ pub enum GrantedBy {
     Other,
 }
 
-/// Which address space a pool is of. Only the local one is compared: what a
-/// cluster holds, no single engine knows.
+/// Which address space a pool is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Space {
     /// The driver's space for single hosts, which is not also its space for
     /// clusters.
     Local,
-    /// The space for clusters, the one space of a driver that has one for
-    /// both, or any other.
+    /// The driver's space for clusters, which is not also its space for single
+    /// hosts: swarm's managers ask there, so it takes one of them to say what
+    /// is in use.
+    Global,
+    /// The one space of a driver that has one for both, or any other. It is
+    /// not compared: who asked is not known.
     Other,
 }

@@ -1,5 +1,5 @@
-//! What Docker engines know: networks of their IPAM drivers, and the addresses
-//! of endpoints in them.
+//! What Docker engines know: networks of their IPAM drivers, the addresses of
+//! endpoints in them, and the swarms that they are nodes of.
 
 use ipam_api::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -13,8 +13,40 @@ pub struct Observation {
     /// zero.
     pub dockers_own: BTreeSet<IpNet>,
     /// Addresses in use by a container whose network the engine did not list,
-    /// or is of Docker's own driver.
+    /// or is of Docker's own driver; and what a swarm's manager says that its
+    /// services and tasks have, in whatever network.
     pub unplaced: BTreeSet<IpAddr>,
+    /// What the engines say of their swarms.
+    pub swarms: Swarms,
+}
+
+/// The swarms that the engines are nodes of, as far as they say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swarms {
+    /// The node of each engine that is one.
+    pub members: BTreeSet<String>,
+    /// All nodes that the managers among them list, themselves included.
+    pub nodes: BTreeSet<String>,
+    /// Whether an engine does not say all of its swarm: it is locked or has no
+    /// leader, or it is a manager whose list of networks may be its own alone.
+    pub is_unclear: bool,
+}
+
+impl Swarms {
+    /// Why it is not known what the swarms' managers have handed out, for the
+    /// operator; nothing if it is known.
+    #[must_use]
+    pub fn why_unknown(&self) -> Option<&'static str> {
+        if self.is_unclear {
+            Some("one of these engines does not tell all of its swarm")
+        } else if self.nodes.is_empty() {
+            Some("none of these engines is a manager of a swarm")
+        } else if !self.members.is_subset(&self.nodes) {
+            Some("one of these engines is in a swarm of which none of them is a manager")
+        } else {
+            None
+        }
+    }
 }
 
 /// A network.
@@ -30,6 +62,10 @@ pub struct Network {
     /// Whether `endpoints` is all of them. A swarm's manager lists networks
     /// that it has no part in, and of those it knows no endpoint.
     pub is_complete: bool,
+    /// Whether it is a swarm's, and nobody has an address in it that is neither
+    /// in `endpoints` nor in [`Observation::unplaced`]. Each node has one for
+    /// its load balancer, which only that node's engine shows.
+    pub shows_all_of_swarm: bool,
 }
 
 /// A subnet of a network.
@@ -53,6 +89,9 @@ impl Observation {
         self.networks.extend(other.networks);
         self.dockers_own.extend(other.dockers_own);
         self.unplaced.extend(other.unplaced);
+        self.swarms.members.extend(other.swarms.members);
+        self.swarms.nodes.extend(other.swarms.nodes);
+        self.swarms.is_unclear |= other.swarms.is_unclear;
     }
 
     /// How many addresses of endpoints there are.

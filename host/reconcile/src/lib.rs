@@ -12,6 +12,6 @@ mod report;
 pub use compare::{Unknown, compare};
 pub use engine::{DockerEngines, EngineError, Limits, Trouble};
 pub use held::{GrantedBy, Held, HeldLease, HeldPool, Space};
-pub use known::{Network, Observation, Subnet};
+pub use known::{Network, Observation, Subnet, Swarms};
 pub use reconcile::{Clock, Engines, Error, Ledger, Options, Progress, TokioClock, reconcile};
 pub use report::{Found, Report};

@@ -6,8 +6,8 @@
 //! all the time.
 
 use crate::{
-    Error, GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Options, Space, Subnet,
-    reconcile,
+    Error, Found, GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Options, Space,
+    Subnet, Swarms, reconcile,
     reconcile::tests::{Script, Slept, Views, now},
 };
 use ipam_api::{IpNet, PoolId, Receipt};
@@ -40,21 +40,24 @@ fn granted_by() -> impl Strategy<Value = GrantedBy> {
 }
 
 fn lease(address: IpAddr) -> impl Strategy<Value = HeldLease> {
-    (1..3u64, prop::bool::weighted(0.2), granted_by()).prop_map(
-        move |(generation, is_gateway, granted_by)| HeldLease {
-            address,
-            generation,
-            is_gateway,
-            granted_by,
-        },
-    )
+    let parts = (1..3u64, prop::bool::weighted(0.2), granted_by(), prop::bool::weighted(0.7));
+    parts.prop_map(move |(generation, is_gateway, granted_by, is_stale)| HeldLease {
+        address,
+        generation,
+        is_gateway,
+        granted_by,
+        is_stale,
+    })
 }
 
 /// A pool of one of the drivers, without an id.
 fn pool() -> impl Strategy<Value = (usize, HeldPool)> {
-    let space = prop_oneof![6 => Just(Space::Local), 1 => Just(Space::Other)];
-    let head = (0..DRIVERS.len(), prefix(), range(), 1..3u64, granted_by(), space, hosts());
-    head.prop_flat_map(|(driver, prefix, sub_pool, generation, granted_by, space, hosts)| {
+    let space =
+        prop_oneof![5 => Just(Space::Local), 5 => Just(Space::Global), 1 => Just(Space::Other)];
+    let place = (space, prop::bool::weighted(0.7));
+    let head = (0..DRIVERS.len(), prefix(), range(), 1..3u64, granted_by(), place, hosts());
+    head.prop_flat_map(|(driver, prefix, sub_pool, generation, granted_by, place, hosts)| {
+        let (space, is_stale) = place;
         let inside = hosts.into_iter().filter(|host| prefix.contains(host));
         let leases: Vec<_> = inside.map(lease).collect();
         leases.prop_map(move |leases| {
@@ -68,6 +71,7 @@ fn pool() -> impl Strategy<Value = (usize, HeldPool)> {
                 newest,
                 granted_by,
                 space,
+                is_stale,
                 leases,
             };
             (driver, pool)
@@ -85,6 +89,8 @@ fn ledgers() -> impl Strategy<Value = (Vec<Held>, Vec<Held>)> {
             let mut later = pool.clone();
             match fate {
                 0 => later.generation = other.generation,
+                4 => later.is_stale = !later.is_stale,
+                5 => later.leases.iter_mut().for_each(|lease| lease.is_stale = !lease.is_stale),
                 1 => {
                     let inside = |lease: &HeldLease| pool.prefix.contains(&lease.address);
                     later.leases = other.leases.into_iter().filter(inside).collect();
@@ -114,13 +120,25 @@ fn network() -> impl Strategy<Value = Network> {
         ip_range,
         reserved,
     });
-    let parts = (0..DRIVERS.len(), open_or(vec(subnet, 1..3)), hosts(), prop::bool::weighted(0.9));
-    parts.prop_map(|(driver, subnets, endpoints, is_complete)| Network {
+    let often = || prop::bool::weighted(0.9);
+    let parts = (0..DRIVERS.len(), open_or(vec(subnet, 1..3)), hosts(), often(), often());
+    parts.prop_map(|(driver, subnets, endpoints, is_complete, shows_all_of_swarm)| Network {
         driver: DRIVERS[driver].to_owned(),
         subnets,
         endpoints,
         is_complete,
+        shows_all_of_swarm,
     })
+}
+
+/// Nodes are `a` and `b`. Most often they are said to be all there are.
+fn swarms() -> impl Strategy<Value = Swarms> {
+    let node = || prop::sample::select(&["a", "b"][..]).prop_map(str::to_owned);
+    let nodes = || prop::collection::btree_set(node(), 0..3);
+    let known = || ["a", "b"].map(str::to_owned).into();
+    let nodes_known = prop_oneof![4 => Just(()).prop_map(move |()| known()), 1 => nodes()];
+    (nodes(), nodes_known, prop::bool::weighted(0.1))
+        .prop_map(|(members, nodes, is_unclear)| Swarms { members, nodes, is_unclear })
 }
 
 /// Few networks leave open which subnets they have: that keeps every pool.
@@ -133,12 +151,13 @@ fn observations() -> impl Strategy<Value = (Observation, Observation)> {
     let one = || {
         let unplaced = prop_oneof![4 => Just(BTreeSet::new()), 1 => hosts()];
         let own = prop_oneof![9 => Just(None), 1 => prefix().prop_map(Some)];
-        (vec(network(), 0..4), unplaced, own)
+        (vec(network(), 0..4), unplaced, own, swarms())
     };
     (one(), one(), any::<bool>()).prop_map(|(first, second, is_same)| {
-        let make = |(networks, unplaced, own): (_, _, Option<IpNet>)| Observation {
+        let make = |(networks, unplaced, own, swarms): (_, _, Option<IpNet>, _)| Observation {
             networks,
             unplaced,
+            swarms,
             dockers_own: own.into_iter().collect(),
         };
         let first = make(first);
@@ -149,8 +168,16 @@ fn observations() -> impl Strategy<Value = (Observation, Observation)> {
 
 // The plain reading: scans, and no index.
 
-fn is_ours(pool: &HeldPool) -> bool {
-    pool.granted_by == GrantedBy::Docker && pool.space == Space::Local
+fn is_ours(pool: &HeldPool, seen: &Observation) -> bool {
+    let Swarms { members, nodes, is_unclear } = &seen.swarms;
+    let is_known = !nodes.is_empty() && members.iter().all(|it| nodes.contains(it)) && !is_unclear;
+    pool.granted_by == GrantedBy::Docker
+        && (pool.space == Space::Local || (pool.space == Space::Global && is_known))
+}
+
+/// Whether its age lets it be freed.
+fn may_go(pool: &HeldPool, is_stale: bool) -> bool {
+    pool.space == Space::Local || is_stale
 }
 
 fn is_any(subnet: &Subnet) -> bool {
@@ -189,8 +216,10 @@ fn shares(prefix: IpNet, other: IpNet) -> bool {
 }
 
 fn has_network(of: &Held, pool: &HeldPool, seen: &Observation) -> bool {
-    let siblings: Vec<_> =
-        of.pools.iter().filter(|other| is_ours(other) && other.prefix == pool.prefix).collect();
+    let is_sibling = |other: &&HeldPool| {
+        is_ours(other, seen) && other.space == pool.space && other.prefix == pool.prefix
+    };
+    let siblings: Vec<_> = of.pools.iter().filter(is_sibling).collect();
     let is_nobodys = |range| siblings.iter().all(|sibling| sibling.sub_pool != range);
     subnets(&of.driver, pool.prefix, seen).any(|(_, subnet)| {
         is_any(subnet) || subnet.ip_range == pool.sub_pool || is_nobodys(subnet.ip_range)
@@ -209,7 +238,7 @@ type Entry = (String, Receipt, Vec<(IpAddr, u64)>);
 fn unknown(held: &[Held], seen: &Observation) -> Vec<Entry> {
     let mut found = Vec::new();
     for of in held {
-        for pool in of.pools.iter().filter(|pool| is_ours(pool)) {
+        for pool in of.pools.iter().filter(|pool| is_ours(pool, seen)) {
             let receipt = |address, generation| Receipt {
                 pool_id: pool.pool_id.clone(),
                 address,
@@ -217,25 +246,56 @@ fn unknown(held: &[Held], seen: &Observation) -> Vec<Entry> {
             };
             let are_dockers = pool.leases.iter().all(|lease| lease.granted_by == GrantedBy::Docker);
             if !has_network(of, pool, seen) {
-                if are_dockers && !may_be_in_use(pool, seen) {
+                if are_dockers && may_go(pool, pool.is_stale) && !may_be_in_use(pool, seen) {
                     let under = pool.leases.iter().map(|lease| (lease.address, lease.generation));
                     let entry = receipt(None, pool.generation);
                     found.push((of.driver.clone(), entry, under.collect()));
                 }
                 continue;
             }
-            let hides = |network: &&Network| !network.is_complete;
+            let is_of_nodes = pool.space == Space::Global;
+            let hides = |network: &&Network| {
+                !network.is_complete || (is_of_nodes && !network.shows_all_of_swarm)
+            };
             if seen.networks.iter().filter(hides).any(|network| may_share(pool.prefix, network)) {
                 continue;
             }
             for lease in &pool.leases {
                 let is_kept = lease.is_gateway
+                    || !may_go(pool, lease.is_stale)
                     || lease.granted_by == GrantedBy::Other
                     || is_in_use(lease.address, seen);
                 if !is_kept {
                     let entry = receipt(Some(lease.address), lease.generation);
                     found.push((of.driver.clone(), entry, vec![]));
                 }
+            }
+        }
+    }
+    found
+}
+
+/// What is stale in the global space when nobody can tell whether it is in use.
+fn stale(held: &[Held], seen: &Observation) -> Vec<(String, Receipt)> {
+    let mut found = Vec::new();
+    for (of, pool) in held.iter().flat_map(|of| of.pools.iter().map(move |pool| (of, pool))) {
+        if pool.space != Space::Global
+            || pool.granted_by != GrantedBy::Docker
+            || is_ours(pool, seen)
+        {
+            continue;
+        }
+        let receipt = |address, generation| {
+            let pool_id = pool.pool_id.clone();
+            (of.driver.clone(), Receipt { pool_id, address, generation })
+        };
+        if pool.is_stale {
+            found.push(receipt(None, pool.generation));
+            continue;
+        }
+        for lease in &pool.leases {
+            if lease.is_stale && lease.granted_by == GrantedBy::Docker {
+                found.push(receipt(Some(lease.address), lease.generation));
             }
         }
     }
@@ -263,7 +323,7 @@ proptest! {
             }
         }
         let mut ledger = Script {
-            held: [Ok(first), Ok(second.clone())].into(),
+            held: [Ok(first.clone()), Ok(second.clone())].into(),
             ..Script::default()
         };
         let mut engines = Views([Ok(before.clone()), Ok(after.clone())].into());
@@ -283,18 +343,22 @@ proptest! {
             prop_assert!(ledger.released.is_empty());
             return Ok(());
         }
-        done.unwrap();
         let sorted = |mut all: Vec<(String, Receipt)>| {
             all.sort_by_key(|(driver, at)| (driver.clone(), at.pool_id.clone(), at.address));
             all
         };
+        let report = done.unwrap();
+        let told = |found: &Found| (found.driver.clone(), found.receipt());
+        let told: Vec<_> = report.needs_manager.iter().map(told).collect();
+        let last = if first_unknown.is_empty() { (&first, &before) } else { (&second, &after) };
+        prop_assert_eq!(sorted(told), sorted(stale(last.0, last.1)));
         prop_assert_eq!(sorted(ledger.released.clone()), sorted(wanted));
 
         // And once more without any rule: nobody loses what they use.
         for (driver, receipt) in ledger.released {
             let of = second.iter().find(|held| held.driver == driver).unwrap();
             let pool = of.pools.iter().find(|pool| pool.pool_id == receipt.pool_id).unwrap();
-            prop_assert!(is_ours(pool));
+            prop_assert!(is_ours(pool, &before) && is_ours(pool, &after));
             let lost = |lease: &&HeldLease| receipt.address.is_none_or(|at| at == lease.address);
             for lease in pool.leases.iter().filter(lost) {
                 prop_assert_eq!(lease.granted_by, GrantedBy::Docker);

@@ -6,13 +6,13 @@
 //! observation that failed frees nothing.
 
 use crate::{
-    compare::{Confirmed, Unknown, compare, confirm, unnamed},
+    compare::{Confirmed, Unknown, compare, confirm, unjudged, unnamed},
     held::Held,
     known::Observation,
     report::{Found, Report},
 };
 use ipam_api::with_causes;
-use std::{error, future::Future, time::Duration};
+use std::{collections::HashSet, error, future::Future, time::Duration};
 
 /// Where entries are held, and released.
 pub trait Ledger {
@@ -104,6 +104,14 @@ pub enum Progress<'a> {
         /// Pools that the ledger holds and no engine knows.
         pools: usize,
     },
+    /// Something is stale in the global space, and the engines do not know
+    /// whether it is in use.
+    NeedsManager {
+        /// How many pools and addresses.
+        entries: usize,
+        /// Why it is not known.
+        why: &'static str,
+    },
     /// The grace period begins.
     Waiting {
         /// How long it is.
@@ -177,6 +185,10 @@ pub async fn reconcile<L: Ledger, E: Engines>(
         pools,
     };
     progress(observed(&seen, first.addresses.len(), first.pools.len()));
+    report.needs_manager = unjudged(&held, &seen);
+    if let (Some(why), entries @ 1..) = (seen.swarms.why_unknown(), report.needs_manager.len()) {
+        progress(Progress::NeedsManager { entries, why });
+    }
     must_be_named(&first, &seen, options)?;
     if first.addresses.is_empty() && first.pools.is_empty() {
         return Ok(report);
@@ -191,6 +203,10 @@ pub async fn reconcile<L: Ledger, E: Engines>(
     must_be_named(&second, &seen, options)?;
     let Confirmed { addresses, pools, seen_again, changed } = confirm(first, &held, &second);
     (report.seen_again, report.changed) = (seen_again, changed);
+    report.needs_manager = unjudged(&held, &seen);
+    // A manager that does not tell all of its swarm any more has seen nothing.
+    let places = report.needs_manager.iter().map(Found::place).collect::<HashSet<_>>();
+    report.seen_again.retain(|found| !places.contains(&found.place()));
     report.changed.iter().for_each(|found| progress(Progress::Changed(found)));
 
     let mut to_free = addresses;

@@ -35,6 +35,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// What is one entry of the ledger, whatever its generation.
+    pub(crate) fn place(&self) -> (&str, &PoolId, Option<IpAddr>) {
+        (&self.driver, &self.pool_id, self.address)
+    }
+
     /// What frees it, and frees nothing that was granted since.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
@@ -78,6 +83,10 @@ pub struct Report {
     /// Pools that no engine knew twice, and that stay because the engines are
     /// not said to be all there are.
     pub pools_unknown: Vec<Found>,
+    /// Pools that are stale in the global space, and stale addresses of others,
+    /// which stay because the engines do not know whether they are in use: that
+    /// takes a manager of the swarm.
+    pub needs_manager: Vec<Found>,
     /// Unknown at first, and known after the grace period.
     pub seen_again: Vec<Found>,
     /// Released, granted again, or leased under, since it was seen.
@@ -128,7 +137,7 @@ mod tests {
             r#"{"dry_run":false,"freed":[],"pools_freed":[],"would_free":[],"pools_unknown":["#,
             r#"{"driver":"wipam","pool_id":"LocalDefault/192.0.2.0/24","prefix":"192.0.2.0/24","#,
             r#""sub_pool":null,"address":null,"generation":7,"newest":8,"leases":{"192.0.2.1":8}}],"#,
-            r#""seen_again":[],"changed":[],"left":[],"failure":null}"#,
+            r#""needs_manager":[],"seen_again":[],"changed":[],"left":[],"failure":null}"#,
         );
         assert_eq!(json, wanted);
     }

@@ -4,8 +4,13 @@
 //! path, captured with networks of Wipam (as a socket and as a managed plugin),
 //! a swarm with services, and containers in every state; `-killed` is the same
 //! engine after `kill -9` of dockerd and a new start, with everything at rest.
+//! `-manager` and `-worker` are the two nodes of a swarm of 20.10.24, without
+//! their certificates and lists of plugins.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
+
+#[path = "fake_engine/swarm.rs"]
+mod swarm;
 
 use http_body_util::Full;
 use hyper::{
@@ -27,6 +32,11 @@ use tokio::{io::AsyncWriteExt, net::UnixListener};
 const OLD: &str = include_str!("engines/20.10.24.json");
 const KILLED: &str = include_str!("engines/20.10.24-killed.json");
 const NEW: &str = include_str!("engines/28.5.2.json");
+const MANAGER: &str = include_str!("engines/20.10.24-manager.json");
+const WORKER: &str = include_str!("engines/20.10.24-worker.json");
+/// What 20.10.24 says without a swarm. The recordings that are older than the
+/// question get it.
+const NO_SWARM: &str = r#"{"Swarm":{"NodeID":"","NodeAddr":"","LocalNodeState":"inactive","ControlAvailable":false,"Error":"","RemoteManagers":null}}"#;
 
 /// What a path is answered with.
 #[derive(Clone)]
@@ -44,7 +54,12 @@ type Answers = BTreeMap<String, Answer>;
 
 fn recorded(json: &str) -> Answers {
     let all: BTreeMap<String, serde_json::Value> = serde_json::from_str(json).unwrap();
-    all.into_iter().map(|(path, body)| (path, Says(200, body.to_string()))).collect()
+    let mut all: Answers =
+        all.into_iter().map(|(path, body)| (path, Says(200, body.to_string()))).collect();
+    let old = all.contains_key("/v1.41/networks");
+    let info = if old { "/v1.41/info" } else { INFO };
+    all.entry(info.to_owned()).or_insert_with(|| Says(200, NO_SWARM.to_owned()));
+    all
 }
 
 /// Serves these until the test ends.
@@ -240,11 +255,12 @@ fn inspection(name: &str) -> String {
 }
 
 const NETWORKS: &str = "/v1.51/networks";
+const INFO: &str = "/v1.51/info";
 const CONTAINERS: &str = "/v1.51/containers/json?all=1";
 
 #[tokio::test(start_paused = true)]
 async fn whatever_fails_fails_the_observation_and_is_named() {
-    for path in ["/version", CONTAINERS, NETWORKS, &inspection("full")] {
+    for path in ["/version", CONTAINERS, INFO, NETWORKS, &inspection("full")] {
         let refused = r#"{"message":"no"}"#.to_owned();
         fails(path, Says(500, refused), r#"answered 500: {"message":"no"}"#).await;
         fails(path, Says(200, "<html>".to_owned()), "cannot be read: expected value").await;
@@ -274,6 +290,8 @@ async fn an_answer_of_another_shape_is_not_taken_for_an_empty_one() {
     fails_with(CONTAINERS, r#""State":"#, r#""Status":"#, "field `State").await;
     fails_with(CONTAINERS, r#""Networks":"#, r#""Nets":"#, "missing field `Networks`").await;
     fails_with(CONTAINERS, r#""IPAddress":"#, r#""IP":"#, "missing field `IPAddress`").await;
+    fails_with(NETWORKS, r#""Scope":"#, r#""Of":"#, "missing field `Scope`").await;
+    fails_with(INFO, r#""ControlAvailable":"#, r#""Control":"#, "missing field `ControlA").await;
     fails_with("/version", r#"MinAPIVersion":"1.24""#, r#"MinAPIVersion":"1.52""#, "1.52").await;
     fails_with("/version", r#"ApiVersion":"1.51""#, r#"ApiVersion":"1.40""#, "1.40").await;
     fails_with("/version", r#"ApiVersion":"1.51""#, r#"ApiVersion":"new""#, "new").await;

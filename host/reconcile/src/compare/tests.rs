@@ -1,5 +1,5 @@
-use super::{Unknown, compare, confirm};
-use crate::{GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Space, Subnet};
+use super::{Unknown, compare, confirm, unjudged};
+use crate::{GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Space, Subnet, Swarms};
 
 /// A pool of `wipam`, in this notation: a prefix, its sub-pool after a blank
 /// if it has one. Its id is that text, and its generation 100.
@@ -13,6 +13,7 @@ fn pool(text: &str, leases: &[(&str, u64)]) -> HeldPool {
         newest: 200,
         granted_by: GrantedBy::Docker,
         space: Space::Local,
+        is_stale: false,
         leases: leases.iter().map(|(address, generation)| lease(address, *generation)).collect(),
     }
 }
@@ -23,6 +24,7 @@ fn lease(address: &str, generation: u64) -> HeldLease {
         generation,
         is_gateway: false,
         granted_by: GrantedBy::Docker,
+        is_stale: false,
     }
 }
 
@@ -42,6 +44,7 @@ fn network(text: &str, endpoints: &[&str]) -> Network {
         }],
         endpoints: endpoints.iter().map(|address| address.parse().unwrap()).collect(),
         is_complete: true,
+        shows_all_of_swarm: true,
     }
 }
 
@@ -201,6 +204,115 @@ fn a_subnet_of_which_only_the_length_is_known_is_every_such_subnet() {
     check(held(), vec![network("0.0.0.0/25", &[]), network("::/24", &[])], &[], &[NET]);
     // That is the null driver's pool, and stands for itself.
     check(held(), vec![network("0.0.0.0/0", &[])], &[], &[NET]);
+}
+
+/// The same pool in the global space, with all of it stale.
+fn global(text: &str, leases: &[(&str, u64)]) -> HeldPool {
+    let mut pool = HeldPool { space: Space::Global, is_stale: true, ..pool(text, leases) };
+    pool.leases.iter_mut().for_each(|lease| lease.is_stale = true);
+    pool
+}
+
+fn ids(all: &[&str]) -> std::collections::BTreeSet<String> {
+    all.iter().map(|id| (*id).to_owned()).collect()
+}
+
+/// What an engine on node `a` says as the manager of these nodes.
+fn manager(nodes: &[&str]) -> Swarms {
+    Swarms { members: ids(&["a"]), nodes: ids(nodes), is_unclear: false }
+}
+
+/// What is found: addresses, then pools, then what needs a manager.
+fn found(held: &[Held], seen: &Observation) -> [Vec<String>; 3] {
+    let unknown = compare(held, seen);
+    let texts = |all: &[crate::Found]| {
+        let text =
+            |it: &crate::Found| it.address.map_or(it.pool_id.to_string(), |it| it.to_string());
+        all.iter().map(text).collect()
+    };
+    [texts(&unknown.addresses), texts(&unknown.pools), texts(&unjudged(held, seen))]
+}
+
+#[track_caller]
+fn check_global(pool: HeldPool, swarms: Swarms, networks: Vec<Network>, want: [&[&str]; 3]) {
+    let held = ledger(vec![pool]);
+    assert_eq!(found(&held, &Observation { swarms, ..seen(networks) }), want);
+}
+
+#[test]
+fn a_stale_global_pool_goes_when_a_manager_knows_no_such_network() {
+    let held = || global(NET, &[("192.0.2.1", 1), ("192.0.2.7", 2)]);
+    let other = || network("198.51.100.0/24", &[]);
+    for nodes in [&["a"][..], &["a", "b"]] {
+        check_global(held(), manager(nodes), vec![other()], [&[], &[NET], &[]]);
+        let fresh = HeldPool { is_stale: false, ..held() };
+        check_global(fresh, manager(nodes), vec![other()], [&[], &[], &[]]);
+        for text in ["192.0.2.0/25", "192.0.0.0/16", "0.0.0.0/24"] {
+            let shares = Network { driver: "lab".to_owned(), ..network(text, &[]) };
+            check_global(held(), manager(nodes), vec![shares], [&[], &[], &[]]);
+        }
+        let open = Network { subnets: vec![], ..other() };
+        check_global(held(), manager(nodes), vec![open], [&[], &[], &[]]);
+        let has = network("198.51.100.0/24", &["192.0.2.7"]);
+        check_global(held(), manager(nodes), vec![has], [&[], &[], &[]]);
+    }
+    let mut mixed = held();
+    mixed.leases[0].granted_by = GrantedBy::Other;
+    check_global(mixed, manager(&["a"]), vec![], [&[], &[], &[]]);
+}
+
+#[test]
+fn without_all_of_the_swarm_global_leases_are_only_told() {
+    let unclear = Swarms { is_unclear: true, ..manager(&["a"]) };
+    let worker = Swarms { nodes: ids(&[]), ..manager(&[]) };
+    let elsewhere = Swarms { members: ids(&["a", "c"]), ..manager(&["a", "b"]) };
+    for swarms in [Swarms::default(), unclear, worker, elsewhere] {
+        let held = || global(NET, &[("192.0.2.7", 1)]);
+        check_global(held(), swarms.clone(), vec![], [&[], &[], &[NET]]);
+        check_global(held(), swarms.clone(), vec![network(NET, &[])], [&[], &[], &[NET]]);
+        let mut fresh = HeldPool { is_stale: false, ..held() };
+        check_global(fresh.clone(), swarms.clone(), vec![], [&[], &[], &["192.0.2.7"]]);
+        fresh.leases[0].granted_by = GrantedBy::Other;
+        check_global(fresh, swarms.clone(), vec![], [&[], &[], &[]]);
+        // Local ones are judged as ever.
+        check_global(pool(NET, &[]), swarms, vec![], [&[], &[NET], &[]]);
+    }
+}
+
+#[test]
+fn a_stale_address_goes_only_where_no_node_can_have_one_that_is_not_shown() {
+    let held = || global(NET, &[("192.0.2.7", 1), ("192.0.2.8", 2)]);
+    let shown = || network(NET, &["192.0.2.8"]);
+    check_global(held(), manager(&["a"]), vec![shown()], [&["192.0.2.7"], &[], &[]]);
+    let fresh_pool = HeldPool { is_stale: false, ..held() };
+    check_global(fresh_pool, manager(&["a"]), vec![shown()], [&["192.0.2.7"], &[], &[]]);
+    let mut fresh = held();
+    fresh.leases[0].is_stale = false;
+    check_global(fresh, manager(&["a"]), vec![shown()], [&[], &[], &[]]);
+    let mut gateway = held();
+    gateway.leases[0].is_gateway = true;
+    check_global(gateway, manager(&["a"]), vec![shown()], [&[], &[], &[]]);
+    let hides = Network { shows_all_of_swarm: false, ..shown() };
+    check_global(held(), manager(&["a", "b"]), vec![hides.clone()], [&[], &[], &[]]);
+    check_global(held(), manager(&["a"]), vec![shown(), hides.clone()], [&[], &[], &[]]);
+    let open = Network { subnets: vec![], ..hides.clone() };
+    check_global(held(), manager(&["a"]), vec![shown(), open], [&[], &[], &[]]);
+    let absent = Network { is_complete: false, ..shown() };
+    check_global(held(), manager(&["a"]), vec![absent], [&[], &[], &[]]);
+    // The same network in the local space hides nothing: a node asks there for
+    // its own load balancer, and shows it.
+    let local = pool(NET, &[("192.0.2.7", 1)]);
+    check_global(local, manager(&["a", "b"]), vec![hides], [&["192.0.2.7"], &[], &[]]);
+}
+
+#[test]
+fn pools_of_the_two_spaces_are_no_choice_for_a_network() {
+    let low = "192.0.2.0/24 192.0.2.0/25";
+    let held = ledger(vec![pool(NET, &[("192.0.2.7", 1)]), global(low, &[("192.0.2.8", 2)])]);
+    let swarms = manager(&["a"]);
+    let seen = Observation { swarms, ..seen(vec![network(low, &[])]) };
+    let want: [&[&str]; 3] = [&["192.0.2.7", "192.0.2.8"], &[], &[]];
+    assert_eq!(found(&held, &seen), want);
 }
 
 /// First and second: pools, networks. Then the lengths of what is confirmed

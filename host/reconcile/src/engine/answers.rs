@@ -4,9 +4,9 @@
 //! whose answers have another shape must not look like one that knows nothing.
 
 use super::Trouble;
-use crate::known::{Network, Observation, Subnet};
+use crate::known::{Network, Observation, Subnet, Swarms};
 use ipam_api::{InvalidPrefix, IpNet, parse_address, parse_prefix};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
@@ -18,6 +18,10 @@ const DOCKERS_OWN: [&str; 3] = ["default", "null", "windows"];
 /// States of a container that holds no address. After dockerd was killed such
 /// a container still shows the address it had (seen on 20.10 and 28.5).
 const AT_REST: [&str; 3] = ["created", "exited", "dead"];
+/// The scope of a network that a swarm's managers made.
+const SWARM: &str = "swarm";
+/// The load balancer of a node in the network that publishes ports.
+const INGRESS_BALANCER: &str = "ingress-sbox";
 /// What 20.10 writes for an address that is not there.
 const GO_NOTHING: &str = "<nil>";
 
@@ -33,8 +37,16 @@ pub(super) struct Version {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct NetworkSummary {
     pub(super) id: String,
+    scope: String,
     #[serde(rename = "IPAM")]
     ipam: IpamSummary,
+    /// Absent here is like a list: not what the swarm answers.
+    #[serde(default = "no_answer_of_a_swarm")]
+    containers: Option<IgnoredAny>,
+}
+
+fn no_answer_of_a_swarm() -> Option<IgnoredAny> {
+    Some(IgnoredAny)
 }
 
 #[derive(Deserialize)]
@@ -57,6 +69,7 @@ struct SubnetSummary {
 pub(super) struct NetworkInspect {
     id: String,
     name: String,
+    scope: String,
     #[serde(rename = "IPAM")]
     ipam: Ipam,
     #[serde(deserialize_with = "null_but_there")]
@@ -165,6 +178,13 @@ impl NetworkSummary {
         DOCKERS_OWN.contains(&&*self.ipam.driver)
     }
 
+    /// Whether the swarm itself answered it. Without a leader a manager lists
+    /// the networks that it has a part in and no others, and says no word of
+    /// that; those it shows with endpoints, of which a list has none.
+    pub(super) fn is_of_the_swarm(&self) -> bool {
+        self.scope == SWARM && self.containers.is_none()
+    }
+
     /// Where it is inspected.
     pub(super) fn path(&self) -> Result<String, Trouble> {
         if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -184,10 +204,25 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    pub(super) fn new(swarms: Swarms) -> Self {
+        Self { seen: Observation { swarms, ..Observation::default() }, ..Self::default() }
+    }
+
+    /// Takes note that the list of networks may be the engine's own alone.
+    pub(super) fn is_unclear(&mut self) {
+        self.seen.swarms.is_unclear = true;
+    }
+
+    /// Takes note of what services and tasks of a swarm have.
+    pub(super) fn in_the_swarm(&mut self, addresses: BTreeSet<IpAddr>) {
+        self.addresses += addresses.len();
+        self.seen.unplaced.extend(addresses);
+    }
+
     /// Takes note of a network of Docker's own drivers, which needs no look of
     /// its own: its subnets are in the list, its addresses in the containers.
     pub(super) fn dockers_own(&mut self, network: NetworkSummary) -> Result<(), Trouble> {
-        let NetworkSummary { id, ipam } = network;
+        let NetworkSummary { id, ipam, .. } = network;
         for SubnetSummary { subnet } in ipam.config.unwrap_or_default() {
             if !subnet.is_empty() {
                 let odd = |trouble| Trouble::Odd(format!("network {id:?}: {trouble}"));
@@ -199,11 +234,17 @@ impl Reading {
     }
 
     pub(super) fn network(&mut self, inspect: NetworkInspect) -> Result<(), Trouble> {
-        let NetworkInspect { id, name, ipam, containers, services } = inspect;
+        let NetworkInspect { id, name, scope, ipam, containers, services } = inspect;
         let odd = |trouble| Trouble::Odd(format!("network {name:?}: {trouble}"));
         let config = ipam.config.unwrap_or_default();
         let subnets: Result<Vec<_>, _> = config.into_iter().map(Config::subnet).collect();
         let is_complete = containers.is_some();
+        let balancer = format!("lb-{name}");
+        let shows_balancer = containers.as_ref().is_some_and(|endpoints| {
+            endpoints.contains_key(&balancer) || endpoints.contains_key(INGRESS_BALANCER)
+        });
+        let is_alone = self.seen.swarms.nodes.len() == 1;
+        let shows_all_of_swarm = scope == SWARM && is_alone && shows_balancer;
         let mut endpoints = BTreeSet::new();
         for endpoint in containers.unwrap_or_default().into_values() {
             endpoints.extend(address(&endpoint.ipv4_address).map_err(odd)?);
@@ -224,6 +265,7 @@ impl Reading {
             subnets: subnets.map_err(odd)?,
             endpoints,
             is_complete,
+            shows_all_of_swarm,
         });
         Ok(())
     }
@@ -292,7 +334,7 @@ fn prefix(text: &str) -> Result<IpNet, String> {
 }
 
 /// An address, with or without a length, or nothing.
-fn address(text: &str) -> Result<Option<IpAddr>, String> {
+pub(super) fn address(text: &str) -> Result<Option<IpAddr>, String> {
     if text.is_empty() || text == GO_NOTHING {
         return Ok(None);
     }

@@ -1,6 +1,7 @@
 use super::{Clock, Engines, Error, Ledger, Options, Progress, reconcile};
 use crate::{
     Found, GrantedBy, Held, HeldLease, HeldPool, Network, Observation, Report, Space, Subnet,
+    Swarms,
 };
 use ipam_api::Receipt;
 use std::{
@@ -72,6 +73,7 @@ fn held() -> Vec<Held> {
         generation,
         is_gateway: false,
         granted_by: GrantedBy::Docker,
+        is_stale: false,
     };
     let pool = |prefix: &str, generation, leases| HeldPool {
         pool_id: prefix.try_into().unwrap(),
@@ -81,6 +83,7 @@ fn held() -> Vec<Held> {
         newest: 9,
         granted_by: GrantedBy::Docker,
         space: Space::Local,
+        is_stale: false,
         leases,
     };
     let known = pool("192.0.2.0/24", 1, vec![lease("192.0.2.7", 2), lease("192.0.2.8", 3)]);
@@ -95,6 +98,7 @@ fn seen(endpoints: &[&str]) -> Observation {
         subnets: vec![Subnet { prefix, ip_range: None, reserved: Default::default() }],
         endpoints: endpoints.iter().map(|address| address.parse().unwrap()).collect(),
         is_complete: true,
+        shows_all_of_swarm: true,
     };
     Observation { networks: vec![network], ..Observation::default() }
 }
@@ -222,6 +226,68 @@ fn engines_that_name_a_driver_nowhere_are_not_all_there_are() {
         let (mut ledger, mut clock) = (ledger(), Slept::default());
         let end = now(reconcile(&mut ledger, &mut engines, &mut clock, &USUAL, &mut |_| {}));
         assert!(end.unwrap().freed.is_empty(), "pools are only shown without --exclusive");
+    }
+}
+
+/// The same ledger in the global space, and all of it stale.
+fn global_ledger() -> Script {
+    let mut ledger = ledger();
+    for held in ledger.held.iter_mut().flatten().flatten() {
+        for pool in &mut held.pools {
+            (pool.space, pool.is_stale) = (Space::Global, true);
+            pool.leases.iter_mut().for_each(|lease| lease.is_stale = true);
+        }
+    }
+    ledger
+}
+
+/// What a manager sees, alone in its swarm.
+fn seen_by_a_manager() -> Observation {
+    let node: std::collections::BTreeSet<String> = ["a".to_owned()].into();
+    let swarms = Swarms { members: node.clone(), nodes: node, is_unclear: false };
+    Observation { swarms, ..seen(&["192.0.2.7"]) }
+}
+
+#[test]
+fn global_leases_need_a_manager_both_times() {
+    let exclusive = Options { exclusive: true, ..USUAL };
+    let run = |views: [Observation; 2], options: &Options| {
+        let (mut ledger, mut clock) = (global_ledger(), Slept::default());
+        let mut engines = Views(views.into_iter().map(Ok).collect());
+        let mut told = Vec::new();
+        let mut progress = |step: Progress<'_>| {
+            if let Progress::NeedsManager { entries, why } = step {
+                told.push(format!("{entries}: {why}"));
+            }
+        };
+        let end = now(reconcile(&mut ledger, &mut engines, &mut clock, options, &mut progress));
+        let report = end.unwrap();
+        assert_eq!(ledger.released.len(), report.freed.len() + report.pools_freed.len());
+        (report, told)
+    };
+    let both = || [seen_by_a_manager(), seen_by_a_manager()];
+    let (report, told) = run(both(), &exclusive);
+    assert_eq!(texts(&report.freed), [ADDRESS]);
+    assert_eq!(texts(&report.pools_freed), [POOL]);
+    assert!(told.is_empty() && report.needs_manager.is_empty());
+    // Without --exclusive a pool is only shown, here too.
+    let (report, _) = run(both(), &USUAL);
+    assert_eq!((texts(&report.freed), report.pools_freed.len()), (vec![ADDRESS.to_owned()], 0));
+    assert_eq!(texts(&report.pools_unknown), [POOL]);
+
+    let worker = || seen(&["192.0.2.7"]);
+    let known = "wipam: pool 192.0.2.0/24 with 2 addresses, generation 1";
+    let (report, told) = run([worker(), worker()], &exclusive);
+    assert_eq!(texts(&report.needs_manager), [known, POOL]);
+    assert_eq!(told, ["2: none of these engines is a manager of a swarm"]);
+    assert!(report.freed.is_empty() && report.pools_freed.is_empty());
+    // It was one, and is none any more; or became one meanwhile.
+    for views in [[seen_by_a_manager(), worker()], [worker(), seen_by_a_manager()]] {
+        let (report, _) = run(views, &exclusive);
+        assert!(report.freed.is_empty() && report.pools_freed.is_empty());
+        assert!(
+            report.seen_again.iter().all(|it| texts(&report.needs_manager) != [it.to_string()])
+        );
     }
 }
 
