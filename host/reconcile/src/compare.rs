@@ -47,8 +47,9 @@ pub(crate) struct Confirmed {
 /// - An address is in use when anything at all has it: an endpoint, a container,
 ///   a gateway or an auxiliary address, in whatever network of whatever driver.
 /// - A pool is in use when its prefix and a network's subnet have an address in
-///   common, whatever that network's driver is called; when one of its
-///   addresses is in use; and when a network leaves open which subnets it has.
+///   common, whatever that network's driver is called; when anything has an
+///   address in it; when a container at rest had one in it or is configured to
+///   get one; and when a network leaves open which subnets it has.
 /// - An address is judged by itself when a network names its driver, its subnet
 ///   and its sub-pool, and no network that may have it hides its endpoints. A
 ///   range that is no pool's of that subnet may be any of theirs.
@@ -89,6 +90,8 @@ pub fn compare(held: &[Held], seen: &Observation) -> Unknown {
             }
         } else if (is_local || pool.is_stale)
             && !known.all.share(pool.prefix)
+            && !any_in(pool.prefix, &known.addresses)
+            && !any_in(pool.prefix, &seen.at_rest)
             && pool.leases.iter().all(|lease| is_dockers(lease) && !has(lease.address))
         {
             unknown.pools.push(whole(driver, pool));
@@ -170,7 +173,7 @@ struct Known<'a> {
     /// network otherwise, may have addresses that are not known.
     incomplete_in_swarm: Subnets,
     /// Every address of anything.
-    addresses: HashSet<IpAddr>,
+    addresses: BTreeSet<IpAddr>,
 }
 
 /// The networks of one driver and subnet.
@@ -188,7 +191,7 @@ impl<'a> Known<'a> {
             all: Subnets::default(),
             incomplete: Subnets::default(),
             incomplete_in_swarm: Subnets::default(),
-            addresses: seen.unplaced.iter().copied().collect(),
+            addresses: seen.unplaced.clone(),
         };
         seen.dockers_own.iter().for_each(|prefix| known.all.add(*prefix));
         for network in &seen.networks {
@@ -273,6 +276,13 @@ impl Subnets {
             || (length > 0
                 && ((1..length).any(is_around) || self.exact.range(within).next().is_some()))
     }
+}
+
+/// Whether one of these is in it. One of length 0 is the null driver's, and no
+/// network's subnet.
+fn any_in(prefix: IpNet, addresses: &BTreeSet<IpAddr>) -> bool {
+    prefix.prefix_len() > 0
+        && addresses.range(prefix.network()..=prefix.broadcast()).next().is_some()
 }
 
 /// The family and the length, if that is all that is known of this subnet.

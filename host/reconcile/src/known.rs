@@ -16,6 +16,10 @@ pub struct Observation {
     /// or is of Docker's own driver; and what a swarm's manager says that its
     /// services and tasks have, in whatever network.
     pub unplaced: BTreeSet<IpAddr>,
+    /// Addresses that a container at rest had when it ran, and those that a
+    /// container is configured to get (`--ip`). Docker has released them, so
+    /// they are free; the pools that they are in are not.
+    pub at_rest: BTreeSet<IpAddr>,
     /// What the engines say of their swarms.
     pub swarms: Swarms,
 }
@@ -89,6 +93,7 @@ impl Observation {
         self.networks.extend(other.networks);
         self.dockers_own.extend(other.dockers_own);
         self.unplaced.extend(other.unplaced);
+        self.at_rest.extend(other.at_rest);
         self.swarms.members.extend(other.swarms.members);
         self.swarms.nodes.extend(other.swarms.nodes);
         self.swarms.is_unclear |= other.swarms.is_unclear;

@@ -16,6 +16,8 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 const DRIVERS: [&str; 2] = ["wipam", "lab:1"];
 const PREFIXES: [&str; 4] = ["192.0.2.0/24", "192.0.2.0/25", "198.51.100.0/25", "fd52::/64"];
+const HOSTS: [&str; 6] =
+    ["192.0.2.1", "192.0.2.2", "192.0.2.200", "198.51.100.1", "fd52::1", "fd52::2"];
 /// What a network may have for a subnet besides.
 const LENGTH_ONLY: &str = "0.0.0.0/25";
 
@@ -30,8 +32,7 @@ fn range() -> impl Strategy<Value = Option<IpNet>> {
 }
 
 fn hosts() -> impl Strategy<Value = BTreeSet<IpAddr>> {
-    let texts = &["192.0.2.1", "192.0.2.2", "198.51.100.1", "fd52::1", "fd52::2"][..];
-    let host = prop::sample::select(texts).prop_map(|text| text.parse().unwrap());
+    let host = prop::sample::select(&HOSTS[..]).prop_map(|text| text.parse().unwrap());
     prop::collection::btree_set(host, 0..4)
 }
 
@@ -150,16 +151,19 @@ fn open_or(subnets: impl Strategy<Value = Vec<Subnet>>) -> impl Strategy<Value =
 fn observations() -> impl Strategy<Value = (Observation, Observation)> {
     let one = || {
         let unplaced = prop_oneof![4 => Just(BTreeSet::new()), 1 => hosts()];
+        let at_rest = prop_oneof![4 => Just(BTreeSet::new()), 1 => hosts()];
         let own = prop_oneof![9 => Just(None), 1 => prefix().prop_map(Some)];
-        (vec(network(), 0..4), unplaced, own, swarms())
+        (vec(network(), 0..4), (unplaced, at_rest), own, swarms())
     };
     (one(), one(), any::<bool>()).prop_map(|(first, second, is_same)| {
-        let make = |(networks, unplaced, own, swarms): (_, _, Option<IpNet>, _)| Observation {
-            networks,
-            unplaced,
-            swarms,
-            dockers_own: own.into_iter().collect(),
-        };
+        let make =
+            |(networks, (unplaced, at_rest), own, swarms): (_, _, Option<IpNet>, _)| Observation {
+                networks,
+                unplaced,
+                at_rest,
+                swarms,
+                dockers_own: own.into_iter().collect(),
+            };
         let first = make(first);
         let second = if is_same { first.clone() } else { make(second) };
         (first, second)
@@ -227,8 +231,9 @@ fn has_network(of: &Held, pool: &HeldPool, seen: &Observation) -> bool {
 }
 
 fn may_be_in_use(pool: &HeldPool, seen: &Observation) -> bool {
-    pool.leases.iter().any(|lease| is_in_use(lease.address, seen))
-        || seen.networks.iter().any(|network| may_share(pool.prefix, network))
+    HOSTS.iter().map(|text| text.parse().unwrap()).any(|host: IpAddr| {
+        pool.prefix.contains(&host) && (is_in_use(host, seen) || seen.at_rest.contains(&host))
+    }) || seen.networks.iter().any(|network| may_share(pool.prefix, network))
         || seen.dockers_own.iter().any(|own| shares(pool.prefix, *own))
 }
 

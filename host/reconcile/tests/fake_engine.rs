@@ -177,6 +177,13 @@ async fn containers_at_rest_hold_nothing_whatever_they_show() {
     assert!(containers.contains(r#""IPAddress":"10.50.9.9""#), "a container shows what it had");
     let seen = Fake::start(recorded).observe(Limits::default()).await.unwrap();
     assert!(!lines(&seen).concat().contains("10.50.9.9"));
+    // They keep their pools: by what they had, in networks of Docker's own, too.
+    let at_rest = |text: &str| seen.at_rest.contains(&text.parse().unwrap());
+    assert!(at_rest("10.50.9.9") && at_rest("10.52.0.2") && at_rest("fd52::2"), "they had it");
+    assert!(at_rest("10.50.9.10") && at_rest("10.50.9.11") && at_rest("10.70.0.2"), "--ip");
+    fails_with(CONTAINERS, r#""IPAMConfig":"#, r#""Config":"#, "missing field `IPAMConfig`").await;
+    let odd = r#""IPv4Address":"10.50.9.010""#;
+    fails_with(CONTAINERS, r#""IPv4Address":"10.50.9.10""#, odd, r#""10.50.9.010" is no a"#).await;
 }
 
 #[tokio::test]

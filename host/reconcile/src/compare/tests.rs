@@ -137,6 +137,44 @@ fn an_address_that_any_endpoint_has_is_in_use_with_its_pool() {
 }
 
 #[test]
+fn an_address_that_anything_has_keeps_the_pool_around_it() {
+    let address = |text: &str| [text.parse().unwrap()].into();
+    for text in ["192.0.2.0", "192.0.2.99", "192.0.2.255"] {
+        let unplaced = Observation { unplaced: address(text), ..seen(vec![]) };
+        assert_eq!(compare(&ledger(vec![pool(NET, &[])]), &unplaced), Unknown::default());
+    }
+    for text in ["192.0.1.255", "192.0.3.0", "::192.0.2.7"] {
+        let unplaced = Observation { unplaced: address(text), ..seen(vec![]) };
+        assert_eq!(compare(&ledger(vec![pool(NET, &[])]), &unplaced).pools.len(), 1);
+    }
+    // The null driver's pool is no subnet, and is kept by its own leases alone.
+    let null = |leases: &[(&str, u64)]| ledger(vec![pool("0.0.0.0/0", leases)]);
+    let unplaced = Observation { unplaced: address("192.0.2.99"), ..seen(vec![]) };
+    assert_eq!(compare(&null(&[]), &unplaced).pools.len(), 1);
+    assert_eq!(compare(&null(&[("192.0.2.99", 1)]), &unplaced).pools.len(), 0);
+}
+
+#[test]
+fn a_container_at_rest_keeps_its_pool_and_not_its_address() {
+    let at_rest = ["192.0.2.7".parse().unwrap()].into();
+    let seen = |networks| Observation { at_rest, ..seen(networks) };
+    let held = || ledger(vec![pool(NET, &[("192.0.2.7", 1)]), pool("198.51.100.0/24", &[])]);
+    let without = seen(vec![]);
+    let pools = compare(&held(), &without).pools;
+    assert_eq!(
+        pools.iter().map(|found| found.pool_id.as_str()).collect::<Vec<_>>(),
+        ["198.51.100.0/24"]
+    );
+    let mut global_too = Observation { swarms: manager(&["a"]), ..without.clone() };
+    let held_globally = ledger(vec![global(NET, &[("192.0.2.7", 1)])]);
+    assert_eq!(compare(&held_globally, &global_too), Unknown::default());
+    global_too.at_rest.clear();
+    assert_eq!(compare(&held_globally, &global_too).pools.len(), 1);
+    let with = Observation { networks: vec![network(NET, &[])], ..without };
+    assert_eq!(addresses(&compare(&held(), &with)), ["192.0.2.7"]);
+}
+
+#[test]
 fn a_network_that_leaves_its_subnets_open_may_have_any() {
     let held = || vec![pool(NET, &[("192.0.2.7", 1)]), pool("fd52::/64", &[])];
     let open = Network { subnets: vec![], driver: "lab".to_owned(), ..network(NET, &[]) };

@@ -142,6 +142,17 @@ struct Attachment {
     ip_address: String,
     #[serde(rename = "GlobalIPv6Address")]
     global_ipv6_address: String,
+    #[serde(rename = "IPAMConfig", deserialize_with = "null_but_there")]
+    configured: Option<Configured>,
+}
+
+/// What `--ip` and `--ip6` said.
+#[derive(Deserialize)]
+struct Configured {
+    #[serde(rename = "IPv4Address", default)]
+    ipv4_address: String,
+    #[serde(rename = "IPv6Address", default)]
+    ipv6_address: String,
 }
 
 /// An option that must be written down: serde takes an absent one for `null`.
@@ -270,19 +281,22 @@ impl Reading {
         Ok(())
     }
 
-    /// Adds what a running container says of itself: with `live-restore` it
+    /// Adds what a container says of itself: with `live-restore` a running one
     /// can hold an address whose endpoint the engine has lost.
     pub(super) fn container(&mut self, container: Container) -> Result<(), Trouble> {
-        if AT_REST.contains(&&*container.state) {
-            return Ok(());
-        }
+        let odd = |trouble| Trouble::Odd(format!("a container: {trouble}"));
+        let is_at_rest = AT_REST.contains(&&*container.state);
         for attachment in container.network_settings.networks.unwrap_or_default().into_values() {
+            if let Some(Configured { ipv4_address, ipv6_address }) = attachment.configured {
+                self.seen.at_rest.extend(address(&ipv4_address).map_err(odd)?);
+                self.seen.at_rest.extend(address(&ipv6_address).map_err(odd)?);
+            }
             let place = match self.places.get(&attachment.network_id) {
+                _ if is_at_rest => &mut self.seen.at_rest,
                 Some(Some(place)) => &mut self.seen.networks[*place].endpoints,
                 Some(None) | None => &mut self.seen.unplaced,
             };
             for text in [attachment.ip_address, attachment.global_ipv6_address] {
-                let odd = |trouble| Trouble::Odd(format!("a container: {trouble}"));
                 place.extend(address(&text).map_err(odd)?);
             }
         }
