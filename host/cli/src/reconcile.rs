@@ -58,6 +58,9 @@ fn say(progress: Progress<'_>) {
             "engines know {networks} networks with {endpoints} addresses; \
              unknown to them: {addresses} addresses, {pools} pools"
         ),
+        Progress::SubnetsOpen { count, names } => eprintln!(
+            "no pool is freed: the engines do not say which subnets {count} networks have ({names})"
+        ),
         Progress::NeedsManager { entries, why } => eprintln!(
             "{entries} stale entries of global spaces stay: {why}. Give the --socket of a manager \
              that has a leader: no other engine knows what is in use there"

@@ -56,6 +56,8 @@ impl Swarms {
 /// A network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
+    /// Its name, as its user chose it.
+    pub name: String,
     /// Its IPAM driver, as Docker calls it.
     pub driver: String,
     /// Its subnets, of both families. None when the engine leaves it open which
@@ -97,6 +99,14 @@ impl Observation {
         self.swarms.members.extend(other.swarms.members);
         self.swarms.nodes.extend(other.swarms.nodes);
         self.swarms.is_unclear |= other.swarms.is_unclear;
+    }
+
+    /// The names of the networks that leave open which subnets they have, in
+    /// order.
+    #[must_use]
+    pub fn open(&self) -> BTreeSet<&str> {
+        let open = self.networks.iter().filter(|network| network.subnets.is_empty());
+        open.map(|network| &*network.name).collect()
     }
 
     /// How many addresses of endpoints there are.

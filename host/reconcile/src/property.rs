@@ -124,6 +124,7 @@ fn network() -> impl Strategy<Value = Network> {
     let often = || prop::bool::weighted(0.9);
     let parts = (0..DRIVERS.len(), open_or(vec(subnet, 1..3)), hosts(), often(), often());
     parts.prop_map(|(driver, subnets, endpoints, is_complete, shows_all_of_swarm)| Network {
+        name: String::new(),
         driver: DRIVERS[driver].to_owned(),
         subnets,
         endpoints,

@@ -11,7 +11,10 @@ use crate::{
     known::Observation,
     report::{Found, Report},
 };
-use ipam_api::with_causes;
+use ipam_api::{
+    text::{bounded, joined},
+    with_causes,
+};
 use std::{collections::HashSet, error, future::Future, time::Duration};
 
 /// Where entries are held, and released.
@@ -104,6 +107,14 @@ pub enum Progress<'a> {
         /// Pools that the ledger holds and no engine knows.
         pools: usize,
     },
+    /// Networks leave open which subnets they have (`"Config": null`): they may
+    /// have any, so no pool is freed.
+    SubnetsOpen {
+        /// How many names they have.
+        count: usize,
+        /// Their names, escaped and shortened.
+        names: &'a str,
+    },
     /// Something is stale in the global space, and the engines do not know
     /// whether it is in use.
     NeedsManager {
@@ -143,6 +154,18 @@ pub enum Error<L: error::Error + 'static, E: error::Error + 'static> {
         /// Their names, as the ledger's driver was said to be called.
         drivers: String,
     },
+}
+
+/// How much of the names of networks the operator is shown, in bytes.
+const NAMES_MAX_BYTES: usize = 256;
+
+/// What of an observation keeps pools whatever the ledger holds.
+fn tell_open(seen: &Observation, progress: &mut dyn FnMut(Progress<'_>)) {
+    let open = seen.open();
+    if !open.is_empty() {
+        let names = bounded(NAMES_MAX_BYTES, joined(&open, ", "));
+        progress(Progress::SubnetsOpen { count: open.len(), names: &names });
+    }
 }
 
 /// Whether pools may be freed, if that is what is asked.
@@ -185,6 +208,7 @@ pub async fn reconcile<L: Ledger, E: Engines>(
         pools,
     };
     progress(observed(&seen, first.addresses.len(), first.pools.len()));
+    tell_open(&seen, progress);
     report.needs_manager = unjudged(&held, &seen);
     if let (Some(why), entries @ 1..) = (seen.swarms.why_unknown(), report.needs_manager.len()) {
         progress(Progress::NeedsManager { entries, why });
@@ -200,6 +224,7 @@ pub async fn reconcile<L: Ledger, E: Engines>(
     let seen = engines.observe().await.map_err(Error::Engines)?;
     let second = compare(&held, &seen);
     progress(observed(&seen, second.addresses.len(), second.pools.len()));
+    tell_open(&seen, progress);
     must_be_named(&second, &seen, options)?;
     let Confirmed { addresses, pools, seen_again, changed } = confirm(first, &held, &second);
     (report.seen_again, report.changed) = (seen_again, changed);

@@ -36,6 +36,7 @@ fn ledger(pools: Vec<HeldPool>) -> Vec<Held> {
 fn network(text: &str, endpoints: &[&str]) -> Network {
     let (prefix, ip_range) = text.split_once(' ').unwrap_or((text, ""));
     Network {
+        name: "net".to_owned(),
         driver: "wipam".to_owned(),
         subnets: vec![Subnet {
             prefix: prefix.parse().unwrap(),

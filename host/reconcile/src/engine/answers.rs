@@ -271,9 +271,11 @@ impl Reading {
         }
         self.addresses += endpoints.len();
         self.places.insert(id, Some(self.seen.networks.len()));
+        let subnets = subnets.map_err(odd)?;
         self.seen.networks.push(Network {
+            name,
             driver: ipam.driver,
-            subnets: subnets.map_err(odd)?,
+            subnets,
             endpoints,
             is_complete,
             shows_all_of_swarm,

@@ -94,6 +94,7 @@ fn held() -> Vec<Held> {
 fn seen(endpoints: &[&str]) -> Observation {
     let prefix = "192.0.2.0/24".parse().unwrap();
     let network = Network {
+        name: "net".to_owned(),
         driver: "wipam".to_owned(),
         subnets: vec![Subnet { prefix, ip_range: None, reserved: Default::default() }],
         endpoints: endpoints.iter().map(|address| address.parse().unwrap()).collect(),
@@ -289,6 +290,39 @@ fn global_leases_need_a_manager_both_times() {
             report.seen_again.iter().all(|it| texts(&report.needs_manager) != [it.to_string()])
         );
     }
+}
+
+#[test]
+fn the_operator_is_told_of_networks_that_leave_their_subnets_open() {
+    let network = &seen(&[]).networks[0];
+    let open = |name: &str| Network { name: name.to_owned(), subnets: vec![], ..network.clone() };
+    let mut views = seen(&["192.0.2.7"]);
+    views.networks.extend(["b", "a\u{202e}\n", "b"].map(open));
+    let (mut ledger, mut clock) = (ledger(), Slept::default());
+    let mut engines = Views([Ok(views), Ok(seen(&["192.0.2.7"]))].into());
+    let mut told = Vec::new();
+    let mut progress = |step: Progress<'_>| {
+        if let Progress::SubnetsOpen { count, names } = step {
+            told.push(format!("{count}: {names}"));
+        }
+    };
+    let exclusive = Options { exclusive: true, ..USUAL };
+    let end = now(reconcile(&mut ledger, &mut engines, &mut clock, &exclusive, &mut progress));
+    // The pool was not unknown at first, so it waits for the next run.
+    assert!(end.unwrap().pools_freed.is_empty());
+    assert_eq!(told, ["2: a\\u{202e}\\n, b"]);
+
+    let mut views =
+        Views([Ok(Observation { networks: vec![open(&"x".repeat(999))], ..seen(&[]) })].into());
+    let mut ledger = Script { held: [Ok(vec![])].into(), ..Script::default() };
+    let mut length = 0;
+    let mut progress = |step: Progress<'_>| {
+        if let Progress::SubnetsOpen { names, .. } = step {
+            length = names.len();
+        }
+    };
+    now(reconcile(&mut ledger, &mut views, &mut clock, &USUAL, &mut progress)).unwrap();
+    assert_eq!(length, 256);
 }
 
 #[test]
