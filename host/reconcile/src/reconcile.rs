@@ -230,8 +230,11 @@ pub async fn reconcile<L: Ledger, E: Engines>(
     (report.seen_again, report.changed) = (seen_again, changed);
     report.needs_manager = unjudged(&held, &seen);
     // A manager that does not tell all of its swarm any more has seen nothing.
-    let places = report.needs_manager.iter().map(Found::place).collect::<HashSet<_>>();
-    report.seen_again.retain(|found| !places.contains(&found.place()));
+    let places: HashSet<_> = report.needs_manager.iter().map(Found::place).collect();
+    report.seen_again.retain(|found| {
+        let (driver, pool_id, address) = found.place();
+        [address, None].iter().all(|at| !places.contains(&(driver, pool_id, *at)))
+    });
     report.changed.iter().for_each(|found| progress(Progress::Changed(found)));
 
     let mut to_free = addresses;
