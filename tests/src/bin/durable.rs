@@ -3,20 +3,23 @@
 //!
 //! Over the socket of `wipam serve`, in turns with a program that only appends
 //! as many bytes and calls fdatasync on the same disk, and with a daemon that
-//! keeps its ledger in memory. The directory may be given in `WIPAM_BENCH_DIR`.
+//! keeps its ledger in memory. The allocator is measured as it is built in, and
+//! from a file, as a stranger's driver is; with `WIPAM_AGAINST=FILE` those of
+//! another build of `wipam` are measured in the same turns. The directory may be
+//! given in `WIPAM_BENCH_DIR`.
 
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
 use ipam_tests::{
     callers::{Callers, Work, request_pool},
-    daemon::Daemon,
+    daemon::{Daemon, binary},
     http::Client,
     measure::{Appender, answer_after_append, bench_directory, median, quantile_us},
 };
 use std::{
     fs, io,
-    path::Path,
-    process::ExitCode,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
@@ -24,7 +27,8 @@ use std::{
 const ROUNDS: usize = 15;
 const SINGLES: usize = 200;
 const CALLS: usize = 20_000;
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: [usize; 3] = [16, 64, MOST];
+const MOST: usize = 256;
 const DRIVERS: usize = 16;
 /// Room for every call of every round.
 const POOL: &str = "10.0.0.0/8";
@@ -39,49 +43,79 @@ fn main() -> ExitCode {
     }
 }
 
+/// One driver of one daemon.
+struct Side {
+    name: String,
+    socket: PathBuf,
+}
+
 fn compare() -> io::Result<()> {
     let directory = bench_directory()?;
-    let make = |name: &str, arguments: &[&str]| {
+    let file = directory.path().join("allocator.wasm");
+    fs::write(&file, ipam_builtin::DEFAULT)?;
+    let from_file = format!("filed={}", file.display());
+    let make = |program: &Path, name: &str, arguments: &[&str]| {
         let directory = directory.path().join(name);
-        fs::create_dir(&directory)?;
-        let daemon = Daemon::start(&directory, arguments);
-        let pool_id = request_pool(&daemon.socket("wipam"), POOL)?;
-        Client::connect(&daemon.socket("wipam"))?
-            .post("/IpamDriver.RequestAddress", &format!(r#"{{"PoolID":"{pool_id}"}}"#))?;
-        io::Result::Ok(daemon)
+        let plugins = directory.join("plugins");
+        fs::create_dir_all(&plugins)?;
+        io::Result::Ok(
+            Daemon::start_as(Command::new(program), &directory, &plugins, arguments).ready(),
+        )
     };
-    let durable = make("durable", &[])?;
+    let both = ["--driver", &from_file, "--driver", "builtin:default"];
+    let in_memory: Vec<&str> = both.into_iter().chain(["--ephemeral"]).collect();
+    let (mut daemons, mut durable, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+    let against = std::env::var_os("WIPAM_AGAINST").map(PathBuf::from);
+    let builds = [("", Some(binary())), ("other ", against)];
+    for (build, program) in builds.into_iter().filter_map(|(name, it)| Some((name, it?))) {
+        let kinds = [("durable", &both[..], &mut durable), ("memory", &in_memory, &mut memory)];
+        for (kind, arguments, sides) in kinds {
+            let daemon = make(&program, &format!("{build}{kind}"), arguments)?;
+            for (driver, name) in [("built-in", "wipam"), ("file", "filed")] {
+                let socket = daemon.socket(name);
+                request_pool(&socket, POOL)?;
+                sides.push(Side { name: format!("{build}{driver}"), socket });
+            }
+            daemons.push(daemon);
+        }
+    }
+    let pool_id = format!("LocalDefault/{POOL}");
+    Client::connect(&durable[0].socket)?
+        .post("/IpamDriver.RequestAddress", &format!(r#"{{"PoolID":"{pool_id}"}}"#))?;
     let bytes = lease_bytes(&directory.path().join("durable/state/journal"))?;
     let mut appender = Appender::new(&directory.path().join("appended"), bytes)?;
-    let in_memory = make("memory", &["--ephemeral"])?;
     println!("{ROUNDS} rounds in turns; an append is {bytes} bytes, as a lease in the journal");
     let least = directory.path().join("least.sock");
     answer_after_append(&least, Appender::new(&directory.path().join("least"), bytes)?)?;
-    one_connection(&durable, &in_memory, &least, &mut appender)?;
+    one_connection(&durable, &memory, &least, &mut appender)?;
     for work in [Work::Grants, Work::Pairs] {
-        many_connections(&durable, &in_memory, &mut appender, work)?;
+        for connections in CONNECTIONS {
+            many_connections(&durable, &memory, connections, work)?;
+        }
     }
-    drop((durable, in_memory));
+    drop(daemons);
     let drivers: Vec<String> = (1..=DRIVERS).map(|at| format!("d{at:02}")).collect();
     let mut arguments = Vec::new();
     for driver in &drivers {
         arguments.extend(["--driver".to_owned(), format!("{driver}=builtin:default")]);
     }
-    // The last one: once it is served, all are.
     arguments.extend(["--driver".to_owned(), "builtin:default".to_owned()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    many_drivers(&make("drivers", &arguments)?, &drivers)
+    let daemon = make(&binary(), "drivers", &arguments)?;
+    request_pool(&daemon.socket("wipam"), POOL)?;
+    many_drivers(&daemon, &drivers)
 }
 
 /// How many bytes the record of a lease takes in a journal that begins with
-/// that of a pool and then has it: the layout is that of FORMAT.md.
+/// those of two pools and then has it: the layout is that of FORMAT.md.
 fn lease_bytes(journal: &Path) -> io::Result<usize> {
     let bytes = fs::read(journal)?;
     let record = |at: usize| {
         let length = bytes.get(at + 4..at + 8)?.try_into().ok().map(u32::from_le_bytes)?;
         Some((24 + usize::try_from(length).ok()?).next_multiple_of(64))
     };
-    let lease = record(4096).and_then(|pool| record(4096 + pool));
+    let pools = [(); 2].iter().try_fold(4096, |at, ()| Some(at + record(at)?));
+    let lease = pools.and_then(record);
     lease.ok_or_else(|| io::Error::other("no lease in the journal"))
 }
 
@@ -95,8 +129,8 @@ fn times(count: usize, mut call: impl FnMut() -> io::Result<()>) -> io::Result<V
 }
 
 fn one_connection(
-    durable: &Daemon,
-    in_memory: &Daemon,
+    durable: &[Side],
+    memory: &[Side],
     least: &Path,
     appender: &mut Appender,
 ) -> io::Result<()> {
@@ -108,59 +142,61 @@ fn one_connection(
             answer => Err(io::Error::other(format!("{answer:?}"))),
         })
     };
-    let mut taken = [const { Vec::new() }; 4];
-    let [appends, durables, in_memories, leasts] = &mut taken;
+    let (mut appends, mut leasts) = (Vec::new(), Vec::new());
+    let mut taken: Vec<[Vec<Duration>; 2]> = durable.iter().map(|_| Default::default()).collect();
     for _ in 0..ROUNDS {
         appends.extend(times(SINGLES, || appender.append())?);
-        durables.extend(calls(&durable.socket("wipam"))?);
-        in_memories.extend(calls(&in_memory.socket("wipam"))?);
         leasts.extend(calls(least)?);
+        for ((durable, memory), taken) in durable.iter().zip(memory).zip(&mut taken) {
+            taken[0].extend(calls(&durable.socket)?);
+            taken[1].extend(calls(&memory.socket)?);
+        }
     }
     // The quickest tenth is what it takes while nobody else has the processor.
-    for (name, percent) in [("median", 50), ("quickest tenth", 10)] {
-        let [append, durable, in_memory, least] =
-            taken.each_mut().map(|times| quantile_us(times, percent));
+    for (quantile, percent) in [("median", 50), ("quickest tenth", 10)] {
+        let append = quantile_us(&mut appends, percent);
         println!(
-            "1 connection, {name}: {:.2} fdatasyncs a durable RequestAddress (aim: at most 1.5); \
-             {durable:.0} of {append:.0} µs; in memory {in_memory:.0} µs; \
-             {:.2} if all it did were to append, sync and answer",
-            durable / append,
-            least / append,
+            "1 connection, {quantile}: an append {append:.0} µs; {:.2} of that if all it did were \
+             to append, sync and answer",
+            quantile_us(&mut leasts, percent) / append,
         );
+        for (side, taken) in durable.iter().zip(&mut taken) {
+            let [durable, memory] = taken.each_mut().map(|times| quantile_us(times, percent));
+            println!(
+                "  {}: {:.2} fdatasyncs a durable RequestAddress (aim: at most 2.0), \
+                 {durable:.0} µs; in memory {memory:.0} µs",
+                side.name,
+                durable / append,
+            );
+        }
     }
     Ok(())
 }
 
 fn many_connections(
-    durable: &Daemon,
-    in_memory: &Daemon,
-    appender: &mut Appender,
+    durable: &[Side],
+    memory: &[Side],
+    connections: usize,
     work: Work,
 ) -> io::Result<()> {
-    let rate = |daemon: &Daemon| {
-        let sockets = vec![daemon.socket("wipam")];
-        rate(&Callers {
-            sockets,
-            pool_id: format!("LocalDefault/{POOL}"),
-            connections: CONNECTIONS,
-            work,
-        })
-    };
-    let mut rounds = Vec::new();
+    let all: Vec<&Side> = durable.iter().chain(memory).collect();
+    let mut rates: Vec<Vec<f64>> = all.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
-        let synced =
-            CONNECTIONS as f64 / quantile_us(&mut times(SINGLES, || appender.append())?, 50) * 1e6;
-        rounds.push((synced, rate(durable)?, rate(in_memory)?));
+        for (side, rates) in all.iter().zip(&mut rates) {
+            rates.push(rate(&Callers {
+                sockets: vec![side.socket.clone()],
+                pool_id: format!("LocalDefault/{POOL}"),
+                connections,
+                work,
+            })?);
+        }
     }
-    let of = |pick: fn(&(f64, f64, f64)) -> f64| median(rounds.iter().map(pick));
-    println!(
-        "{CONNECTIONS} connections, {work:?}: {:.2} of the lesser rate (aim: at least 0.8); \
-         {:.0} calls/s durable, {:.0} in memory, {:.0} if each waited for one fdatasync",
-        of(|round| round.1 / round.0.min(round.2)),
-        of(|round| round.1),
-        of(|round| round.2),
-        of(|round| round.0),
-    );
+    let rates: Vec<f64> = rates.iter().map(|rates| median(rates.iter().copied())).collect();
+    let (durables, memories) = rates.split_at(durable.len());
+    println!("{connections} connections, {work:?}:");
+    for ((side, durable), memory) in durable.iter().zip(durables).zip(memories) {
+        println!("  {}: {durable:.0} calls/s durable, {memory:.0} in memory", side.name);
+    }
     Ok(())
 }
 
@@ -174,15 +210,15 @@ fn many_drivers(daemon: &Daemon, drivers: &[String]) -> io::Result<()> {
         connections,
         work: Work::Grants,
     };
-    let one = callers(vec![daemon.socket("wipam")], CONNECTIONS);
+    let one = callers(vec![daemon.socket("wipam")], MOST);
     let sockets = drivers.iter().map(|driver| daemon.socket(driver)).collect();
-    let all = callers(sockets, CONNECTIONS / DRIVERS);
+    let all = callers(sockets, MOST / DRIVERS);
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         rounds.push((rate(&one)?, rate(&all)?));
     }
     println!(
-        "{DRIVERS} drivers, {CONNECTIONS} connections in all: {:.2} of the rate of one \
+        "{DRIVERS} drivers, {MOST} connections in all: {:.2} of the rate of one \
          (aim: at least 0.8); {:.0} calls/s, one driver {:.0}",
         median(rounds.iter().map(|round| round.1 / round.0)),
         median(rounds.iter().map(|round| round.1)),

@@ -4,13 +4,16 @@
 //! All get the same calls from h2load, in turns, so that a noisy machine
 //! disturbs them alike. The plugin keeps what it granted in memory: like with
 //! like is `wipam serve --ephemeral`; the daemon that makes everything durable
-//! is shown beside it. Needs `go` and `h2load` (Debian: golang-go,
-//! nghttp2-client), and a release build of `wipam` beside this program.
+//! is shown beside it. Each daemon has the built-in allocator twice: as such, and
+//! from a file, as a stranger's driver is. With `WIPAM_AGAINST=FILE` another
+//! build of `wipam` is measured in the same turns. Needs `go` and `h2load`
+//! (Debian: golang-go, nghttp2-client), and a release build of `wipam` beside
+//! this program.
 
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
 use ipam_tests::{
-    daemon::Daemon,
+    daemon::{Daemon, binary},
     engine::run,
     http::Client,
     measure::{bench_directory, cpu_seconds, median},
@@ -24,8 +27,8 @@ use std::{
 };
 
 const ROUNDS: usize = 9;
-/// Calls of one round, for one connection and for sixteen.
-const LOADS: [(usize, usize); 2] = [(1, 20_000), (16, 60_000)];
+/// Connections, and calls of one round.
+const LOADS: [(usize, usize); 3] = [(1, 10_000), (16, 60_000), (64, 60_000)];
 /// What all hand addresses out of: enough for every call of every round.
 const POOL: &str = r#"{"AddressSpace":"LocalDefault","Pool":"10.0.0.0/8","V6":false}"#;
 const LEASE: &str = r#"{"PoolID":"LocalDefault/10.0.0.0/8","Address":"","Options":null}"#;
@@ -66,16 +69,29 @@ fn main() -> ExitCode {
 fn compare() -> Result<(), String> {
     let directory = bench_directory().map_err(|error| error.to_string())?;
     let (_go, go) = start_go(directory.path())?;
-    let start = |name: &str, arguments: &[&str]| {
-        let directory = directory.path().join(name);
-        fs::create_dir(&directory).map_err(|error| error.to_string())?;
-        let daemon = Daemon::start(&directory, arguments);
-        let side = Side { socket: daemon.socket("wipam"), pid: daemon.id() };
-        Ok::<_, String>((daemon, side))
-    };
-    let (_memory, memory) = start("memory", &["--ephemeral"])?;
-    let (_durable, durable) = start("durable", &[])?;
-    let sides = [("go", go), ("in memory", memory), ("durable", durable)];
+    let file = directory.path().join("allocator.wasm");
+    fs::write(&file, ipam_builtin::DEFAULT).map_err(|error| error.to_string())?;
+    let from_file = format!("filed={}", file.display());
+    let mut sides = vec![("go".to_owned(), go)];
+    let mut daemons = Vec::new();
+    let against = std::env::var_os("WIPAM_AGAINST").map(PathBuf::from);
+    let builds = [("", Some(binary())), ("other ", against)];
+    for (build, program) in builds.into_iter().filter_map(|(name, it)| Some((name, it?))) {
+        for (ledger, flag) in [("memory", Some("--ephemeral")), ("durable", None)] {
+            let directory = directory.path().join(format!("{build}{ledger}"));
+            let plugins = directory.join("plugins");
+            fs::create_dir_all(&plugins).map_err(|error| error.to_string())?;
+            let drivers = ["--driver", &from_file, "--driver", "builtin:default"];
+            let arguments: Vec<&str> = drivers.into_iter().chain(flag).collect();
+            let daemon =
+                Daemon::start_as(Command::new(&program), &directory, &plugins, &arguments).ready();
+            for (driver, name) in [("built-in", "wipam"), ("file", "filed")] {
+                let side = Side { socket: daemon.socket(name), pid: daemon.id() };
+                sides.push((format!("{build}{ledger}, {driver}"), side));
+            }
+            daemons.push(daemon);
+        }
+    }
     let body = directory.path().join("lease.json");
     fs::write(&body, LEASE).map_err(|error| error.to_string())?;
     for (_, side) in &sides {
@@ -87,26 +103,27 @@ fn compare() -> Result<(), String> {
         }
     }
     println!(
-        "connections  who         calls/s  to go   CPU µs/call  to go   \
+        "connections  who                       calls/s  to go   CPU µs/call  to go   \
          (median of {ROUNDS} rounds in turns)"
     );
     for (connections, calls) in LOADS {
-        let mut rounds = [Vec::new(), Vec::new(), Vec::new()];
+        let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
         for _ in 0..ROUNDS {
             for ((_, side), rounds) in sides.iter().zip(&mut rounds) {
                 rounds.push(load(side, &body, connections, calls)?);
             }
         }
-        let rounds = rounds.map(|rounds| Round {
+        let middle = |rounds: &Vec<Round>| Round {
             calls_per_second: median(rounds.iter().map(|round| round.calls_per_second)),
             cpu_per_call: median(rounds.iter().map(|round| round.cpu_per_call)),
-        });
-        for ((who, _), round) in sides.iter().zip(rounds) {
-            let Round { calls_per_second, cpu_per_call } = round;
+        };
+        let rounds: Vec<Round> = rounds.iter().map(middle).collect();
+        for ((who, _), round) in sides.iter().zip(&rounds) {
+            let Round { calls_per_second, cpu_per_call } = *round;
             let speed = calls_per_second / rounds[0].calls_per_second;
             let cpu = cpu_per_call / rounds[0].cpu_per_call;
             println!(
-                "{connections:>11}  {who:<9} {calls_per_second:>9.0} {speed:>6.2} \
+                "{connections:>11}  {who:<23} {calls_per_second:>9.0} {speed:>6.2} \
                  {cpu_per_call:>13.1} {cpu:>6.2}"
             );
         }
