@@ -312,7 +312,8 @@ impl DriverSettings {
 #[cfg(test)]
 mod tests {
     use super::{DriverSettings, DriverTable};
-    use std::{path::Path, time::Duration};
+    use ipam_runtime::Limits;
+    use std::{collections::BTreeSet, path::Path, time::Duration};
 
     fn settings(text: &str) -> Result<DriverSettings, String> {
         let table: DriverTable =
@@ -365,6 +366,31 @@ mod tests {
         ] {
             assert_eq!(settings(text).unwrap().limits.names, names, "{text}");
         }
+    }
+
+    /// All keys of `[driver.limits]`, as the parser lists them when it meets
+    /// another one.
+    fn limit_keys() -> BTreeSet<String> {
+        let refused = settings("file = 'a'\n[limits]\nno-limit = 1").unwrap_err();
+        let (_, known) = refused.split_once("expected one of").unwrap();
+        known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn operating_md_has_each_limit_with_its_default() {
+        let (_, table) = include_str!("../OPERATING.md").split_once("| key of `[dri").unwrap();
+        let (table, _) = table.split_once("\n\n").unwrap();
+        let mut keys = BTreeSet::new();
+        let mut text = "file = 'a'\n[limits]\n".to_owned();
+        for row in table.lines().skip(2) {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let key = cells[1].trim_matches('`');
+            let default = cells[2].split(' ').next().unwrap().replace(',', "");
+            text += &format!("{key} = {default}\n");
+            assert!(keys.insert(key.to_owned()), "{key} is there twice");
+        }
+        assert_eq!(keys, limit_keys());
+        assert_eq!(settings(&text).unwrap().limits, Limits::default());
     }
 
     #[test]
