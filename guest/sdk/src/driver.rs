@@ -15,7 +15,8 @@ use core::net::IpAddr;
 /// that. So a driver needs no storage, but it must be deterministic: no clock,
 /// no randomness, no map whose order varies.
 ///
-/// A panic costs the instance its life; its message, file and line are logged.
+/// After a panic the host discards the instance and starts a new one; the
+/// panic's message, file and line are logged.
 ///
 /// The least that is one, granting "no pool" as libnetwork's null driver does;
 /// the crate's first page has one that keeps books:
@@ -114,7 +115,8 @@ pub trait Driver: Sized + 'static {
     fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error>;
 
     /// Forgets a pool. Its leases were released before, and hosts release only
-    /// what was granted: a refusal costs the instance its life.
+    /// what was granted: after a refusal they discard the instance and start a
+    /// new one.
     fn release_pool(&mut self, pool_id: &str) -> Result<(), Error>;
 
     /// Leases an address.
