@@ -24,16 +24,13 @@ pub struct Served {
     pub receipt: Option<Receipt>,
 }
 
-/// Where an answer goes. Called once, on a thread of the service or the one
-/// that asked: it must not block.
+/// Where an answer goes. Called once, on a thread of the service, or on the one
+/// that asked when the queue is full: it must not block.
 pub type Reply = Box<dyn FnOnce(Result<Served, Failure>) + Send>;
 
 /// A registered driver in service.
 ///
-/// Nothing here waits for anything, but [`Mount::submit_blocking`]. A host may
-/// serve a request of a driver of its own at once, on the calling thread, which
-/// takes microseconds; its reply has then been called when the request was
-/// submitted. A success is durable when its reply is called.
+/// No method blocks. A success is durable when its reply is called.
 pub trait Mount: Send + Sync {
     /// The name it is registered under.
     fn name(&self) -> &DriverName;
@@ -56,13 +53,6 @@ pub trait Mount: Send + Sync {
     /// instead of one for each. Leaves `batch` empty.
     fn submit_all(&self, batch: &mut Vec<(Request, Reply)>) {
         batch.drain(..).for_each(|(request, reply)| self.submit(request, reply));
-    }
-
-    /// Asks, from a thread that may wait for a disk: what comes of the request
-    /// may be made durable on it before this returns. That spares two wake-ups,
-    /// but nobody shares the sync: it is for a request that comes alone.
-    fn submit_blocking(&self, request: Request, reply: Reply) {
-        self.submit(request, reply);
     }
 
     /// Takes back what an answer that could not be delivered had created.

@@ -109,9 +109,8 @@ pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
         server.shutdown(DRAIN).await;
         Ok((loaded, over))
     };
-    let served =
-        if settings.ephemeral { tokio.block_on(serving) } else { server.drive(&tokio, serving) };
-    let (result, over) = served.unwrap_or_else(|failed| (Err(failed), Instant::now()));
+    let (result, over) =
+        tokio.block_on(serving).unwrap_or_else(|failed| (Err(failed), Instant::now()));
     service.shutdown_within(over.saturating_duration_since(Instant::now()));
     result
 }

@@ -1,6 +1,5 @@
 #![doc = include_str!("../PROTOCOL.md")]
 
-mod aside;
 mod config;
 mod connection;
 mod delivery;

@@ -7,10 +7,7 @@
 use std::{
     future::poll_fn,
     mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
 };
 use tokio::sync::oneshot;
@@ -18,25 +15,12 @@ use tokio::sync::oneshot;
 /// A queue of replies that have arrived, each with who waits for it.
 pub(crate) struct Replies<T> {
     queue: Mutex<Queue<T>>,
-    /// How many requests wait for a reply, or are about to be asked.
-    asking: AtomicUsize,
-}
-
-/// A request that waits for a reply, until dropped.
-pub(crate) struct Asking<'a>(&'a AtomicUsize);
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 struct Queue<T> {
     arrived: Vec<Arrived<T>>,
     /// Set while the task sleeps.
     waker: Option<Waker>,
-    /// Nobody runs the task: it need not be woken.
-    is_paused: bool,
     /// Whether there is a task.
     is_open: bool,
 }
@@ -48,36 +32,8 @@ struct Arrived<T> {
 
 impl<T> Replies<T> {
     pub(crate) fn new() -> Self {
-        let queue = Queue { arrived: Vec::new(), waker: None, is_paused: false, is_open: true };
-        Self { queue: Mutex::new(queue), asking: AtomicUsize::new(0) }
-    }
-
-    /// A request begins to wait for a reply.
-    pub(crate) fn asking(&self) -> Asking<'_> {
-        self.asking.fetch_add(1, Ordering::Relaxed);
-        Asking(&self.asking)
-    }
-
-    /// Whether no more than one request waits for a reply.
-    pub(crate) fn is_lone(&self) -> bool {
-        self.asking.load(Ordering::Relaxed) <= 1
-    }
-
-    /// The thread that serves does something else: what arrives now waits
-    /// until somebody resumes, which spares a system call.
-    pub(crate) fn pause(&self) {
-        self.queue().is_paused = true;
-    }
-
-    /// Some thread serves again.
-    pub(crate) fn resume(&self) {
-        let mut queue = self.queue();
-        queue.is_paused = false;
-        let waker = if queue.arrived.is_empty() { None } else { queue.waker.take() };
-        drop(queue);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let queue = Queue { arrived: Vec::new(), waker: None, is_open: true };
+        Self { queue: Mutex::new(queue) }
     }
 
     /// Brings `reply` to who waits for it; drops it when nobody does.
@@ -88,7 +44,7 @@ impl<T> Replies<T> {
             return;
         }
         queue.arrived.push(Arrived { waiting, reply });
-        let waker = if queue.is_paused { None } else { queue.waker.take() };
+        let waker = queue.waker.take();
         drop(queue);
         if let Some(waker) = waker {
             waker.wake();

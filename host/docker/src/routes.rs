@@ -5,7 +5,6 @@
 //! sense reaches a driver.
 
 use crate::{
-    aside::Aside,
     config::Config,
     delivery::{AnswerBody, Undelivered},
     line::Line,
@@ -38,7 +37,6 @@ pub(crate) struct Route {
     pub(crate) mount: Arc<dyn Mount>,
     pub(crate) config: Arc<Config>,
     pub(crate) replies: Arc<Replies<Outcome>>,
-    pub(crate) aside: Arc<Aside>,
     /// To [`submit`].
     pub(crate) asks: mpsc::UnboundedSender<(Ask, Reply)>,
 }
@@ -76,26 +74,6 @@ impl From<Error> for Outcome {
         let status = StatusCode::from_u16(error.kind().http_status())
             .expect("every class has a status of HTTP");
         Self::refusal(status, &error.to_string())
-    }
-}
-
-/// A request that may be the only one.
-pub(crate) struct Lone {
-    request: Ask,
-    reply: Reply,
-    route: Arc<Route>,
-}
-
-impl Lone {
-    /// Asks together with what others ask.
-    pub(crate) fn queue(self) {
-        // Were the task gone, the reply would be dropped and the answer be that.
-        let _ = self.route.asks.send((self.request, self.reply));
-    }
-
-    /// Asks on this thread, and waits for the disk.
-    pub(crate) fn wait(self) {
-        self.route.mount.submit_blocking(self.request, self.reply);
     }
 }
 
@@ -227,11 +205,8 @@ async fn ask(route: &Arc<Route>, line: &Line, request: Ask) -> Outcome {
     let (mount, replies) = (Arc::clone(&route.mount), Arc::clone(&route.replies));
     let reply = move |reply| replies.arrive(waiting, outcome(mount, reply));
     line.ask();
-    let _asking = route.replies.asking();
-    let lone = Lone { request, reply: Box::new(reply), route: Arc::clone(route) };
-    if let Some(lone) = route.aside.offer(lone) {
-        lone.queue();
-    }
+    // Were the task gone, the reply would be dropped and the answer be that.
+    let _ = route.asks.send((request, Box::new(reply)));
     poll_fn(|cx| match std::pin::Pin::new(&mut receiver).poll(cx) {
         Poll::Ready(Ok(outcome)) => Poll::Ready(outcome),
         // The service dropped the request unanswered.

@@ -1,7 +1,6 @@
 //! Drivers come and go, and their sockets with them.
 
 use crate::{
-    aside::Aside,
     config::{Config, Limits},
     connection::{self, Stage},
     replies::Replies,
@@ -20,7 +19,7 @@ use std::{
 };
 use tokio::{
     net::{UnixListener, UnixStream},
-    runtime::{Handle, Runtime},
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::JoinHandle,
     time::{sleep, timeout},
@@ -41,7 +40,6 @@ struct Inner {
     config: Arc<Config>,
     runtime: Handle,
     replies: Arc<Replies<Outcome>>,
-    aside: Arc<Aside>,
     /// Hands out the replies.
     task: JoinHandle<()>,
     /// Nothing when the server is shutting down.
@@ -62,25 +60,7 @@ impl Server {
         let sockets = Mutex::new(Some(BTreeMap::new()));
         let replies = Arc::new(Replies::new());
         let task = runtime.spawn(Arc::clone(&replies).hand_out());
-        Self(Arc::new(Inner {
-            config: Arc::new(config),
-            runtime,
-            replies,
-            aside: Arc::default(),
-            task,
-            sockets,
-        }))
-    }
-
-    /// Runs a future on the server's runtime, which should be a current-thread
-    /// one, to its end.
-    ///
-    /// Meanwhile a request that comes alone is made durable on this very
-    /// thread, which is quicker than to hand it over and be woken; if a disk
-    /// takes long over it, another thread serves the sockets, and the future
-    /// waits. Worth it for a ledger on a disk. To be called once.
-    pub fn drive<T>(&self, runtime: &Runtime, future: impl Future<Output = T>) -> T {
-        self.0.aside.drive(&self.0.replies, runtime, future)
+        Self(Arc::new(Inner { config: Arc::new(config), runtime, replies, task, sockets }))
     }
 
     /// Removes the sockets, lets running requests end for at most `grace`, then
@@ -136,10 +116,9 @@ impl Server {
         tracing::info!(driver = %name, path = %file.path().display(), "serving Docker");
         let (stage, stages) = watch::channel(Stage::Serving);
         let (config, replies) = (Arc::clone(&self.0.config), Arc::clone(&self.0.replies));
-        let aside = Arc::clone(&self.0.aside);
         let (asks, asked) = mpsc::unbounded_channel();
         self.0.runtime.spawn(routes::submit(Arc::clone(&mount), asked));
-        let route = Arc::new(Route { mount, config, replies, aside, asks });
+        let route = Arc::new(Route { mount, config, replies, asks });
         let task = self.0.runtime.spawn(accept(listener, route, stages));
         sockets.insert(name, Socket { file, stage, task });
         Ok(())

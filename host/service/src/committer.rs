@@ -1,10 +1,11 @@
 //! Makes durable what was staged, and answers.
 //!
-//! Drivers' threads stage; one thread folds what they staged into one
-//! transaction. Who asks alone and may wait commits by itself: there is nobody
-//! to share a sync with, and two wake-ups would cost as much as it. A volatile
-//! store is written by the drivers' threads themselves: there is no sync to
-//! share and a hand-over would cost more than the commit.
+//! Group commit with a leader: a driver's thread commits what it staged when
+//! nobody else is committing and nothing else waits for it, since there is nobody
+//! to share a sync with then and two wake-ups would cost as much as it. Else it
+//! hands over to one thread, which folds what several drivers staged into one
+//! transaction, and goes on serving. A volatile store is always written by the
+//! drivers' threads: there is no sync to share.
 
 use crate::{
     Limits,
@@ -203,9 +204,9 @@ impl Committer {
         }
     }
 
-    /// The caller's turn to commit, if it is nobody else's and nothing of this
-    /// driver is under way, which would have to come first.
-    pub(crate) fn turn<'a>(&'a self, flight: &Arc<Flight>) -> Option<Turn<'a>> {
+    /// Leave to commit on the calling thread, if nobody else is committing and
+    /// nothing of this driver is under way, which would have to come first.
+    pub(crate) fn try_lead<'a>(&'a self, flight: &Arc<Flight>) -> Option<Lead<'a>> {
         self.sender.as_ref()?;
         let store = match self.shared.store.try_lock() {
             Ok(store) => store,
@@ -217,7 +218,7 @@ impl Committer {
             return None;
         }
         in_flight.batches = 1;
-        Some(Turn { committer: self, store, flight: flight.clone() })
+        Some(Lead { committer: self, store, flight: flight.clone() })
     }
 
     /// Somebody else than the thread committed. It sees to what follows, and is
@@ -228,13 +229,6 @@ impl Committer {
             // A thread that is gone has closed the store as well.
             drop(sender.send(Message::Committed));
         }
-    }
-
-    /// Whether [`Committer::submit`] would not wait, and what is staged now
-    /// would not follow a commit that failed.
-    pub(crate) fn has_room(&self, flight: &Flight) -> bool {
-        let in_flight = lock(&flight.inner);
-        in_flight.batches < self.staged_batches_max && !in_flight.has_failed
     }
 
     /// Commits what is under way, ends the thread and closes the store, whoever
@@ -260,15 +254,15 @@ impl Committer {
     }
 }
 
-/// The turn of one driver to commit, on the calling thread.
-pub(crate) struct Turn<'a> {
+/// The store, for one commit of one driver on the calling thread.
+pub(crate) struct Lead<'a> {
     committer: &'a Committer,
     store: MutexGuard<'a, Box<dyn Store>>,
     /// Counts one batch as in flight, so that what comes later follows.
     flight: Arc<Flight>,
 }
 
-impl Turn<'_> {
+impl Lead<'_> {
     /// Commits what was staged, and answers.
     pub(crate) fn commit(mut self, mut staged: Staged) {
         let outcome = commit_one(&mut **self.store, &self.flight, &mut staged);

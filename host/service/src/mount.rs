@@ -5,7 +5,7 @@ use crate::{
     lock,
     meter::Call,
     queue::{Asker, Full, Job, Queue},
-    worker::{Worker, now, run_here},
+    worker::now,
 };
 use ipam_api::{
     AddressSpaces, Capability, DriverName, Error, Failure, Kind, Mount, Receipt, Reply, Request,
@@ -29,8 +29,6 @@ pub(crate) struct Handle {
     pub(crate) spaces: AddressSpaces,
     pub(crate) queue: Arc<Queue>,
     pub(crate) health: Arc<Health>,
-    /// Of a built-in driver, which may serve on the thread that asks.
-    here: Option<Arc<Mutex<Worker>>>,
     /// How often an engine asked what the driver needs.
     sessions: AtomicU64,
     /// The ledger's generation when this process read it.
@@ -44,22 +42,16 @@ impl Handle {
         spaces: AddressSpaces,
         queue: Arc<Queue>,
         health: Arc<Health>,
-        here: Option<Arc<Mutex<Worker>>>,
         loaded: u64,
     ) -> Self {
         let sessions = AtomicU64::new(0);
         let capability = Mutex::new(capability);
-        Self { name, capability, spaces, queue, health, here, sessions, loaded }
+        Self { name, capability, spaces, queue, health, sessions, loaded }
     }
 }
 
 impl Handle {
-    fn put(
-        &self,
-        server: Server,
-        requests: impl Iterator<Item = (Request, Reply)>,
-        may_wait: bool,
-    ) {
+    fn put(&self, server: Server, requests: impl Iterator<Item = (Request, Reply)>) {
         // The session is read here and not when the request is served, so that
         // a session that begins meanwhile gives it no claim it did not have.
         let cause = Cause { at: now(), by: By::Asked(server) };
@@ -74,12 +66,6 @@ impl Handle {
             Job { request, asker, reply }
         };
         let mut jobs = requests.map(job).collect();
-        if let Some(worker) = &self.here {
-            run_here(worker, &mut jobs, may_wait);
-            if jobs.is_empty() {
-                return;
-            }
-        }
         if let Err(full) = self.queue.ask(&mut jobs) {
             let text = match full {
                 Full::Queue => "too many requests wait for this driver",
@@ -115,15 +101,11 @@ impl Mount for Mounted {
     }
 
     fn submit(&self, request: Request, reply: Reply) {
-        self.handle.put(self.server, [(request, reply)].into_iter(), false);
-    }
-
-    fn submit_blocking(&self, request: Request, reply: Reply) {
-        self.handle.put(self.server, [(request, reply)].into_iter(), true);
+        self.handle.put(self.server, [(request, reply)].into_iter());
     }
 
     fn submit_all(&self, batch: &mut Vec<(Request, Reply)>) {
-        self.handle.put(self.server, batch.drain(..), false);
+        self.handle.put(self.server, batch.drain(..));
     }
 
     fn undo(&self, receipt: Receipt) {
@@ -144,7 +126,7 @@ impl Mount for Mounted {
 pub fn ask(mount: &dyn Mount, request: Request) -> Result<Served, Failure> {
     let (sender, receiver) = mpsc::sync_channel(1);
     // Nobody but this function can have dropped the receiver.
-    mount.submit_blocking(request, Box::new(move |answer| drop(sender.send(answer))));
+    mount.submit(request, Box::new(move |answer| drop(sender.send(answer))));
     receiver.recv().unwrap_or_else(|_| Err(unavailable("the request was dropped")))
 }
 

@@ -78,8 +78,6 @@ struct Inner {
     is_deserted: bool,
     /// Something other than mail wants the thread's attention.
     is_nudged: bool,
-    /// What was taken last is not served yet.
-    is_taken: bool,
     /// The thread sleeps. Waking one that does not would cost a system call.
     is_waiting: bool,
 }
@@ -188,10 +186,9 @@ impl Queue {
         self.wake(inner);
     }
 
-    /// Whether nothing waits or was taken, and more may come.
-    pub(crate) fn is_idle(&self) -> bool {
-        let inner = lock(&self.inner);
-        inner.mail.is_empty() && !inner.is_taken && !inner.is_closed && !inner.is_nudged
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.inner).mail.is_empty()
     }
 
     /// No more requests. Those that wait will be taken.
@@ -212,7 +209,6 @@ impl Queue {
     ) -> bool {
         let mut inner = lock(&self.inner);
         inner.is_waiting = true;
-        inner.is_taken = false;
         let sleeps =
             |inner: &mut Inner| inner.mail.is_empty() && !inner.is_closed && !inner.is_nudged;
         inner = match pause {
@@ -230,7 +226,6 @@ impl Queue {
         batch.extend(inner.mail.drain(..taken));
         let asks = batch.iter().filter(|mail| matches!(mail, Mail::Ask(_))).count();
         inner.asks -= asks;
-        inner.is_taken = !batch.is_empty();
         !(inner.is_closed && batch.is_empty())
     }
 

@@ -305,14 +305,12 @@ impl Service {
             }
             Err(unfit) => worker.is_unfit(&unfit),
         }
-        let worker = Arc::new(Mutex::new(worker));
-        let here = (options.origin == Origin::BuiltIn).then(|| worker.clone());
         let thread = thread::Builder::new().name(format!("ipam-{name}"));
         let thread = thread.spawn({
             let (queue, batch_max) = (queue.clone(), self.limits.batch_max.max(1));
-            move || worker::run(&worker, &queue, batch_max)
+            move || worker::run(worker, &queue, batch_max)
         })?;
-        let handle = Handle::new(name, capability, spaces, queue, health, here, loaded);
+        let handle = Handle::new(name, capability, spaces, queue, health, loaded);
         Ok(Registered {
             origin: options.origin,
             handle: Arc::new(handle),

@@ -1,11 +1,6 @@
 //! One driver's worker: it owns the instance and its part of the ledger, and
 //! one thread serves with it.
 //!
-//! A built-in driver that has nothing else to do serves a few addresses on the
-//! thread that asks: to hand them over and be woken again costs several times
-//! what they do, and the host's own allocator is known to be quick. A
-//! stranger's driver never runs anywhere but on its own thread.
-//!
 //! Every request is asked of the driver, checked against applied state and
 //! staged; the committer answers. When the instance breaks, what was staged
 //! before stands, the request that broke it fails, and those behind it wait
@@ -21,7 +16,6 @@ use crate::{
     health::Health,
     instance::Instance,
     kept::Kept,
-    lock,
     meter::Call,
     mount::unavailable,
     outage::Outage,
@@ -34,7 +28,7 @@ use ipam_ledger::{By, Caller, Cause, Event, Record, Release, State, Time, Violat
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -83,64 +77,23 @@ pub(crate) struct Worker {
 }
 
 /// Serves as the driver's own thread until the queue is closed and empty.
-pub(crate) fn run(worker: &Mutex<Worker>, queue: &Arc<Queue>, batch_max: usize) {
+pub(crate) fn run(mut worker: Worker, queue: &Arc<Queue>, batch_max: usize) {
     let _desertion = Desertion(queue.clone());
     let mut batch = VecDeque::new();
-    lock(worker).begin();
+    worker.begin();
     loop {
-        // Not locked while it waits, or nobody else could serve meanwhile.
-        let pause = lock(worker).pause();
         // What an earlier batch left comes first.
-        if batch.is_empty() && !queue.take(&mut batch, batch_max, pause) {
+        if batch.is_empty() && !queue.take(&mut batch, batch_max, worker.pause()) {
             // What is in flight may come back as undelivered.
-            let flight = lock(worker).flight.clone();
-            flight.land_all();
+            worker.flight.land_all();
             if queue.leave() {
                 break;
             }
             continue;
         }
-        lock(worker).turn(&mut batch);
+        worker.turn(&mut batch);
     }
-    lock(worker).end();
-}
-
-/// Serves requests on the calling thread, if the driver has nothing else to
-/// do and all of them are quick; otherwise leaves them. If the caller may wait,
-/// it commits as well.
-pub(crate) fn run_here(worker: &Mutex<Worker>, jobs: &mut VecDeque<Job>, may_wait: bool) {
-    let is_quick = |job: &Job| match job.request {
-        Request::Address(_) | Request::ReleaseAddress(..) => true,
-        // These cost what a pool holds.
-        Request::Pool(_)
-        | Request::ReleasePool(_)
-        | Request::TakeBack { .. }
-        | Request::Status(_) => false,
-    };
-    let Ok(mut worker) = worker.try_lock() else { return };
-    if jobs.len() > worker.limits.batch_max || !jobs.iter().all(is_quick) || !worker.is_idle() {
-        return;
-    }
-    let mut batch = jobs.drain(..).map(Mail::Ask).collect();
-    let staged = worker.serve(&mut batch);
-    if worker.instance.is_none() {
-        // The driver's thread brings it back.
-        worker.queue.nudge();
-    }
-    jobs.extend(batch.into_iter().filter_map(|mail| match mail {
-        Mail::Ask(job) => Some(job),
-        Mail::Undo(_) | Mail::Look(_) | Mail::Do(_) => None,
-    }));
-    let committer = worker.committer.clone();
-    let is_worth_it = may_wait && !staged.records.is_empty();
-    match is_worth_it.then(|| committer.turn(&worker.flight)).flatten() {
-        Some(turn) => {
-            // What others stage from here on follows.
-            drop(worker);
-            turn.commit(staged);
-        }
-        None => committer.submit(&worker.flight, staged),
-    }
+    worker.end();
 }
 
 impl Worker {
@@ -170,7 +123,7 @@ impl Worker {
         self.recover(false);
         let was_alive = self.instance.is_some();
         let staged = self.serve(batch);
-        self.committer.submit(&self.flight, staged);
+        self.commit(staged, batch.is_empty());
         if was_alive && self.instance.is_none() {
             // At once and not at the next request, which then need not wait.
             self.recover(false);
@@ -207,16 +160,15 @@ impl Worker {
         }
     }
 
-    /// Whether a request could be served at once: nothing waits, nothing must
-    /// be brought back, and the committer takes more.
-    fn is_idle(&self) -> bool {
-        self.instance.is_some()
-            && self.store_outage.is_none()
-            && self.kept.is_empty()
-            && self.kept_owed.is_empty()
-            && self.state.owed().is_empty()
-            && self.queue.is_idle()
-            && self.committer.has_room(&self.flight)
+    /// Makes a batch durable: on this thread if nothing else waits for it and
+    /// nobody else is committing, which spares two wake-ups; else on the
+    /// committer's, together with what others staged.
+    fn commit(&self, staged: Staged, is_all: bool) {
+        let leads = is_all && !staged.records.is_empty() && self.queue.is_empty();
+        match leads.then(|| self.committer.try_lead(&self.flight)).flatten() {
+            Some(lead) => lead.commit(staged),
+            None => self.committer.submit(&self.flight, staged),
+        }
     }
 
     /// Runs one batch, up to the request that breaks the instance.

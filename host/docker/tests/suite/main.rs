@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod aside;
 mod bad_input;
 mod delivery;
 mod limits;

@@ -41,10 +41,6 @@ pub(crate) struct Lab {
     seen: Mutex<Vec<Request>>,
     undone: Mutex<Vec<Receipt>>,
     pub(crate) sessions: AtomicUsize,
-    /// On which threads a request waited for the disk.
-    waited: Mutex<Vec<ThreadId>>,
-    /// Whose word the next of them waits for.
-    stall: Mutex<Option<mpsc::Receiver<()>>>,
     changed: Notify,
 }
 
@@ -59,8 +55,6 @@ impl Lab {
             seen: Mutex::default(),
             undone: Mutex::default(),
             sessions: AtomicUsize::new(0),
-            waited: Mutex::default(),
-            stall: Mutex::default(),
             changed: Notify::new(),
         })
     }
@@ -88,15 +82,6 @@ impl Lab {
 
     pub(crate) fn undone(&self) -> Vec<Receipt> {
         self.undone.lock().unwrap().clone()
-    }
-
-    pub(crate) fn waited(&self) -> Vec<ThreadId> {
-        self.waited.lock().unwrap().clone()
-    }
-
-    /// The next request that waits for the disk waits for this.
-    pub(crate) fn stall(&self, gate: mpsc::Receiver<()>) {
-        *self.stall.lock().unwrap() = Some(gate);
     }
 
     /// Waits until so many requests arrived.
@@ -144,15 +129,6 @@ impl Mount for Lab {
             reply(serve(&request));
         }
         self.changed.notify_one();
-    }
-
-    fn submit_blocking(&self, request: Request, reply: Reply) {
-        self.waited.lock().unwrap().push(thread::current().id());
-        let stall = self.stall.lock().unwrap().take();
-        if let Some(gate) = stall {
-            gate.recv_timeout(Duration::from_secs(60)).expect("the sockets are served meanwhile");
-        }
-        self.submit(request, reply);
     }
 
     fn undo(&self, receipt: Receipt) {

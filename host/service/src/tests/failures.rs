@@ -57,14 +57,16 @@ fn breaks_while_a_lease_is_in_flight(commit_fails: bool) -> (Lab, [Result<String
     go_on.send(()).unwrap();
     pooled.recv().unwrap().unwrap();
 
-    let leased = lab.submit(lease(POOL));
-    begins.recv().unwrap();
-    lab.control.look();
+    // Another one waits behind it, so the committer's thread has the commit.
+    let (served, leased) = lab.hold(POOL);
     let (here, is_here) = mpsc::channel();
     let (on, gate) = mpsc::channel::<()>();
     lab.control.twist(Twist::Meet { here, gate, breaks: true });
     let broken = lab.submit(lease(POOL));
+    drop(served);
+    begins.recv().unwrap();
     is_here.recv().unwrap();
+    lab.control.look();
     let next = lab.submit(lease(POOL));
     drop(on);
     fails.store(commit_fails, Ordering::SeqCst);

@@ -5,7 +5,7 @@ use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
 use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Answer, Callback, Capability, Code, Driver, Error,
     Factory, Failure, Family, IpNet, Ipv4Net, Kind, Mount, Options, PoolChoice, PoolGrant, PoolId,
-    PoolRequest, PoolStatus, Request, Served, Start, Stored, Writes, names,
+    PoolRequest, PoolStatus, Reply, Request, Served, Start, Stored, Writes, names,
 };
 use ipam_ledger::{MemoryStore, Store};
 use std::{
@@ -377,14 +377,19 @@ impl Lab {
 /// Where an answer will come: the grant's words or the kind of the error.
 pub(super) type Waiting = mpsc::Receiver<Result<String, Kind>>;
 
-fn submit(mount: &dyn Mount, request: Request) -> Waiting {
+pub(super) fn submit(mount: &dyn Mount, request: Request) -> Waiting {
+    let (reply, answer) = waiting();
+    mount.submit(request, reply);
+    answer
+}
+
+fn waiting() -> (Reply, Waiting) {
     let (sender, receiver) = mpsc::channel();
     let reply = move |answer: Result<Served, Failure>| {
         let answer = answer.map(|served| shown(&served.answer));
         let _ = sender.send(answer.map_err(|error| error.contract().kind()));
     };
-    mount.submit(request, Box::new(reply));
-    receiver
+    (Box::new(reply), receiver)
 }
 
 /// Asks something that says when the driver hears of it, and waits there.

@@ -1,13 +1,12 @@
 //! The service with drivers that do as they are told.
 
-mod alone;
 mod bounds;
 mod checks;
 mod failures;
 mod flaky;
 mod gateways;
-mod here;
 mod lab;
+mod lead;
 mod makers;
 mod outage;
 mod parallel;

@@ -36,13 +36,18 @@ fn an_answer_waits_for_its_commit_and_a_refusal_for_what_it_rests_on() {
     let pooled = lab.submit(pool(POOL));
     begins.recv().unwrap();
     assert_eq!(pooled.try_recv(), Err(mpsc::TryRecvError::Empty));
-    // The driver's thread goes on while the store is busy.
-    let leased = lab.submit(lease_of(POOL, "10.0.0.7"));
+    go.send(()).unwrap();
+    assert_eq!(pooled.recv().unwrap(), Ok(POOL.into()));
+    // The driver's thread goes on while the store is busy: others wait for it.
+    let (is_here, on, leased) = meet(&lab.control, &*lab.mount, lease_of(POOL, "10.0.0.7"));
+    is_here.recv().unwrap();
     let refused = lab.submit(lease_of(POOL, "10.0.0.7"));
-    let (gate, _held) = lab.hold(POOL);
+    let (is_here, gate, _held) = meet(&lab.control, &*lab.mount, lease(POOL));
+    drop(on);
+    begins.recv().unwrap();
+    is_here.recv().unwrap();
     assert_eq!(refused.try_recv(), Err(mpsc::TryRecvError::Empty), "rests on a lease in flight");
     drop((gate, begins, go));
-    assert_eq!(pooled.recv().unwrap(), Ok(POOL.into()));
     assert_eq!(leased.recv().unwrap(), Ok("10.0.0.7/24".into()));
     assert_eq!(refused.recv().unwrap(), Err(Kind::Forbidden));
 }
@@ -61,6 +66,8 @@ fn what_several_drivers_stage_is_one_transaction() {
         pooled.recv().unwrap().unwrap();
     }
     let (on, first) = lab.hold(POOL);
+    // Something waits behind it, so it is the committer's thread that commits.
+    let mut behind = Some(meet(&lab.control, &*lab.mount, lease(POOL)));
     drop(on);
     assert_eq!(begins.recv().unwrap(), 1);
     // While that commit takes its time, each driver stages one lease. It has
@@ -68,7 +75,8 @@ fn what_several_drivers_stage_is_one_transaction() {
     let mut held = Vec::new();
     let mut staged = Vec::new();
     for (control, mount) in drivers {
-        let (is_here, on, lease_staged) = meet(control, mount, lease(POOL));
+        let (is_here, on, lease_staged) =
+            behind.take().unwrap_or_else(|| meet(control, mount, lease(POOL)));
         is_here.recv().unwrap();
         let (is_here, on_hold, _) = meet(control, mount, lease(POOL));
         drop(on);
@@ -136,10 +144,13 @@ fn what_was_staged_on_a_failed_commit_is_never_committed() {
     let (go, goes) = mpsc::channel();
     store.gate = Some((began, goes));
     let lab = Lab::with(Box::new(store), REPLAYED, limits());
-    let pooled = lab.submit(pool(POOL));
+    // The lease waits behind the pool, which the committer's thread commits.
+    let (is_here, pool_on, pooled) = meet(&lab.control, &*lab.mount, pool(POOL));
+    is_here.recv().unwrap();
+    let (is_here, on, leased) = meet(&lab.control, &*lab.mount, lease(POOL));
+    drop(pool_on);
     begins.recv().unwrap();
     // Staged on a pool that will never be, before the driver waits.
-    let (is_here, on, leased) = meet(&lab.control, &*lab.mount, lease(POOL));
     is_here.recv().unwrap();
     let (is_here, on_hold, _) = meet(&lab.control, &*lab.mount, lease(POOL));
     drop(on);
@@ -178,6 +189,10 @@ fn what_a_store_does_after_a_commit_holds_up_nobody_who_is_answered() {
                 return Ok(());
             }
             Err(self.2.recv().expect("nothing to say"))
+        }
+
+        fn is_after_commit_due(&self) -> bool {
+            true
         }
     }
     let (began, begins) = mpsc::channel();
