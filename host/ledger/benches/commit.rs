@@ -118,7 +118,7 @@ fn main() {
             number = next;
             events += batch.len();
             commit(&mut store, batch);
-            after += timed(|| store.after_commit().unwrap());
+            after += timed(|| store.maintain(false).unwrap());
         }
         let each = after.as_secs_f64() * 1e6 / events as f64;
         let what = if held.is_some() { "leases and releases 256 later" } else { "leases" };

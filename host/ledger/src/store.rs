@@ -41,9 +41,12 @@ pub trait Store: Send {
     /// driver; they follow each other. An empty transaction changes nothing
     /// and succeeds only if one that changed something could succeed.
     ///
+    /// Returns whether [`Store::maintain`] should be called soon: most commits
+    /// need none, and whoever would call it may have to be woken.
+    ///
     /// # Errors
     /// When nothing of it is durable.
-    fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError>;
+    fn commit(&mut self, changes: &[Changes]) -> Result<bool, StoreError>;
 
     /// What is durable now, for readers that take their time: later commits do
     /// not change what it shows, and need not wait for it.
@@ -69,27 +72,14 @@ pub trait Store: Send {
         Ok(())
     }
 
-    /// Does a part of what a later commit would have to do. Whoever commits
-    /// calls this after each commit, when everybody was told of it.
+    /// Runs deferred maintenance, so that a later commit need not wait for it.
+    /// Called when no caller waits for an answer: after commits, for the part
+    /// that is due, and with `idle` for all of it, when nothing has been
+    /// committed for a while or before the ledger is read again.
     ///
     /// # Errors
     /// When the medium cannot be read or written. Nothing is lost.
-    fn after_commit(&mut self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    /// Whether [`Store::after_commit`] has something to do, for who would have
-    /// to be woken to call it.
-    fn is_after_commit_due(&self) -> bool {
-        false
-    }
-
-    /// Puts in order what is better done when nobody waits. Whoever commits
-    /// calls this when nothing has come for a moment.
-    ///
-    /// # Errors
-    /// When the medium cannot be written. Nothing is lost.
-    fn tidy(&mut self) -> Result<(), StoreError> {
+    fn maintain(&mut self, _idle: bool) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -152,7 +142,7 @@ impl Store for MemoryStore {
         View::load(self, driver)
     }
 
-    fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &[Changes]) -> Result<bool, StoreError> {
         for Changes { driver, records } in changes {
             if !self.parts.contains_key(driver) {
                 self.parts.insert(driver.clone(), State::default());
@@ -161,7 +151,7 @@ impl Store for MemoryStore {
                 records.iter().for_each(|record| part.apply(&record.event));
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn view(&mut self) -> Result<Box<dyn View>, StoreError> {

@@ -145,7 +145,8 @@ enum Message {
 /// What the committer's thread shares with others.
 struct Shared {
     store: Mutex<Box<dyn Store>>,
-    /// Whether somebody else committed since the thread last looked.
+    /// Whether somebody else committed since the thread last looked, so that the
+    /// store is not idle.
     is_busy: AtomicBool,
 }
 
@@ -221,8 +222,10 @@ impl Committer {
         Some(Lead { committer: self, store, flight: flight.clone() })
     }
 
-    /// Somebody else than the thread committed. It sees to what follows, and is
-    /// woken only if something does.
+    /// Somebody else than the thread committed. Maintenance of the store stays the
+    /// thread's, and a driver's thread can go on serving. Waking it costs about as
+    /// much as a short commit, so it is woken if the store has asked for it, and
+    /// for the first commit after a pause, from which on it waits for the next.
     fn committed(&self, is_due: bool) {
         let was_busy = self.shared.is_busy.swap(true, Ordering::AcqRel);
         if let Some(sender) = self.sender.as_ref().filter(|_| is_due || !was_busy) {
@@ -250,7 +253,7 @@ impl Committer {
         if staged.records.is_empty() {
             return if flight.has_failed() { Err(()) } else { Ok(()) };
         }
-        commit_one(&mut **self.store(), flight, staged)
+        commit_one(&mut **self.store(), flight, staged).map(|_| ())
     }
 }
 
@@ -266,11 +269,10 @@ impl Lead<'_> {
     /// Commits what was staged, and answers.
     pub(crate) fn commit(mut self, mut staged: Staged) {
         let outcome = commit_one(&mut **self.store, &self.flight, &mut staged);
-        let is_due = self.store.is_after_commit_due();
         drop(self.store);
-        self.flight.land(staged, outcome);
+        self.flight.land(staged, outcome.map(|_| ()));
         self.flight.landed();
-        self.committer.committed(is_due);
+        self.committer.committed(outcome == Ok(true));
     }
 }
 
@@ -288,7 +290,7 @@ impl Store for Closed {
         Self::refuse()
     }
 
-    fn commit(&mut self, _: &[Changes]) -> Result<(), StoreError> {
+    fn commit(&mut self, _: &[Changes]) -> Result<bool, StoreError> {
         Self::refuse()
     }
 
@@ -301,9 +303,9 @@ impl Store for Closed {
 fn run(shared: &Shared, receiver: &mpsc::Receiver<Message>, idle: Duration) {
     let Shared { store, is_busy } = shared;
     let mut is_stopped = false;
-    let mut is_tidy = true;
+    let mut is_maintained = true;
     while !is_stopped {
-        let first = if is_tidy {
+        let first = if is_maintained {
             receiver.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
         } else {
             receiver.recv_timeout(idle)
@@ -314,13 +316,13 @@ fn run(shared: &Shared, receiver: &mpsc::Receiver<Message>, idle: Duration) {
                 continue;
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                is_tidy = true;
-                put_in_order(|| lock(store).tidy());
+                is_maintained = true;
+                maintain_or_tell(store, true);
                 continue;
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         };
-        is_tidy = false;
+        is_maintained = false;
         let mut batches = Vec::new();
         for message in std::iter::once(first).chain(receiver.try_iter()) {
             match message {
@@ -330,7 +332,7 @@ fn run(shared: &Shared, receiver: &mpsc::Receiver<Message>, idle: Duration) {
             }
         }
         commit_together(store, batches);
-        put_in_order(|| lock(store).after_commit());
+        maintain_or_tell(store, false);
     }
 }
 
@@ -350,7 +352,8 @@ fn commit_together(store: &Mutex<Box<dyn Store>>, batches: Vec<(Arc<Flight>, Sta
             records: mem::take(&mut staged.records),
         })
         .collect();
-    let outcome = if changes.is_empty() { Ok(()) } else { commit(&mut **store, &changes) };
+    let outcome =
+        if changes.is_empty() { Ok(()) } else { commit(&mut **store, &changes).map(|_| ()) };
     drop(store);
     if outcome.is_err() {
         // Each gets back what it had, to keep what must not be lost.
@@ -368,8 +371,8 @@ fn commit_together(store: &Mutex<Box<dyn Store>>, batches: Vec<(Arc<Flight>, Sta
     }
 }
 
-/// Commits what one driver staged.
-fn commit_one(store: &mut dyn Store, flight: &Flight, staged: &mut Staged) -> Result<(), ()> {
+/// Commits what one driver staged, and returns whether maintenance is due.
+fn commit_one(store: &mut dyn Store, flight: &Flight, staged: &mut Staged) -> Result<bool, ()> {
     let records = mem::take(&mut staged.records);
     let changes = Changes { driver: flight.driver.clone(), records };
     let outcome = commit(store, std::slice::from_ref(&changes));
@@ -382,9 +385,9 @@ fn commit_one(store: &mut dyn Store, flight: &Flight, staged: &mut Staged) -> Re
 }
 
 /// Has the store do what is better done when nobody waits.
-fn put_in_order(run: impl FnOnce() -> Result<(), StoreError>) {
-    if let Err(error) = guarded(run) {
-        tracing::error!(%error, "the ledger cannot be put in order");
+fn maintain_or_tell(store: &Mutex<Box<dyn Store>>, idle: bool) {
+    if let Err(error) = maintain(&mut **lock(store), idle) {
+        tracing::error!(%error, "maintenance of the ledger failed");
     }
 }
 
@@ -393,9 +396,9 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreErr
     guard(|| Ok(run())).unwrap_or_else(|panic| Err(StoreError::new(panic.to_string())))
 }
 
-/// Has the store put in order what it left for later.
-pub(crate) fn tidy(store: &mut dyn Store) -> Result<(), StoreError> {
-    guarded(|| store.tidy())
+/// Has the store do what it left for later.
+pub(crate) fn maintain(store: &mut dyn Store, idle: bool) -> Result<(), StoreError> {
+    guarded(|| store.maintain(idle))
 }
 
 /// Reads one driver's part.
@@ -403,8 +406,9 @@ pub(crate) fn load(store: &mut dyn Store, driver: &DriverName) -> Result<State, 
     guarded(|| store.load(driver))
 }
 
-/// Commits, and tells the operator when that fails.
-pub(crate) fn commit(store: &mut dyn Store, changes: &[Changes]) -> Result<(), ()> {
+/// Commits, and tells the operator when that fails. Returns whether maintenance
+/// is due.
+pub(crate) fn commit(store: &mut dyn Store, changes: &[Changes]) -> Result<bool, ()> {
     guarded(|| store.commit(changes)).map_err(|error| {
         tracing::error!(error = %error, "the ledger cannot be written");
     })

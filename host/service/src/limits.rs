@@ -63,7 +63,8 @@ pub struct Limits {
     /// How long an operator who asks how drivers are waits for those that are
     /// busy.
     pub inspect_patience: Duration,
-    /// How long nothing must come before the store is put in order.
+    /// How long nothing must be committed before the store does all of its
+    /// deferred maintenance.
     pub store_idle: Duration,
     /// The pause after the first failure to bring a driver or the store back;
     /// it doubles with each further one.

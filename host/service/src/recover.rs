@@ -1,7 +1,7 @@
 //! Brings back what does not work: the store, then the instance.
 
 use crate::{
-    committer::{commit, load, tidy},
+    committer::{commit, load, maintain},
     ending::Pace,
     outage::Outage,
     rebuild::{Source, Unfit},
@@ -59,8 +59,9 @@ impl Worker {
     /// than its release.
     fn read_again(&mut self) -> Result<(), StoreError> {
         let mut store = self.committer.store();
-        // Room for one small record is none to go on with.
-        tidy(&mut **store)?;
+        // Room for one small record is none to go on with: all that is deferred
+        // needs room as well.
+        maintain(&mut **store, true)?;
         let mut state = load(&mut **store, &self.name)?;
         state.advance_to(self.state.generation());
         let mut records = Vec::new();

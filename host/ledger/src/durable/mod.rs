@@ -51,8 +51,8 @@ use tables::{META, META_NOTE, NOTE_PREFIX};
 use view::Moment;
 
 /// In how many steps a lap is put into the entries while it is written, if
-/// [`Store::after_commit`] is called. Each may leave a block of the history that
-/// is not full.
+/// [`Store::maintain`] is called after commits. Each may leave a block of the
+/// history that is not full.
 const STEPS: u64 = 64;
 
 /// What opening a ledger found, for whoever keeps a log.
@@ -175,28 +175,6 @@ impl DurableStore {
         Ok(())
     }
 
-    /// A small text that was noted under a name, such as the site's id.
-    ///
-    /// # Errors
-    /// When the entries cannot be read.
-    pub fn note(&mut self, name: &str) -> Result<Option<String>, StoreError> {
-        // None is ever in the journal.
-        Ok(Moment(self.entries.read()?).note(name)?)
-    }
-
-    /// Notes a small text under a name, in place of what was noted there.
-    ///
-    /// # Errors
-    /// When the entries cannot be written. Whether it is noted is unknown then.
-    pub fn set_note(&mut self, name: &str, text: &str) -> Result<(), StoreError> {
-        self.checkpoint()?;
-        // Twice: redb keeps the commit before the last in its header, and what
-        // is noted in both of them survives damage that makes it fall back.
-        self.entries.write(|transaction| put_note(transaction, name, text))?;
-        self.entries.write(|transaction| put_note(transaction, name, text))?;
-        Ok(())
-    }
-
     /// Closes the ledger: all of it is in the entries then, and the journal
     /// may be taken away. Dropping it does the same and tells nobody.
     ///
@@ -219,7 +197,7 @@ impl DurableStore {
         Ok(())
     }
 
-    fn try_commit(&mut self, changes: &[Changes]) -> Result<(), DurableError> {
+    fn try_commit(&mut self, changes: &[Changes]) -> Result<bool, DurableError> {
         self.begin()?;
         let number = self.number + 1;
         self.journal.encode(number, changes)?;
@@ -230,7 +208,7 @@ impl DurableStore {
         self.journal.append()?;
         self.number = number;
         self.pending.push((number, changes.to_vec()));
-        Ok(())
+        Ok(self.is_step_due())
     }
 
     /// Puts what is in the journal into the entries, and begins it anew.
@@ -251,9 +229,14 @@ impl DurableStore {
         Ok(())
     }
 
+    /// Whether a step of the next checkpoint is worth its while.
+    fn is_step_due(&self) -> bool {
+        self.journal.end().saturating_sub(self.begun) >= self.journal.capacity() / STEPS
+    }
+
     /// Begins the next checkpoint, or goes on with it, once there is enough.
-    fn begin_checkpoint(&mut self) -> Result<(), DurableError> {
-        if !self.is_after_commit_due() {
+    fn step(&mut self) -> Result<(), DurableError> {
+        if !self.is_step_due() {
             return Ok(());
         }
         let end = self.journal.end();
@@ -264,12 +247,6 @@ impl DurableStore {
         self.entries.begin(|transaction| put_pending(transaction, pending, retention, true))?;
         self.begun = end;
         Ok(())
-    }
-
-    /// What is durable now.
-    fn moment(&mut self) -> Result<Moment, DurableError> {
-        self.checkpoint()?;
-        Ok(Moment(self.entries.read()?))
     }
 }
 
@@ -322,32 +299,31 @@ impl Store for DurableStore {
         Ok(state)
     }
 
-    fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &[Changes]) -> Result<bool, StoreError> {
         Ok(unpanicked(|| self.try_commit(changes))?)
     }
 
     fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
-        Ok(Box::new(self.moment()?))
+        self.checkpoint()?;
+        Ok(Box::new(Moment(self.entries.read()?)))
     }
 
     fn note(&mut self, name: &str) -> Result<Option<String>, StoreError> {
-        Self::note(self, name)
+        // None is ever in the journal.
+        Ok(Moment(self.entries.read()?).note(name)?)
     }
 
     fn set_note(&mut self, name: &str, text: &str) -> Result<(), StoreError> {
-        Self::set_note(self, name, text)
+        self.checkpoint()?;
+        // Twice: redb keeps the commit before the last in its header, and what
+        // is noted in both of them survives damage that makes it fall back.
+        self.entries.write(|transaction| put_note(transaction, name, text))?;
+        self.entries.write(|transaction| put_note(transaction, name, text))?;
+        Ok(())
     }
 
-    fn after_commit(&mut self) -> Result<(), StoreError> {
-        Ok(self.begin_checkpoint()?)
-    }
-
-    fn is_after_commit_due(&self) -> bool {
-        self.journal.end().saturating_sub(self.begun) >= self.journal.capacity() / STEPS
-    }
-
-    fn tidy(&mut self) -> Result<(), StoreError> {
-        Ok(self.checkpoint()?)
+    fn maintain(&mut self, idle: bool) -> Result<(), StoreError> {
+        Ok(if idle { self.checkpoint() } else { self.step() }?)
     }
 }
 

@@ -76,12 +76,12 @@ fn crash_everywhere(fate: Unsynced, seeds: &[u64]) {
     let (mut store, _) = open(&disk).unwrap();
     for (number, transaction) in script.iter().enumerate() {
         if number % 11 == 10 {
-            store.tidy().unwrap();
+            store.maintain(true).unwrap();
         }
         store.commit(transaction).unwrap();
         disk.0.lock().unwrap().mark = number + 1;
         if number % 7 != 6 {
-            store.after_commit().unwrap();
+            store.maintain(false).unwrap();
         }
     }
     drop(store);

@@ -20,9 +20,13 @@ fn ledger(is_closed: bool) -> ([Vec<u8>; 2], (States, usize)) {
     store.commit(&script[0]).unwrap();
     store.set_note(NOTE.0, NOTE.1).unwrap();
     let (last, before) = script[1..].split_at(script.len() - 6);
-    last.iter().for_each(|transaction| store.commit(transaction).unwrap());
-    store.tidy().unwrap();
-    before.iter().for_each(|transaction| store.commit(transaction).unwrap());
+    for transaction in last {
+        store.commit(transaction).unwrap();
+    }
+    store.maintain(true).unwrap();
+    for transaction in before {
+        store.commit(transaction).unwrap();
+    }
     if is_closed {
         store.close().unwrap();
     } else {
@@ -187,13 +191,13 @@ fn entries_that_went_back_in_time_are_seen() {
     let (mut store, _) = open(&disk).unwrap();
     let script = script(12);
     store.commit(&script[0]).unwrap();
-    store.tidy().unwrap();
+    store.maintain(true).unwrap();
     let [old, _] = disk.written();
     // Longer than what the journal had before.
     for transaction in &script[1..4] {
         store.commit(transaction).unwrap();
     }
-    store.tidy().unwrap();
+    store.maintain(true).unwrap();
     store.commit(&script[4]).unwrap();
     std::mem::forget(store);
     let [_, journal] = disk.written();

@@ -22,13 +22,13 @@ fn run(store: &mut DurableStore, grows: bool) -> (States, usize) {
     for (number, transaction) in script.enumerate() {
         if number % 6 == 5 {
             // If it fails, the journal still has everything.
-            drop(store.tidy());
+            drop(store.maintain(true));
         }
         if store.commit(&transaction).is_ok() {
             apply(&mut states, &transaction);
             events += past(&transaction);
             // The same.
-            drop(store.after_commit());
+            drop(store.maintain(false));
         }
     }
     (states, events)
@@ -97,16 +97,16 @@ fn commits_go_on_while_the_entries_cannot_be_written() {
     let script = script(12);
     store.commit(&script[0]).unwrap();
     let from = disk.0.lock().unwrap().count;
-    // All that `tidy` tries fails; nothing else is tried.
+    // All that `maintain` tries fails; nothing else is tried.
     disk.0.lock().unwrap().failure = Some(Failure { from, count: 1000, is_full: false });
-    assert!(store.tidy().is_err());
+    assert!(store.maintain(true).is_err());
     disk.0.lock().unwrap().failure = None;
-    store.commit(&script[1]).unwrap();
-    // Nothing is begun before a checkpoint has succeeded.
+    // Nothing is begun before a checkpoint has succeeded, nor asked for.
+    assert!(!store.commit(&script[1]).unwrap());
     let count = disk.0.lock().unwrap().count;
-    store.after_commit().unwrap();
+    store.maintain(false).unwrap();
     assert_eq!(disk.0.lock().unwrap().count, count);
-    store.tidy().unwrap();
+    store.maintain(true).unwrap();
     assert_eq!(found(&mut store).unwrap().1, 3);
 }
 

@@ -12,7 +12,9 @@ fn open(directory: &Path) -> DurableStore {
 /// A ledger with the whole script in it.
 fn filled(directory: &Path) -> DurableStore {
     let mut store = open(directory);
-    script(12).iter().for_each(|transaction| store.commit(transaction).unwrap());
+    for transaction in script(12) {
+        store.commit(&transaction).unwrap();
+    }
     store
 }
 
@@ -100,7 +102,7 @@ fn a_view_shows_one_moment() {
     store.commit(&[changes("lab", vec![])]).unwrap();
     let view = store.view().unwrap();
     store.commit(&one_more()).unwrap();
-    store.tidy().unwrap();
+    store.maintain(true).unwrap();
     let lab = "lab".parse().unwrap();
     assert_eq!(view.load(&lab).unwrap().pools().count(), 0);
     assert_eq!(store.load(&lab).unwrap().pools().count(), 1);

@@ -48,7 +48,7 @@ fn events_are_kept_in_order_with_the_version_that_served() {
     let mut store = open(&disk, Retention::default());
     store.commit(&[at(1, "b", told(1)), at(2, "a", version(7)), at(3, "a", told(1))]).unwrap();
     store.commit(&[at(4, "b", told(2))]).unwrap();
-    store.tidy().unwrap();
+    store.maintain(true).unwrap();
     store.commit(&[at(5, "a", told(2)), at(6, "a", version(8)), at(7, "b", told(3))]).unwrap();
     let row = |time, driver: &str, digest| (time, driver.to_owned(), digest);
     let all = [
@@ -86,7 +86,7 @@ fn what_is_older_than_the_newest_by_more_than_an_age_is_forgotten() {
     let mut store = open(&disk, Retention { max_bytes: u64::MAX, max_age_ms: 10 });
     for time in 1..=30 {
         store.commit(&[at(time, "a", told(time))]).unwrap();
-        store.tidy().unwrap();
+        store.maintain(true).unwrap();
     }
     assert_eq!(times(&mut store), (20..=30).collect::<Vec<u64>>());
     // A clock that went back makes nothing younger.
@@ -109,7 +109,7 @@ fn one_clock_that_is_wrong_ages_nothing_but_itself() {
             // Blocks of one event: each is looked at by itself.
             let driver = if (time / HOUR).is_multiple_of(2) { "a" } else { "b" };
             store.commit(&[at(time, driver, told(1))]).unwrap();
-            store.tidy().unwrap();
+            store.maintain(true).unwrap();
             times(&mut store)
         };
         let hours = |from, to| (from..=to).map(|hour| 50 * YEAR + hour * HOUR);
@@ -130,7 +130,7 @@ fn a_clock_that_goes_on_after_years_is_believed_when_most_agree() {
     for (from, count) in [(10 * YEAR, 40), (12 * YEAR, 40)] {
         for hour in 0..count {
             store.commit(&[at(from + hour, "a", told(1))]).unwrap();
-            store.tidy().unwrap();
+            store.maintain(true).unwrap();
         }
     }
     assert_eq!(times(&mut store), (12 * YEAR..12 * YEAR + 40).collect::<Vec<u64>>());
@@ -142,7 +142,7 @@ fn what_is_more_than_a_size_is_forgotten_oldest_first() {
     let mut store = open(&disk, Retention::default());
     for time in 1..=30 {
         store.commit(&[at(time, "a", told(time))]).unwrap();
-        store.tidy().unwrap();
+        store.maintain(true).unwrap();
     }
     drop(store);
     // Each of them takes about twenty bytes.
@@ -173,7 +173,7 @@ fn the_file_grows_with_what_is_held_and_not_with_what_happens() {
             .unzip();
         store.commit(&taken).unwrap();
         store.commit(&given).unwrap();
-        store.tidy().unwrap();
+        store.maintain(true).unwrap();
         lengths.push(disk.0.lock().unwrap().files[ENTRIES].written.len());
     }
     assert_eq!(lengths[30..].iter().max(), lengths[..30].iter().max(), "{lengths:?}");

@@ -17,6 +17,9 @@ pub(super) struct FlakyStore {
     /// While it fails it cannot be read either: what the journal has must be in
     /// the entries before anything is read, which a full disk refuses, too.
     pub(super) fails_reads: bool,
+    /// Its maintenance fails, as that of a disk does that has room for one small
+    /// record only.
+    pub(super) fails_maintenance: Arc<AtomicBool>,
     /// Every event that was ever committed, in order.
     pub(super) committed: Arc<Mutex<Vec<Event>>>,
     /// Each commit says how many changes it has, and waits for the other end.
@@ -31,6 +34,7 @@ impl FlakyStore {
             is_volatile,
             fails: Arc::default(),
             fails_reads: false,
+            fails_maintenance: Arc::default(),
             committed,
             gate: None,
         }
@@ -63,7 +67,7 @@ impl Store for FlakyStore {
         Ok(state)
     }
 
-    fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &[Changes]) -> Result<bool, StoreError> {
         if let Some((began, go)) = &self.gate {
             // A test that no longer listens no longer holds anything up.
             if began.send(changes.len()).is_ok() {
@@ -87,6 +91,11 @@ impl Store for FlakyStore {
 
     fn set_note(&mut self, name: &str, text: &str) -> Result<(), StoreError> {
         lock(&self.medium).set_note(name, text)
+    }
+
+    fn maintain(&mut self, idle: bool) -> Result<(), StoreError> {
+        let fails = idle && self.fails_maintenance.load(Ordering::SeqCst);
+        if fails { Err(StoreError::new("the disk is full")) } else { Ok(()) }
     }
 
     fn is_volatile(&self) -> bool {

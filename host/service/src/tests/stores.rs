@@ -137,6 +137,23 @@ fn a_failed_commit_grants_nothing_and_nothing_is_granted_until_the_store_works()
 }
 
 #[test]
+fn nothing_is_granted_until_the_store_has_room_for_its_maintenance() {
+    for is_volatile in [true, false] {
+        let store = FlakyStore::new(is_volatile);
+        let (fails, is_full) = (store.fails.clone(), store.fails_maintenance.clone());
+        let lab = Lab::with(Box::new(store), REPLAYED, limits());
+        lab.ask(pool(POOL)).unwrap();
+        fails.store(true, Ordering::SeqCst);
+        is_full.store(true, Ordering::SeqCst);
+        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
+        fails.store(false, Ordering::SeqCst);
+        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable), "one record has room");
+        is_full.store(false, Ordering::SeqCst);
+        assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
+    }
+}
+
+#[test]
 fn what_was_staged_on_a_failed_commit_is_never_committed() {
     let mut store = FlakyStore::new(false);
     let fails = store.fails.clone();
@@ -175,24 +192,21 @@ fn what_a_store_does_after_a_commit_holds_up_nobody_who_is_answered() {
             Store::load(&mut self.0, driver)
         }
 
-        fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
-            self.0.commit(changes)
+        fn commit(&mut self, changes: &[Changes]) -> Result<bool, StoreError> {
+            self.0.commit(changes)?;
+            Ok(true)
         }
 
         fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
             self.0.view()
         }
 
-        fn after_commit(&mut self) -> Result<(), StoreError> {
+        fn maintain(&mut self, idle: bool) -> Result<(), StoreError> {
             // A test that has ended holds nothing up.
-            if self.1.send(()).is_err() {
+            if idle || self.1.send(()).is_err() {
                 return Ok(());
             }
             Err(self.2.recv().expect("nothing to say"))
-        }
-
-        fn is_after_commit_due(&self) -> bool {
-            true
         }
     }
     let (began, begins) = mpsc::channel();
@@ -232,7 +246,7 @@ fn a_store_that_cannot_be_read_is_the_loads_error() {
             Err(StoreError::new("not a ledger"))
         }
 
-        fn commit(&mut self, _: &[Changes]) -> Result<(), StoreError> {
+        fn commit(&mut self, _: &[Changes]) -> Result<bool, StoreError> {
             Err(StoreError::new("not a ledger"))
         }
 

@@ -245,7 +245,7 @@ fn opens_for_ever(format: u32, transactions: &[Vec<Changes>], replayed: usize) {
         for (number, transaction) in transactions.iter().enumerate() {
             store.commit(transaction).unwrap();
             if number == 3 {
-                store.tidy().unwrap();
+                store.maintain(true).unwrap();
             }
         }
         std::mem::forget(store);

@@ -101,7 +101,7 @@ fn stretch() -> impl Strategy<Value = Stretch> {
 enum After {
     Nothing,
     Step,
-    Tidy,
+    Idle,
 }
 
 fn check(stretches: Vec<(Stretch, After)>) -> Result<(), TestCaseError> {
@@ -118,8 +118,8 @@ fn check(stretches: Vec<(Stretch, After)>) -> Result<(), TestCaseError> {
         commit(&mut store, &stretch.events());
         match after {
             After::Nothing => {}
-            After::Step => store.after_commit().unwrap(),
-            After::Tidy => store.tidy().unwrap(),
+            After::Step => store.maintain(false).unwrap(),
+            After::Idle => store.maintain(true).unwrap(),
         }
     }
     let lab = "lab".parse().unwrap();
@@ -137,7 +137,7 @@ proptest! {
     #[test]
     fn whatever_happens_to_addresses_that_follow_each_other(
         stretches in prop::collection::vec(
-            (stretch(), prop_oneof![Just(After::Nothing), Just(After::Step), Just(After::Tidy)]),
+            (stretch(), prop_oneof![Just(After::Nothing), Just(After::Step), Just(After::Idle)]),
             1..60,
         ),
     ) {

@@ -12,7 +12,7 @@ enum After {
     Commit,
     /// Commits, and begins a checkpoint.
     Begin,
-    Tidy,
+    Idle,
     /// Closes, and opens again.
     Close,
     /// Leaves the files as they are, and opens them.
@@ -24,7 +24,7 @@ fn after() -> impl Strategy<Value = After> {
         4 => Just(After::Nothing),
         3 => Just(After::Commit),
         3 => Just(After::Begin),
-        1 => Just(After::Tidy),
+        1 => Just(After::Idle),
         1 => Just(After::Close),
         1 => Just(After::Kill),
     ]
@@ -58,8 +58,8 @@ proptest! {
             }
             match after {
                 After::Nothing | After::Commit => {}
-                After::Begin => store.after_commit().unwrap(),
-                After::Tidy => store.tidy().unwrap(),
+                After::Begin => store.maintain(false).unwrap(),
+                After::Idle => store.maintain(true).unwrap(),
                 After::Close => {
                     store.close().unwrap();
                     store = open(&memory).0;

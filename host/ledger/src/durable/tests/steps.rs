@@ -20,17 +20,18 @@ fn what_is_begun_is_in_the_journal_until_the_checkpoint() {
     for round in 0..3 {
         for number in 1..=5 {
             let event = event(round * 10 + number);
-            store.commit(&[changes("lab", Cause::default(), &[event])]).unwrap();
-            store.after_commit().unwrap();
+            let is_due = store.commit(&[changes("lab", Cause::default(), &[event])]).unwrap();
+            assert!(is_due, "one record is a step of so small a journal");
+            store.maintain(false).unwrap();
             assert_eq!(store.begun, store.journal.end());
             let (mut crashed, opened) = open(&copy(&memory));
             assert_eq!(opened.replayed as u64, number, "round {round}");
             let state = crashed.load(&"lab".parse().unwrap()).unwrap();
             assert_eq!(state.owed().len() as u64, round * 5 + number);
         }
-        store.tidy().unwrap();
+        store.maintain(true).unwrap();
         assert_eq!((store.begun, open(&copy(&memory)).1.replayed), (0, 0));
         // With nothing to do.
-        store.after_commit().unwrap();
+        store.maintain(false).unwrap();
     }
 }
