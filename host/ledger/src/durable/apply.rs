@@ -6,10 +6,10 @@ use super::{
     history, leases,
     tables::{
         DRIVERS, DriverRow, Extent, LeaseRow, OWED, OwedKey, OwedRow, POOLS, PoolKey, PoolRow,
-        STORED, StoredKey,
+        STORED, StoredKey, next,
     },
 };
-use crate::{Changes, Event, Lease, Session};
+use crate::{Changes, Event, Lease, Pool, Session};
 use ipam_api::{DriverName, PoolId, Writes};
 use redb::{ReadableTable, Table, WriteTransaction};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -243,20 +243,13 @@ impl<'t> Writer<'t> {
         if self.leases.change(driver, pool_id, address, claim)? {
             return Ok(());
         }
-        let mut others = Vec::new();
-        for row in self.pools.range((driver, "")..)? {
-            let (key, value) = row?;
-            if key.value().0 != driver {
-                break;
-            }
-            let pool = POOLS.row(&key, &value)?.pool;
-            if (&pool.address_space, pool.prefix) == (&named.pool.address_space, named.pool.prefix)
-            {
-                others.push(pool.pool_id.clone());
-            }
-        }
-        for other in others {
-            if self.leases.change(driver, &other, address, claim)? {
+        let own = (driver, "")..(&*next(driver), "");
+        let pools = POOLS.rows(self.pools.range(own)?, |_, row| Ok(row.pool))?;
+        let is_same = |pool: &&Arc<Pool>| {
+            (&pool.address_space, pool.prefix) == (&named.pool.address_space, named.pool.prefix)
+        };
+        for other in pools.iter().filter(is_same) {
+            if self.leases.change(driver, &other.pool_id, address, claim)? {
                 break;
             }
         }

@@ -10,8 +10,8 @@ use super::{
     medium::{Boxed, Medium},
     migrate,
     tables::{
-        DRIVERS, FORMAT, FORMAT_KEY, HEAD_KEY, HISTORY, Head, LEASES, META, META_FORMAT, META_HEAD,
-        OWED, POOLS, STORED, damaged,
+        self, DRIVERS, FORMAT, FORMAT_KEY, HEAD_KEY, HISTORY, Head, LEASES, META, META_FORMAT,
+        META_HEAD, OWED, POOLS, STORED, damaged,
     },
 };
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
@@ -256,11 +256,7 @@ pub(super) fn change_head<T>(
     transaction: &WriteTransaction,
     change: impl FnOnce(&mut Head) -> Result<T, DurableError>,
 ) -> Result<T, DurableError> {
-    let mut head = {
-        let meta = transaction.open_table(META)?;
-        let head = META_HEAD.get(&meta, HEAD_KEY)?;
-        head.ok_or_else(|| damaged("meta", &HEAD_KEY, "is missing"))?
-    };
+    let mut head = tables::head(&transaction.open_table(META)?)?;
     let result = change(&mut head)?;
     let mut meta = transaction.open_table(META)?;
     META_HEAD.put(&mut meta, HEAD_KEY, &head)?;

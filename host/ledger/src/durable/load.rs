@@ -3,18 +3,17 @@
 use super::{
     error::DurableError,
     tables::{
-        DRIVERS, DriverRow, HEAD_KEY, Head, LEASES, META, META_HEAD, OWED, POOLS, PoolRow, STORED,
-        damaged, miscounted, octets,
+        self, DRIVERS, DriverRow, Head, LEASES, META, OWED, POOLS, PoolRow, STORED, counted,
+        damaged, next, octets,
     },
 };
 use crate::{Event, State};
-use ipam_api::{DriverName, Stored};
+use ipam_api::DriverName;
 use redb::{ReadTransaction, ReadableTable};
 
 /// The row of single facts.
 pub(super) fn head(transaction: &ReadTransaction) -> Result<Head, DurableError> {
-    let meta = transaction.open_table(META)?;
-    META_HEAD.get(&meta, HEAD_KEY)?.ok_or_else(|| damaged("meta", &HEAD_KEY, "is missing"))
+    tables::head(&transaction.open_table(META)?)
 }
 
 /// All drivers with their rows. There are few: all are read, so that one that
@@ -23,18 +22,11 @@ pub(super) fn drivers(
     transaction: &ReadTransaction,
 ) -> Result<Vec<(DriverName, DriverRow)>, DurableError> {
     let table = transaction.open_table(DRIVERS.table())?;
-    let mut drivers = Vec::new();
-    for row in table.iter()? {
-        let (key, value) = row?;
-        let row = DRIVERS.row(&key, &value)?;
-        let name = key.value();
-        let name = name.parse().map_err(|_| damaged("drivers", &name, "is no driver's name"))?;
-        drivers.push((name, row));
-    }
-    let (found, said) = (drivers.len() as u64, head(transaction)?.drivers);
-    if found != said {
-        return Err(miscounted("drivers", "the ledger", found, said));
-    }
+    let drivers = DRIVERS.rows(table.iter()?, |name, row| {
+        let parsed = name.parse().map_err(|_| damaged("drivers", &name, "is no driver's name"))?;
+        Ok((parsed, row))
+    })?;
+    counted("drivers", "the ledger", drivers.len(), head(transaction)?.drivers)?;
     Ok(drivers)
 }
 
@@ -44,115 +36,51 @@ pub(super) fn state(
     driver: &DriverName,
 ) -> Result<State, DurableError> {
     let rows = drivers(transaction)?;
-    let Some((_, row)) = rows.iter().find(|(name, _)| name == driver) else {
+    let Some((_, said)) = rows.iter().find(|(name, _)| name == driver) else {
         return Ok(State::default());
     };
     let mut state = State::default();
-    state.advance_to(row.generation);
-    if let Some(version) = row.version {
+    state.advance_to(said.generation);
+    if let Some(version) = said.version {
         state.apply(&Event::VersionChanged(version));
     }
-    pools(transaction, driver, row, &mut state)?;
-    leases(transaction, driver, row, &mut state)?;
-    owed(transaction, driver, row, &mut state)?;
-    stored(transaction, driver, row, &mut state)?;
-    Ok(state)
-}
+    let (name, next) = (driver.as_str(), &*next(driver.as_str()));
 
-fn pools(
-    transaction: &ReadTransaction,
-    driver: &DriverName,
-    said: &DriverRow,
-    state: &mut State,
-) -> Result<(), DurableError> {
-    let mut found = 0;
-    for row in transaction.open_table(POOLS.table())?.range((driver.as_str(), "")..)? {
-        let (key, value) = row?;
-        if key.value().0 != driver.as_str() {
-            break;
-        }
-        let PoolRow { pool, holds, claim } = POOLS.row(&key, &value)?;
-        if key.value().1 != pool.pool_id.as_str() || holds == 0 {
-            return Err(damaged("pools", &key.value(), "contradicts itself"));
+    let table = transaction.open_table(POOLS.table())?;
+    let found = POOLS.rows(table.range((name, "")..(next, ""))?, |key, row| {
+        let PoolRow { pool, holds, claim } = row;
+        if key.1 != pool.pool_id.as_str() || holds == 0 {
+            return Err(damaged("pools", &key, "contradicts itself"));
         }
         state.restore_pool(&pool, holds, claim.map(|(before, _)| before.0));
-        found += 1;
-    }
-    if found != said.pools {
-        return Err(miscounted("pools", driver.as_str(), found, said.pools));
-    }
-    Ok(())
-}
+        Ok(())
+    })?;
+    counted("pools", name, found.len(), said.pools)?;
 
-fn leases(
-    transaction: &ReadTransaction,
-    driver: &DriverName,
-    said: &DriverRow,
-    state: &mut State,
-) -> Result<(), DurableError> {
-    let mut found = 0;
     let table = transaction.open_table(LEASES.table())?;
-    for row in table.range((driver.as_str(), "", &[][..])..)? {
-        let (key, value) = row?;
-        let (of, pool_id, address) = key.value();
-        if of != driver.as_str() {
-            break;
-        }
-        let row = LEASES.row(&key, &value)?;
-        let is_its_own =
-            (pool_id, address) == (row.lease.pool_id.as_str(), &octets(row.lease.ip())[..]);
+    let own = (name, "", &[][..])..(next, "", &[][..]);
+    let found = LEASES.rows(table.range(own)?, |key, row| {
+        let address = octets(row.lease.ip());
+        let is_its_own = (key.1, key.2) == (row.lease.pool_id.as_str(), &address[..]);
         if !is_its_own || !state.restore_lease(&row.lease, row.claimed_in.map(|before| before.0)) {
-            return Err(damaged("leases", &key.value(), "fits no pool"));
+            return Err(damaged("leases", &key, "fits no pool"));
         }
-        found += 1;
-    }
-    if found != said.leases {
-        return Err(miscounted("leases", driver.as_str(), found, said.leases));
-    }
-    Ok(())
-}
+        Ok(())
+    })?;
+    counted("leases", name, found.len(), said.leases)?;
 
-fn owed(
-    transaction: &ReadTransaction,
-    driver: &DriverName,
-    said: &DriverRow,
-    state: &mut State,
-) -> Result<(), DurableError> {
-    let mut found = 0;
-    let name = driver.as_str();
-    for row in transaction.open_table(OWED.table())?.range((name, 0)..=(name, u64::MAX))? {
-        let (key, value) = row?;
-        let row = OWED.row(&key, &value)?;
-        let (_, number) = key.value();
+    let table = transaction.open_table(OWED.table())?;
+    let found = OWED.rows(table.range((name, 0)..(next, 0))?, |(_, number), row| {
         state.apply(&Event::Owed { number, pool_id: row.pool_id, address: row.address });
-        found += 1;
-    }
-    if found != said.owed {
-        return Err(miscounted("owed", name, found, said.owed));
-    }
-    Ok(())
-}
+        Ok(())
+    })?;
+    counted("owed", name, found.len(), said.owed)?;
 
-fn stored(
-    transaction: &ReadTransaction,
-    driver: &DriverName,
-    said: &DriverRow,
-    state: &mut State,
-) -> Result<(), DurableError> {
-    let mut stored = Stored::new();
-    let name = driver.as_str();
-    for row in transaction.open_table(STORED.table())?.range((name, "")..)? {
-        let (key, value) = row?;
-        let (of, own) = key.value();
-        if of != name {
-            break;
-        }
-        stored.insert(own.to_owned(), STORED.row(&key, &value)?);
-    }
-    let found = stored.len() as u64;
-    if found != said.stored {
-        return Err(miscounted("store", name, found, said.stored));
-    }
-    state.restore_stored(stored);
-    Ok(())
+    let table = transaction.open_table(STORED.table())?;
+    let stored = STORED.rows(table.range((name, "")..(next, ""))?, |(_, own), value| {
+        Ok((own.to_owned(), value))
+    })?;
+    counted("store", name, stored.len(), said.stored)?;
+    state.restore_stored(stored.into_iter().collect());
+    Ok(state)
 }

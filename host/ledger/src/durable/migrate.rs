@@ -8,8 +8,8 @@ use super::{
     entries::make_tables,
     error::DurableError,
     tables::{
-        DRIVERS, DriverRow, FORMAT, FORMAT_KEY, HEAD_KEY, LEASES, LeaseKey, LeaseRow, META,
-        META_FORMAT, META_HEAD, POOLS, PoolKey, PoolRow, Sealed, StoredClaim, damaged,
+        self, DRIVERS, DriverRow, FORMAT, FORMAT_KEY, HEAD_KEY, LEASES, LeaseKey, LeaseRow, META,
+        META_FORMAT, META_HEAD, POOLS, PoolKey, PoolRow, Sealed, StoredClaim,
     },
 };
 use crate::{Asked, By, Cause, Lease, Pool, Session, Time, Version};
@@ -77,11 +77,7 @@ pub(super) const LEASES_1: Sealed<LeaseKey, LeaseRow1> = Sealed::new("leases");
 
 /// Rewrites the rows that changed, and adds the tables that there were not.
 pub(super) fn from(format: u32, transaction: &WriteTransaction) -> Result<(), DurableError> {
-    let head = {
-        let meta = transaction.open_table(META)?;
-        let head = META_HEAD.get(&meta, HEAD_KEY)?;
-        head.ok_or_else(|| damaged("meta", &HEAD_KEY, "is missing"))?
-    };
+    let head = tables::head(&transaction.open_table(META)?)?;
     if format == 1 {
         migrate_pools(transaction)?;
         migrate_leases(transaction)?;
@@ -96,11 +92,7 @@ pub(super) fn from(format: u32, transaction: &WriteTransaction) -> Result<(), Du
 
 fn migrate_drivers(transaction: &WriteTransaction) -> Result<(), DurableError> {
     let mut table = transaction.open_table(DRIVERS_2.table())?;
-    let mut rows = Vec::new();
-    for row in table.iter()? {
-        let (key, value) = row?;
-        rows.push((key.value().to_owned(), DRIVERS_2.row(&key, &value)?));
-    }
+    let rows = DRIVERS_2.rows(table.iter()?, |driver, row| Ok((driver.to_owned(), row)))?;
     for (driver, old) in rows {
         let DriverRow2 { generation, version, pools, leases, owed } = old;
         let row = DriverRow { generation, version, pools, leases, owed, stored: 0 };
@@ -111,12 +103,7 @@ fn migrate_drivers(transaction: &WriteTransaction) -> Result<(), DurableError> {
 
 fn migrate_pools(transaction: &WriteTransaction) -> Result<(), DurableError> {
     let mut table = transaction.open_table(POOLS_1.table())?;
-    let mut rows = Vec::new();
-    for row in table.iter()? {
-        let (key, value) = row?;
-        let (driver, _) = key.value();
-        rows.push((driver.to_owned(), POOLS_1.row(&key, &value)?));
-    }
+    let rows = POOLS_1.rows(table.iter()?, |(driver, _), row| Ok((driver.to_owned(), row)))?;
     for (driver, PoolRow1 { pool: old, holds, claim }) in rows {
         let pool = Arc::new(Pool {
             pool_id: old.pool_id,
@@ -138,12 +125,9 @@ fn migrate_pools(transaction: &WriteTransaction) -> Result<(), DurableError> {
 
 fn migrate_leases(transaction: &WriteTransaction) -> Result<(), DurableError> {
     let mut table = transaction.open_table(LEASES_1.table())?;
-    let mut rows = Vec::new();
-    for row in table.iter()? {
-        let (key, value) = row?;
-        let (driver, _, address) = key.value();
-        rows.push((driver.to_owned(), address.to_vec(), LEASES_1.row(&key, &value)?));
-    }
+    let rows = LEASES_1.rows(table.iter()?, |(driver, _, address), row| {
+        Ok((driver.to_owned(), address.to_vec(), row))
+    })?;
     for (driver, address, LeaseRow1 { lease: old, claimed_in }) in rows {
         let lease = Arc::new(Lease {
             pool_id: old.pool_id,

@@ -5,7 +5,7 @@
 use super::error::DurableError;
 use crate::{Lease, Pool, Record, Session, Version};
 use ipam_api::{Digest, DriverName, PoolId};
-use redb::{AccessGuard, Key, ReadableTable, Table, TableDefinition, Value};
+use redb::{AccessGuard, Key, Range, ReadableTable, Table, TableDefinition, Value};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{fmt, marker::PhantomData, net::IpAddr, sync::Arc};
 
@@ -114,6 +114,8 @@ pub(super) const FORMAT_KEY: &str = "format";
 pub(super) const HEAD_KEY: &str = "head";
 /// The key of a note begins so.
 pub(super) const NOTE_PREFIX: &str = "note/";
+/// Above the keys of all notes.
+pub(super) const NOTES_END: &str = "note0";
 
 /// Few values are longer, but for blocks of the history.
 const VALUE_BYTES: usize = 128;
@@ -162,6 +164,19 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Sealed<K, V> {
         Ok(bytes)
     }
 
+    /// What `run` makes of each row of a range, in the order of the keys.
+    pub(super) fn rows<T>(
+        &self,
+        range: Range<'_, K, &'static [u8]>,
+        mut run: impl FnMut(K::SelfType<'_>, V) -> Result<T, DurableError>,
+    ) -> Result<Vec<T>, DurableError> {
+        let rows = range.map(|row| {
+            let (key, value) = row?;
+            run(key.value(), self.row(&key, &value)?)
+        });
+        rows.collect()
+    }
+
     /// Reads a row that a table's iterator came by.
     pub(super) fn row(
         &self,
@@ -178,6 +193,13 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Sealed<K, V> {
             Ok(_) | Err(_) => Err(damaged(self.name, key, "is sealed and makes no sense")),
         }
     }
+}
+
+/// The row of single facts.
+pub(super) fn head(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<Head, DurableError> {
+    META_HEAD.get(meta, HEAD_KEY)?.ok_or_else(|| damaged("meta", &HEAD_KEY, "is missing"))
 }
 
 /// What a value holds, if its checksum is right.
@@ -200,11 +222,24 @@ pub(super) fn damaged(table: &str, key: &impl fmt::Debug, what: &str) -> Durable
     DurableError::Damaged(format!("row {key:?} of its table {table} {what}"))
 }
 
-/// The complaint about rows that are gone, or are there and should not be.
-pub(super) fn miscounted(table: &str, owner: &str, found: u64, said: u64) -> DurableError {
-    DurableError::Damaged(format!(
+/// Complains of rows that are gone, or are there and should not be.
+pub(super) fn counted(
+    table: &str,
+    owner: &str,
+    found: usize,
+    said: u64,
+) -> Result<(), DurableError> {
+    if found as u64 == said {
+        return Ok(());
+    }
+    Err(DurableError::Damaged(format!(
         "its table {table} has {found} rows of {owner}, and there should be {said}"
-    ))
+    )))
+}
+
+/// The least text above another: where the rows of a driver end.
+pub(super) fn next(text: &str) -> String {
+    format!("{text}\0")
 }
 
 fn checksum(key: &[u8], payload: &[u8]) -> u32 {

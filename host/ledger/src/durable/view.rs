@@ -4,7 +4,7 @@ use super::{
     backup,
     error::{DurableError, unpanicked},
     history, load,
-    tables::{META, META_NOTE, NOTE_PREFIX, damaged},
+    tables::{META, META_NOTE, NOTE_PREFIX, NOTES_END, counted},
 };
 use crate::{Past, State, StoreError, View};
 use ipam_api::DriverName;
@@ -41,20 +41,11 @@ impl Moment {
     pub(super) fn note(&self, name: &str) -> Result<Option<String>, DurableError> {
         unpanicked(|| {
             let meta = self.0.open_table(META)?;
-            let (mut count, mut found) = (0, None);
-            for row in meta.range(NOTE_PREFIX..)? {
-                let (key, value) = row?;
-                let Some(known) = key.value().strip_prefix(NOTE_PREFIX) else { break };
-                let text = META_NOTE.row(&key, &value)?;
-                count += 1;
-                if known == name {
-                    found = Some(text);
-                }
-            }
-            if count != load::head(&self.0)?.notes {
-                return Err(damaged("meta", &NOTE_PREFIX, "begins too few or too many notes"));
-            }
-            Ok(found)
+            let notes = META_NOTE.rows(meta.range(NOTE_PREFIX..NOTES_END)?, |key, text| {
+                Ok((key.strip_prefix(NOTE_PREFIX) == Some(name)).then_some(text))
+            })?;
+            counted("meta", "notes", notes.len(), load::head(&self.0)?.notes)?;
+            Ok(notes.into_iter().flatten().next())
         })
     }
 }
