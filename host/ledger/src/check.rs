@@ -10,7 +10,7 @@ use std::{net::IpAddr, sync::Arc};
 
 /// What becomes of a request that was not refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Course<G> {
+pub enum Decision<G> {
     /// The driver is asked for a proposal.
     Ask,
     /// It claims what its caller may have forgotten; the driver is not asked.
@@ -37,15 +37,15 @@ impl State {
         &self,
         request: &PoolRequest,
         caller: &Caller<'_>,
-    ) -> Result<Course<PoolGrant>, Error> {
+    ) -> Result<Decision<PoolGrant>, Error> {
         refuse_reserved(&request.options)?;
-        let PoolChoice::Exact(prefix) = request.pool else { return Ok(Course::Ask) };
+        let PoolChoice::Exact(prefix) = request.pool else { return Ok(Decision::Ask) };
         let Some(held) = self
             .space(&request.address_space)
             .and_then(|space| space.subnet(&prefix)?.pools.get(&request.sub_pool))
             .and_then(|pool_id| self.held(pool_id))
         else {
-            return Ok(Course::Ask);
+            return Ok(Decision::Ask);
         };
         if !self.may_claim_pool(held, caller) {
             // The reference's words around its own error.
@@ -59,7 +59,7 @@ impl State {
             ..(*held.pool).clone()
         };
         let (pool, before) = (Arc::new(claimed), held.pool.generation);
-        Ok(Course::Claim { grant: pool.grant(), event: Event::PoolClaimed { pool, before } })
+        Ok(Decision::Claim { grant: pool.grant(), event: Event::PoolClaimed { pool, before } })
     }
 
     /// Checks the answer to a request that [`State::before_pool`] let through.
@@ -147,16 +147,16 @@ impl State {
         &self,
         request: &AddressRequest,
         caller: &Caller<'_>,
-    ) -> Result<Course<AddressGrant>, Error> {
+    ) -> Result<Decision<AddressGrant>, Error> {
         refuse_reserved(&request.options)?;
         let pool = self.known(&request.pool_id)?;
-        let Some(address) = request.address else { return Ok(Course::Ask) };
+        let Some(address) = request.address else { return Ok(Decision::Ask) };
         if !pool.prefix.contains(&address) && !pool.is_no_pool() {
             return Err(Error::as_the_engine(Code::IpOutOfRange));
         }
         let Some(leased) = self.leased(pool, address) else {
             self.refuse_gateway(pool, request, address)?;
-            return Ok(Course::Ask);
+            return Ok(Decision::Ask);
         };
         let held = self.held(&request.pool_id);
         if !held.is_some_and(|held| self.may_claim_address(held, leased, request, caller)) {
@@ -169,7 +169,7 @@ impl State {
             ..(*leased.lease).clone()
         };
         let (lease, before) = (Arc::new(claimed), leased.lease.generation);
-        Ok(Course::Claim { grant: lease.grant(), event: Event::LeaseClaimed { lease, before } })
+        Ok(Decision::Claim { grant: lease.grant(), event: Event::LeaseClaimed { lease, before } })
     }
 
     /// Checks the answer to a request that [`State::before_address`] let

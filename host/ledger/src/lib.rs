@@ -35,9 +35,10 @@ mod property;
 #[cfg(test)]
 mod tests;
 
-pub use check::Course;
+pub use check::Decision;
 pub use durable::{
-    Directory, DurableError, DurableStore, JOURNAL_BYTES, Medium, Opened, Retention, catches_panics,
+    Directory, DurableError, DurableStore, JOURNAL_BYTES, Opened, Retention, Storage,
+    catches_panics,
 };
 pub use entry::{Asked, By, Caller, Cause, Lease, Pool, Session, Time, Version};
 pub use event::{Event, Record};

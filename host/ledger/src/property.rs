@@ -1,7 +1,7 @@
 //! The ledger against two plain lists.
 
 use crate::{
-    Caller, Cause, Course, Event, State,
+    Caller, Cause, Decision, Event, State,
     model::{Contents, GLOBAL, Model, Outcome},
 };
 use ipam_api::{
@@ -69,16 +69,16 @@ fn take(
     match step {
         Step::Pool { request, proposal } => match state.before_pool(request, caller) {
             Err(error) => refused(error),
-            Ok(Course::Claim { event, .. }) => granted(vec![event]),
-            Ok(Course::Ask) => match state.check_pool(request, proposal, caller) {
+            Ok(Decision::Claim { event, .. }) => granted(vec![event]),
+            Ok(Decision::Ask) => match state.check_pool(request, proposal, caller) {
                 Ok(event) => granted(vec![event]),
                 Err(_) => violated,
             },
         },
         Step::Address { request, proposal } => match state.before_address(request, caller) {
             Err(error) => refused(error),
-            Ok(Course::Claim { event, .. }) => granted(vec![event]),
-            Ok(Course::Ask) => match state.check_address(request, proposal, caller) {
+            Ok(Decision::Claim { event, .. }) => granted(vec![event]),
+            Ok(Decision::Ask) => match state.check_address(request, proposal, caller) {
                 Ok(event) => granted(event.into_iter().collect()),
                 Err(_) => violated,
             },

@@ -1,4 +1,4 @@
-//! Where events become durable: the seam between the ledger and its medium.
+//! Where events become durable: the seam between the ledger and its storage.
 
 use crate::{Record, State};
 use ipam_api::{Digest, DriverName};
@@ -21,7 +21,7 @@ pub struct Changes {
 pub struct StoreError(#[source] Box<dyn Error + Send + Sync>);
 
 impl StoreError {
-    /// A failure of the medium.
+    /// A failure of the storage.
     #[must_use]
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(source.into())
@@ -34,7 +34,7 @@ pub trait Store: Send {
     /// that nothing is stored of has an empty part.
     ///
     /// # Errors
-    /// When the medium cannot be read, or holds what cannot be.
+    /// When the storage cannot be read, or holds what cannot be.
     fn load(&mut self, driver: &DriverName) -> Result<State, StoreError>;
 
     /// Makes all of `changes` durable, or none. There may be several of one
@@ -52,14 +52,14 @@ pub trait Store: Send {
     /// not change what it shows, and need not wait for it.
     ///
     /// # Errors
-    /// When the medium cannot be read.
+    /// When the storage cannot be read.
     fn view(&mut self) -> Result<Box<dyn View>, StoreError>;
 
     /// A small text that was noted under a name, such as who made a driver's
     /// part. A store that notes nothing has none.
     ///
     /// # Errors
-    /// When the medium cannot be read.
+    /// When the storage cannot be read.
     fn note(&mut self, _name: &str) -> Result<Option<String>, StoreError> {
         Ok(None)
     }
@@ -67,7 +67,7 @@ pub trait Store: Send {
     /// Notes a small text under a name, in place of what was noted there.
     ///
     /// # Errors
-    /// When the medium cannot be written. Whether it is noted is unknown then.
+    /// When the storage cannot be written. Whether it is noted is unknown then.
     fn set_note(&mut self, _name: &str, _text: &str) -> Result<(), StoreError> {
         Ok(())
     }
@@ -78,7 +78,7 @@ pub trait Store: Send {
     /// committed for a while or before the ledger is read again.
     ///
     /// # Errors
-    /// When the medium cannot be read or written. Nothing is lost.
+    /// When the storage cannot be read or written. Nothing is lost.
     fn maintain(&mut self, _idle: bool) -> Result<(), StoreError> {
         Ok(())
     }
@@ -101,24 +101,24 @@ pub struct Past<'a> {
     pub record: &'a Record,
 }
 
-/// What was durable at one moment.
+/// A snapshot: what was durable at one moment.
 pub trait View: Send {
     /// All drivers that something is stored of.
     ///
     /// # Errors
-    /// When the medium cannot be read, or holds what cannot be.
+    /// When the storage cannot be read, or holds what cannot be.
     fn drivers(&self) -> Result<Vec<DriverName>, StoreError>;
 
     /// One driver's part, as [`Store::load`] reads it.
     ///
     /// # Errors
-    /// When the medium cannot be read, or holds what cannot be.
+    /// When the storage cannot be read, or holds what cannot be.
     fn load(&self, driver: &DriverName) -> Result<State, StoreError>;
 
     /// Shows the events that are kept, oldest first, until `visit` has enough.
     ///
     /// # Errors
-    /// When the medium cannot be read, or holds what cannot be.
+    /// When the storage cannot be read, or holds what cannot be.
     fn history(&self, visit: &mut dyn FnMut(Past<'_>) -> ControlFlow<()>)
     -> Result<(), StoreError>;
 

@@ -1,6 +1,6 @@
 //! The rules of the ledger, one by one.
 
-use crate::{By, Caller, Cause, Course, Event, Replay, State, Time, Violation};
+use crate::{By, Caller, Cause, Decision, Event, Replay, State, Time, Violation};
 use ipam_api::{
     AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, Options, PoolChoice, PoolGrant,
     PoolId, PoolRequest, Receipt, Server, names,
@@ -71,7 +71,7 @@ fn address_grant(address: Option<&str>) -> AddressGrant {
 impl State {
     #[track_caller]
     fn pooled(mut self, request: &PoolRequest, pool_id: &str, pool: &str) -> Self {
-        assert_eq!(self.before_pool(request, &NOBODY), Ok(Course::Ask));
+        assert_eq!(self.before_pool(request, &NOBODY), Ok(Decision::Ask));
         let event = self.check_pool(request, &pool_grant(pool_id, pool), &NOBODY).unwrap();
         self.apply(&event);
         self
@@ -80,7 +80,7 @@ impl State {
     #[track_caller]
     fn leased_out(mut self, pool_id: &str, named: Option<&str>, proposed: &str) -> Self {
         let request = address(pool_id, named);
-        assert_eq!(self.before_address(&request, &NOBODY), Ok(Course::Ask));
+        assert_eq!(self.before_address(&request, &NOBODY), Ok(Decision::Ask));
         let event = self.check_address(&request, &address_grant(Some(proposed)), &NOBODY);
         self.apply(&event.unwrap().unwrap());
         self
@@ -307,7 +307,7 @@ fn what_the_ledger_refuses_before_a_driver_is_asked() {
     );
     let repeat = filled().before_pool(&within("local", "10.0.0.0/16", "10.0.9.0/24"), &NOBODY);
     assert_eq!(repeat.unwrap_err().code(), Code::PoolOverlap);
-    assert_eq!(filled().before_pool(&exact("other", "10.0.0.0/16"), &NOBODY), Ok(Course::Ask));
+    assert_eq!(filled().before_pool(&exact("other", "10.0.0.0/16"), &NOBODY), Ok(Decision::Ask));
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn releases_of_what_is_not_there() {
 fn every_address_is_of_a_no_pool_and_none_is_held() {
     let state = filled();
     let any = address("none", Some("fd00::1"));
-    assert_eq!(state.before_address(&any, &NOBODY), Ok(Course::Ask));
+    assert_eq!(state.before_address(&any, &NOBODY), Ok(Decision::Ask));
     assert_eq!(state.release_address(&id("none"), "fd00::1".parse().unwrap()), Ok(None));
 }
 

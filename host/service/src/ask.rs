@@ -5,7 +5,7 @@ use ipam_api::{
     AddressRequest, Answer, Code, Failure, IpNet, Kind, PoolChoice, PoolGrant, PoolId, PoolRequest,
     Served,
 };
-use ipam_ledger::{Course, Event};
+use ipam_ledger::{Decision, Event};
 use std::time::Instant;
 
 impl Worker {
@@ -15,11 +15,11 @@ impl Worker {
         asker: Asker,
     ) -> Result<Served, Failure> {
         let (event, grant) = match self.state.before_pool(request, &self.caller(asker))? {
-            Course::Claim { event, grant } => {
+            Decision::Claim { event, grant } => {
                 self.state.apply(&event);
                 (event, grant)
             }
-            Course::Ask => self.choose_pool(request, asker)?,
+            Decision::Ask => self.choose_pool(request, asker)?,
         };
         let receipt = event.receipt();
         self.stage(asker.cause, event);
@@ -112,17 +112,17 @@ impl Worker {
         request: &AddressRequest,
         asker: Asker,
     ) -> Result<Served, Failure> {
-        let course = match self.state.before_address(request, &self.caller(asker)) {
+        let decision = match self.state.before_address(request, &self.caller(asker)) {
             Err(refusal)
                 if refusal.kind() == Kind::NotFound && self.has_words_for(&request.pool_id) =>
             {
-                Course::Ask
+                Decision::Ask
             }
             decided => decided?,
         };
-        let (event, grant) = match course {
-            Course::Claim { event, grant } => (Some(event), grant),
-            Course::Ask => {
+        let (event, grant) = match decision {
+            Decision::Claim { event, grant } => (Some(event), grant),
+            Decision::Ask => {
                 let grant = self.ask(|driver| driver.request_address(request))?;
                 match self.state.check_address(request, &grant, &self.caller(asker)) {
                     Ok(event) => {

@@ -8,7 +8,7 @@ use ipam_api::{
     AddressGrant, AddressRequest, Family, IpNet, Options, PoolChoice, PoolGrant, PoolId,
     PoolRequest, Receipt, names,
 };
-use ipam_ledger::{Asked, Caller, Cause, Course, Event, State};
+use ipam_ledger::{Asked, Caller, Cause, Decision, Event, State};
 use libfuzzer_sys::fuzz_target;
 use std::{collections::HashSet, net::IpAddr};
 
@@ -102,8 +102,8 @@ fn take(
             let Some(granted) = answer.map(|net| net.0).or(exact) else { return Vec::new() };
             let grant = PoolGrant { pool_id: id(*number), pool: granted, data: Options::new() };
             match state.before_pool(&request, caller) {
-                Ok(Course::Claim { event, .. }) => vec![event],
-                Ok(Course::Ask) => {
+                Ok(Decision::Claim { event, .. }) => vec![event],
+                Ok(Decision::Ask) => {
                     state.check_pool(&request, &grant, caller).into_iter().collect()
                 }
                 Err(_) => Vec::new(),
@@ -126,8 +126,8 @@ fn take(
             let answer = answer.or(*asked).and_then(|ip| IpNet::new(ip.0, length).ok());
             let grant = AddressGrant { address: answer, data: Options::new() };
             match state.before_address(&request, caller) {
-                Ok(Course::Claim { event, .. }) => vec![event],
-                Ok(Course::Ask) => state
+                Ok(Decision::Claim { event, .. }) => vec![event],
+                Ok(Decision::Ask) => state
                     .check_address(&request, &grant, caller)
                     .ok()
                     .flatten()

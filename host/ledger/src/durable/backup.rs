@@ -1,10 +1,10 @@
-//! A copy of one moment, which is a ledger by itself.
+//! A copy of a snapshot, which is a ledger by itself.
 
 use super::{
     entries::CACHE_BYTES,
     error::DurableError,
     history, load,
-    medium::{create_new, rename},
+    storage::{create_new, rename},
     tables::{DRIVERS, HEAD_KEY, HISTORY, LEASES, META, META_HEAD, OWED, POOLS, STORED, verified},
 };
 use redb::{

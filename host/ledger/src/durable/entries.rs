@@ -7,8 +7,8 @@
 
 use super::{
     error::{DurableError, unpanicked},
-    medium::{Boxed, Medium},
     migrate,
+    storage::{Boxed, Storage},
     tables::{
         self, DRIVERS, FORMAT, FORMAT_KEY, HEAD_KEY, HISTORY, Head, LEASES, META, META_FORMAT,
         META_HEAD, OWED, POOLS, STORED, damaged,
@@ -27,7 +27,7 @@ const MAGIC_BYTES: usize = 9;
 const HEADER_BYTES: usize = 4096;
 
 pub(super) struct Entries {
-    medium: Box<dyn Medium>,
+    storage: Box<dyn Storage>,
     /// What the next [`Entries::write`] goes on with. Until then nobody sees it,
     /// and a failure throws it away.
     begun: Option<WriteTransaction>,
@@ -37,7 +37,7 @@ pub(super) struct Entries {
 
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entries").field("medium", &self.medium).finish_non_exhaustive()
+        f.debug_struct("Entries").field("storage", &self.storage).finish_non_exhaustive()
     }
 }
 
@@ -52,19 +52,19 @@ impl Entries {
     /// Opens the file. If there is none it is made, but only beside a journal
     /// that nothing was ever written to.
     pub(super) fn open(
-        medium: Box<dyn Medium>,
+        storage: Box<dyn Storage>,
         is_journal_empty: bool,
     ) -> Result<(Self, Found), DurableError> {
-        let is_blank = make_blank(&*medium)?;
+        let is_blank = make_blank(&*storage)?;
         if is_blank && !is_journal_empty {
             return Err(DurableError::Damaged(
                 "its file of entries is missing or empty, and its journal is not".to_owned(),
             ));
         }
         if !is_blank {
-            refuse_newer(peek(&*medium))?;
+            refuse_newer(peek(&*storage))?;
         }
-        let mut entries = Self { medium, begun: None, database: None };
+        let mut entries = Self { storage, begun: None, database: None };
         let mut found = Found { is_new: false, migrated_from: None };
         match entries.format()? {
             Some(FORMAT) => {}
@@ -93,7 +93,7 @@ impl Entries {
         let database = match self.database.take() {
             Some(database) => database,
             None => unpanicked(|| {
-                let backend = open_file(&*self.medium)?;
+                let backend = open_file(&*self.storage)?;
                 let mut builder = Database::builder();
                 builder.set_cache_size(CACHE_BYTES);
                 Ok(builder.create_with_backend(Boxed(backend))?)
@@ -179,15 +179,15 @@ impl Entries {
     }
 }
 
-fn open_file(medium: &dyn Medium) -> Result<Box<dyn StorageBackend>, DurableError> {
-    let action = || format!("open the file of entries of {}", medium.name());
-    medium.entries().map_err(|source| DurableError::Io { action: action(), source })
+fn open_file(storage: &dyn Storage) -> Result<Box<dyn StorageBackend>, DurableError> {
+    let action = || format!("open the file of entries of {}", storage.name());
+    storage.entries().map_err(|source| DurableError::Io { action: action(), source })
 }
 
 /// Whether there is nothing in the file. What redb began to make when the power
 /// failed is nothing, and is wiped.
-fn make_blank(medium: &dyn Medium) -> Result<bool, DurableError> {
-    let file = open_file(medium)?;
+fn make_blank(storage: &dyn Storage) -> Result<bool, DurableError> {
+    let file = open_file(storage)?;
     let is_blank = || {
         let length = file.len()?;
         if length == 0 {
@@ -210,9 +210,9 @@ fn make_blank(medium: &dyn Medium) -> Result<bool, DurableError> {
 }
 
 /// The format of a file that was closed, read without changing the file.
-fn peek(medium: &dyn Medium) -> Option<u32> {
+fn peek(storage: &dyn Storage) -> Option<u32> {
     let read = || {
-        let backend = Boxed(open_file(medium)?);
+        let backend = Boxed(open_file(storage)?);
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
         let database = builder.open_read_only_with_backend(backend)?;

@@ -6,11 +6,11 @@
 //!
 //! - what was acknowledged is not overwritten before [`Journal::restart`];
 //! - after a record failed, nothing is written before it is wiped;
-//! - what is in the file is read once, by [`lap::read`], at the opening.
+//! - what is in the file is read once, by [`records::read`], at the opening.
 
 use super::{
     error::DurableError,
-    lap::{self, Lap},
+    records::{self, Records},
 };
 use crate::Changes;
 use redb::StorageBackend;
@@ -62,7 +62,7 @@ impl Journal {
         applied: u64,
         was_closed: bool,
         capacity: u64,
-    ) -> Result<(Self, Lap), DurableError> {
+    ) -> Result<(Self, Records), DurableError> {
         let mut journal =
             Self { file, capacity, end: 0, is_made: false, is_unsound: false, record: Vec::new() };
         let Some(capacity) = journal.read_header()? else {
@@ -73,22 +73,22 @@ impl Journal {
                         .to_owned(),
                 ));
             }
-            return Ok((journal, Lap::default()));
+            return Ok((journal, Records::default()));
         };
         (journal.capacity, journal.is_made) = (capacity, true);
         let length = usize::try_from(capacity)
             .map_err(|_| DurableError::Damaged("its journal is too large".to_owned()))?;
         let mut bytes = vec![0; length];
         journal.file.read(RECORDS_AT, &mut bytes).map_err(reading)?;
-        let lap = lap::read(&bytes, applied)?;
-        if was_closed && !lap.transactions.is_empty() {
+        let records = records::read(&bytes, applied)?;
+        if was_closed && !records.transactions.is_empty() {
             return Err(DurableError::Damaged(
                 "its journal goes on where the entries were closed: if this is a backup put \
                  back, take the journal away"
                     .to_owned(),
             ));
         }
-        Ok((journal, lap))
+        Ok((journal, records))
     }
 
     /// The bytes of records that the file is said to hold, if it holds them.
@@ -141,7 +141,7 @@ impl Journal {
         self.capacity
     }
 
-    /// Up to which of them the lap was written.
+    /// Up to which of them this pass was written.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
@@ -149,7 +149,7 @@ impl Journal {
     /// Encodes the record that [`Journal::append`] writes.
     pub(super) fn encode(&mut self, number: u64, changes: &[Changes]) -> Result<(), DurableError> {
         let buffer = std::mem::take(&mut self.record);
-        self.record = lap::encode(buffer, number, changes)?;
+        self.record = records::encode(buffer, number, changes)?;
         Ok(())
     }
 
@@ -191,7 +191,7 @@ impl Journal {
     /// Wipes a record that failed: its caller was told that it is not there.
     pub(super) fn make_sound(&mut self) -> Result<(), DurableError> {
         if self.is_unsound {
-            let zeros = &ZEROS[..lap::RECORD_HEADER_BYTES];
+            let zeros = &ZEROS[..records::RECORD_HEADER_BYTES];
             self.file.write(RECORDS_AT + self.end, zeros).map_err(writing)?;
             self.file.sync_data().map_err(writing)?;
             self.is_unsound = false;

@@ -19,11 +19,11 @@ mod entries;
 mod error;
 mod history;
 mod journal;
-mod lap;
 mod leases;
 mod load;
-mod medium;
 mod migrate;
+mod records;
+mod storage;
 mod tables;
 mod view;
 
@@ -33,7 +33,7 @@ mod tests;
 pub use error::{DurableError, catches_panics};
 pub use history::Retention;
 pub use journal::JOURNAL_BYTES;
-pub use medium::{Directory, Medium};
+pub use storage::{Directory, Storage};
 
 use crate::{Changes, State, Store, StoreError, View};
 use apply::Writer;
@@ -48,9 +48,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tables::{META, META_NOTE, NOTE_PREFIX};
-use view::Moment;
+use view::Snapshot;
 
-/// In how many steps a lap is put into the entries while it is written, if
+/// In how many steps a full journal is put into the entries while it is written, if
 /// [`Store::maintain`] is called after commits. Each may leave a block of the
 /// history that is not full.
 const STEPS: u64 = 64;
@@ -89,7 +89,7 @@ pub struct DurableStore {
     number: u64,
     /// What is in the journal and may not be in the entries, in order.
     pending: Vec<(u64, Vec<Changes>)>,
-    /// Up to which byte of the lap the next checkpoint was begun; the last of
+    /// Up to which byte of the journal the next checkpoint was begun; the last of
     /// all after a failure, so that only the checkpoint itself is tried again.
     begun: u64,
     /// Whether all that comes before the first commit is done.
@@ -109,41 +109,41 @@ impl DurableStore {
         Self::on(Directory::new(directory), retention, JOURNAL_BYTES)
     }
 
-    /// Opens the ledger on a medium, or makes one there, with a journal that
+    /// Opens the ledger in a storage, or makes one there, with a journal that
     /// has room for `journal_bytes` of records. A journal that there is keeps
     /// its size.
     ///
     /// # Errors
     /// As [`DurableStore::open`].
     pub fn on(
-        medium: impl Medium + 'static,
+        storage: impl Storage + 'static,
         retention: Retention,
         journal_bytes: u64,
     ) -> Result<(Self, Opened), DurableError> {
-        let io = |what: &str| DurableError::io(format!("{what} the journal of {}", medium.name()));
-        let file = medium.journal().map_err(io("open"))?;
-        if !medium::lock(&*file).map_err(io("lock"))? {
+        let io = |what: &str| DurableError::io(format!("{what} the journal of {}", storage.name()));
+        let file = storage.journal().map_err(io("open"))?;
+        if !storage::lock(&*file).map_err(io("lock"))? {
             return Err(DurableError::InUse);
         }
         let is_journal_empty = file.len().map_err(io("read"))? == 0;
-        let (mut entries, found) = Entries::open(Box::new(medium), is_journal_empty)?;
+        let (mut entries, found) = Entries::open(Box::new(storage), is_journal_empty)?;
         let head = {
             let transaction = entries.read()?;
             unpanicked(|| load::head(&transaction))?
         };
         let begin = Instant::now();
-        let (journal, lap) = Journal::open(file, head.applied, !head.is_open, journal_bytes)?;
+        let (journal, records) = Journal::open(file, head.applied, !head.is_open, journal_bytes)?;
         let mut opened = Opened {
             is_new: found.is_new,
             migrated_from: found.migrated_from,
             was_closed: !head.is_open,
-            replayed: lap.transactions.len(),
-            dropped_torn: lap.is_torn,
+            replayed: records.transactions.len(),
+            dropped_torn: records.is_torn,
             repair: Duration::ZERO,
             no_room: None,
         };
-        let number = lap.transactions.last().map_or(head.applied, |(number, _)| *number);
-        let pending = lap.transactions;
+        let number = records.transactions.last().map_or(head.applied, |(number, _)| *number);
+        let pending = records.transactions;
         let mut store = Self {
             journal,
             entries,
@@ -305,12 +305,12 @@ impl Store for DurableStore {
 
     fn view(&mut self) -> Result<Box<dyn View>, StoreError> {
         self.checkpoint()?;
-        Ok(Box::new(Moment(self.entries.read()?)))
+        Ok(Box::new(Snapshot(self.entries.read()?)))
     }
 
     fn note(&mut self, name: &str) -> Result<Option<String>, StoreError> {
         // None is ever in the journal.
-        Ok(Moment(self.entries.read()?).note(name)?)
+        Ok(Snapshot(self.entries.read()?).note(name)?)
     }
 
     fn set_note(&mut self, name: &str, text: &str) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! What was durable at one moment.
+//! What was durable at one moment, for readers.
 
 use super::{
     backup,
@@ -11,10 +11,11 @@ use ipam_api::DriverName;
 use redb::ReadTransaction;
 use std::{ops::ControlFlow, path::Path};
 
-/// One moment; later commits neither change it nor wait for it.
-pub(super) struct Moment(pub(super) ReadTransaction);
+/// What was durable when it was made; later commits neither change it nor wait
+/// for it.
+pub(super) struct Snapshot(pub(super) ReadTransaction);
 
-impl View for Moment {
+impl View for Snapshot {
     fn drivers(&self) -> Result<Vec<DriverName>, StoreError> {
         let drivers = unpanicked(|| load::drivers(&self.0))?;
         Ok(drivers.into_iter().map(|(name, _)| name).collect())
@@ -36,7 +37,7 @@ impl View for Moment {
     }
 }
 
-impl Moment {
+impl Snapshot {
     /// All notes: read together, so that one that is gone is noticed.
     pub(super) fn note(&self, name: &str) -> Result<Option<String>, DurableError> {
         unpanicked(|| {

@@ -1,7 +1,7 @@
 //! The gateway that a driver names with a pool.
 
 use super::{NOBODY, address, address_grant, automatic, exact, gateway, id, pool_grant, within};
-use crate::{Course, Event, Pool, State, Violation};
+use crate::{Decision, Event, Pool, State, Violation};
 use ipam_api::{Code, IpNet, PoolGrant, PoolRequest, names};
 use std::sync::Arc;
 
@@ -137,9 +137,12 @@ fn nobody_gets_it() {
     assert!(!is_held("bare", "10.0.0.2") && !is_held("nowhere", "10.0.0.1"));
     // Its neighbour is free, and so is the address in another space.
     let next = state.before_address(&address("bare", Some("10.0.0.2")), &NOBODY);
-    assert_eq!(next, Ok(Course::Ask));
+    assert_eq!(next, Ok(Decision::Ask));
     let other = state.pooled(&exact("other", POOL), "other", POOL);
-    assert_eq!(other.before_address(&address("other", Some("10.0.0.1")), &NOBODY), Ok(Course::Ask));
+    assert_eq!(
+        other.before_address(&address("other", Some("10.0.0.1")), &NOBODY),
+        Ok(Decision::Ask)
+    );
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn whoever_asks_for_it_by_name_as_that_pools_gateway_leases_it() {
     let lease = |state: &State, pool: &str, named: Option<&str>| {
         let request = gateway(address(pool, named));
         let before = state.before_address(&request, &NOBODY).map_err(|error| error.code())?;
-        assert_eq!(before, Course::Ask);
+        assert_eq!(before, Decision::Ask);
         let proposal = address_grant(Some("10.0.0.1/16"));
         let checked = state.check_address(&request, &proposal, &NOBODY);
         Ok::<_, Code>(checked.map(Option::unwrap))
@@ -181,7 +184,7 @@ fn a_release_of_it_changes_nothing_and_that_of_its_pool_frees_it() {
     state.apply_all(&events);
     assert_eq!(state.address_total(), 1);
     let free = state.before_address(&address("sub", Some("10.0.0.1")), &NOBODY);
-    assert_eq!(free, Ok(Course::Ask));
+    assert_eq!(free, Ok(Decision::Ask));
     let held = state.before_address(&address("sub", Some("10.0.9.1")), &NOBODY);
     assert_eq!(held, Err(Code::IpAlreadyAllocated.into()));
     let events = state.release_pool(&id("sub"), &NOBODY).unwrap();
@@ -228,7 +231,7 @@ fn what_is_stored_is_never_refused() {
         let events = state.release_pool(&id(gone), &NOBODY).unwrap();
         state.apply_all(&events);
     }
-    assert_eq!(state.before_address(&named, &NOBODY), Ok(Course::Ask));
+    assert_eq!(state.before_address(&named, &NOBODY), Ok(Decision::Ask));
 }
 
 /// An endpoint has the address since before gateways were held: it keeps it.

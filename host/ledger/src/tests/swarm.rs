@@ -46,13 +46,13 @@ impl Engine {
 
     fn takes_pool(&mut self, space: &str) -> Result<(), Code> {
         let request = exact(space, POOL);
-        let course = self.state.before_pool(&request, &self.caller);
-        let event = match course.map_err(|refusal| refusal.code())? {
-            Course::Claim { event, grant } => {
+        let decision = self.state.before_pool(&request, &self.caller);
+        let event = match decision.map_err(|refusal| refusal.code())? {
+            Decision::Claim { event, grant } => {
                 assert_eq!(grant, pool_grant(space, POOL));
                 event
             }
-            Course::Ask => {
+            Decision::Ask => {
                 let grant = pool_grant(space, POOL);
                 self.state.check_pool(&request, &grant, &self.caller).unwrap()
             }
@@ -75,13 +75,13 @@ impl Engine {
     }
 
     fn asks(&mut self, request: &AddressRequest, proposed: &str) -> Result<(), Code> {
-        let course = self.state.before_address(request, &self.caller);
-        let event = match course.map_err(|refusal| refusal.code())? {
-            Course::Claim { event, grant } => {
+        let decision = self.state.before_address(request, &self.caller);
+        let event = match decision.map_err(|refusal| refusal.code())? {
+            Decision::Claim { event, grant } => {
                 assert_eq!(grant, address_grant(Some(&format!("{proposed}/16"))));
                 event
             }
-            Course::Ask => {
+            Decision::Ask => {
                 let proposal = address_grant(Some(&format!("{proposed}/16")));
                 self.state.check_address(request, &proposal, &self.caller).unwrap().unwrap()
             }
@@ -260,7 +260,7 @@ fn where_the_driver_names_the_gateway_any_lease_may_be_of_a_network() {
     engine.takes("global", None, TASK).unwrap();
     engine.asks_what_is_needed();
     let claim = engine.state.before_pool(&exact("global", POOL), &engine.caller);
-    let Ok(Course::Claim { event, grant: answer }) = claim else { panic!("{claim:?}") };
+    let Ok(Decision::Claim { event, grant: answer }) = claim else { panic!("{claim:?}") };
     assert_eq!(answer, grant);
     engine.state.apply(&event);
     engine.takes("global", Some(TASK), TASK).unwrap();
@@ -387,7 +387,8 @@ fn an_address_is_claimed_under_its_own_id() {
     let within = within("local", POOL, "10.0.9.0/24");
     engine.state = engine.state.pooled(&within, "sub", POOL);
     engine.is_killed();
-    let Ok(Course::Claim { event, .. }) = engine.state.before_pool(&within, &engine.caller) else {
+    let Ok(Decision::Claim { event, .. }) = engine.state.before_pool(&within, &engine.caller)
+    else {
         panic!("no claim");
     };
     engine.state.apply(&event);
@@ -472,7 +473,7 @@ fn a_claimed_pool_is_of_who_asked_last() {
     let mut request = exact("global", POOL);
     request.options.insert("rack".to_owned(), "r7".to_owned());
     let claim = engine.state.before_pool(&request, &engine.caller);
-    let Ok(Course::Claim { event: Event::PoolClaimed { pool, .. }, .. }) = claim else {
+    let Ok(Decision::Claim { event: Event::PoolClaimed { pool, .. }, .. }) = claim else {
         panic!("{claim:?}")
     };
     assert_eq!((&pool.options, pool.granted), (&request.options, engine.caller.cause));

@@ -2,7 +2,7 @@
 //! came since is not.
 
 use super::{NOBODY, address, address_grant, back, exact, id};
-use crate::{Course, Event, Lease, State};
+use crate::{Decision, Event, Lease, State};
 use ipam_api::Receipt;
 
 /// A pool of generation 1 with one lease of generation 2.
@@ -43,7 +43,7 @@ fn an_address_goes_in_the_generation_that_was_seen() {
 fn what_was_claimed_since_it_was_seen_stays() {
     let mut state = held("global");
     let claimed = state.before_pool(&exact("global", "10.0.0.0/24"), &back(&state));
-    let Ok(Course::Claim { event, .. }) = claimed else { panic!("{claimed:?}") };
+    let Ok(Decision::Claim { event, .. }) = claimed else { panic!("{claimed:?}") };
     state.apply(&event);
     assert_eq!(state.take_back(&seen(None, 1), 9), [], "the claim is newer");
     assert_eq!(state.newest(&id("pool")), 3);

@@ -93,9 +93,9 @@ fn records(journal: &[u8]) -> Vec<(usize, u64)> {
 #[test]
 fn a_flipped_bit_of_a_record_that_another_follows_is_named() {
     let (files, all) = ledger(false);
-    let lap: Vec<_> = records(&files[JOURNAL]);
-    let (at, number) = lap[1];
-    assert_eq!(lap[2].1, number + 1);
+    let records: Vec<_> = records(&files[JOURNAL]);
+    let (at, number) = records[1];
+    assert_eq!(records[2].1, number + 1);
     for byte in (0..20).chain(24..40) {
         let mut files = files.clone();
         files[JOURNAL][at + byte] ^= 0x10;
@@ -123,10 +123,10 @@ fn damage_to_the_last_record_alone_is_taken_for_a_crash() {
 #[test]
 fn records_that_changed_places_are_seen() {
     let (files, _) = ledger(false);
-    let lap = records(&files[JOURNAL]);
+    let records = records(&files[JOURNAL]);
     for (one, other) in [(0, 1), (1, 2), (0, 2)] {
         let mut files = files.clone();
-        let (one, other) = (lap[one].0, lap[other].0);
+        let (one, other) = (records[one].0, records[other].0);
         for byte in 0..64 {
             files[JOURNAL].swap(one + byte, other + byte);
         }

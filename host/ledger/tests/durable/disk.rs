@@ -4,7 +4,7 @@
 //! A page whose sync failed is clean afterwards and not on the disk, as on
 //! Linux: only who writes it again gets it there.
 
-use ipam_ledger::Medium;
+use ipam_ledger::Storage;
 use redb::StorageBackend;
 use std::{
     collections::BTreeSet,
@@ -135,7 +135,7 @@ impl Disk {
     }
 }
 
-impl Medium for Disk {
+impl Storage for Disk {
     fn entries(&self) -> io::Result<Box<dyn StorageBackend>> {
         Ok(Box::new(Handle(self.clone(), ENTRIES)))
     }

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-/// Small, so that a script has several laps.
+/// Small, so that a script has several checkpoints.
 pub(crate) const JOURNAL_BYTES: u64 = 2048;
 
 pub(crate) type States = BTreeMap<DriverName, State>;

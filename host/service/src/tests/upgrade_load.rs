@@ -9,7 +9,7 @@ use crate::lock;
 use ipam_api::{
     AddressGrant, AddressRequest, IpNet, Options, PoolChoice, PoolGrant, Receipt, Request,
 };
-use ipam_ledger::{By, Caller, Cause, Course, Event, Lease, Pool, State, Store as _, Time};
+use ipam_ledger::{By, Caller, Cause, Decision, Event, Lease, Pool, State, Store as _, Time};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -56,7 +56,7 @@ impl Told {
         let request = AddressRequest { pool_id: id(POOL), address: None, options: Options::new() };
         for (generation, address) in &self.leases {
             self.release_if_told(&mut state, *address);
-            assert_eq!(state.before_address(&request, &NOBODY), Ok(Course::Ask));
+            assert_eq!(state.before_address(&request, &NOBODY), Ok(Decision::Ask));
             let address = IpNet::new(*address, prefix.prefix_len()).ok();
             let grant = AddressGrant { address, data: Options::new() };
             let event = state.check_address(&request, &grant, &NOBODY).unwrap().unwrap();

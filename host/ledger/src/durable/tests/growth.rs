@@ -4,7 +4,7 @@
 use super::{Memory, changes, open, steps::copy};
 use crate::{
     Cause, Event, Store,
-    durable::{DurableStore, Medium, Retention},
+    durable::{DurableStore, Retention, Storage},
 };
 use ipam_api::PoolId;
 use redb::StorageBackend;
@@ -56,7 +56,7 @@ impl StorageBackend for Pages {
     }
 }
 
-impl Medium for Full {
+impl Storage for Full {
     fn entries(&self) -> io::Result<Box<dyn StorageBackend>> {
         Ok(Box::new(Pages(self.clone(), self.memory.entries()?)))
     }

@@ -8,7 +8,7 @@ mod property;
 mod rows;
 mod steps;
 
-use super::{DurableStore, Medium, Opened, Retention};
+use super::{DurableStore, Opened, Retention, Storage};
 use crate::{Asked, Cause, Changes, Event, Lease, Pool, Record};
 use ipam_api::{IpNet, Options, PoolId};
 use redb::StorageBackend;
@@ -27,7 +27,7 @@ struct Memory {
 #[derive(Debug, Clone, Default)]
 struct Bytes(Arc<Mutex<Vec<u8>>>);
 
-impl Medium for Memory {
+impl Storage for Memory {
     fn entries(&self) -> io::Result<Box<dyn StorageBackend>> {
         Ok(Box::new(self.entries.clone()))
     }

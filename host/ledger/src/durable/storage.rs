@@ -14,7 +14,7 @@ use std::{
 /// what is opened has to be empty at first, and then what it was.
 ///
 /// Both are redb's own five methods, so that one simulated disk serves both.
-pub trait Medium: fmt::Debug + Send {
+pub trait Storage: fmt::Debug + Send {
     /// Opens the file of entries, or makes an empty one.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Directory {
     }
 }
 
-impl Medium for Directory {
+impl Storage for Directory {
     fn entries(&self) -> io::Result<Box<dyn StorageBackend>> {
         self.open("ledger.redb")
     }
@@ -99,7 +99,7 @@ type Range = (Bound<u64>, Bound<u64>);
 /// All of a file.
 const WHOLE: Range = (Bound::Unbounded, Bound::Unbounded);
 
-/// Whether nobody else has the file, for as long as it is open. A medium that
+/// Whether nobody else has the file, for as long as it is open. A storage that
 /// cannot lock has nobody else.
 pub(super) fn lock(file: &dyn StorageBackend) -> io::Result<bool> {
     match file.try_lock_range(WHOLE.0, WHOLE.1) {

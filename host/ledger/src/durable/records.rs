@@ -1,4 +1,4 @@
-//! One lap of the journal: its records, written and read back.
+//! The records of the journal, written and read back.
 //!
 //! In: the bytes of a journal, and the number up to which the entries have
 //! everything. Out: the transactions that follow, or which record is damaged.
@@ -16,7 +16,7 @@ const ALIGNMENT: usize = 64;
 
 /// What a journal held.
 #[derive(Debug, Default)]
-pub(super) struct Lap {
+pub(super) struct Records {
     /// In order, each with its number.
     pub(super) transactions: Vec<(u64, Vec<Changes>)>,
     /// Whether a record came last that was never finished.
@@ -83,14 +83,14 @@ fn whole(bytes: &[u8], at: usize) -> Option<Record<'_>> {
 
 /// Reads what follows number `applied`.
 ///
-/// The lap ends where no whole record is, or one of an earlier lap, whose
+/// They end where no whole record is, or one of an earlier pass, whose
 /// number is lower.
 ///
 /// # Errors
 /// When a record is missing although a later one is there: a crash tears only
 /// the last.
-pub(super) fn read(bytes: &[u8], applied: u64) -> Result<Lap, DurableError> {
-    let mut lap = Lap::default();
+pub(super) fn read(bytes: &[u8], applied: u64) -> Result<Records, DurableError> {
+    let mut records = Records::default();
     let (mut at, mut last) = (0, None);
     while let Some(record) = whole(bytes, at) {
         let is_next = match last {
@@ -101,15 +101,15 @@ pub(super) fn read(bytes: &[u8], applied: u64) -> Result<Lap, DurableError> {
             break;
         }
         if record.number > applied {
-            lap.transactions.push((record.number, decode(&record, at)?));
+            records.transactions.push((record.number, decode(&record, at)?));
         }
         last = Some(record.number);
         at += record.padded_bytes();
     }
     let missing = last.unwrap_or(0).max(applied) + 1;
-    lap.is_torn = claimed(bytes, at).is_some_and(|number| number >= missing);
+    records.is_torn = claimed(bytes, at).is_some_and(|number| number >= missing);
     match later(bytes, at, missing) {
-        None => Ok(lap),
+        None => Ok(records),
         Some((number, further)) => Err(DurableError::Damaged(format!(
             "record {missing} of its journal, at byte {at} of the records, is not whole, and \
              record {number} at byte {further} is"
@@ -122,7 +122,7 @@ fn later(bytes: &[u8], mut at: usize, missing: u64) -> Option<(u64, usize)> {
     while at < bytes.len() {
         match whole(bytes, at) {
             Some(record) if record.number >= missing => return Some((record.number, at)),
-            // Of an earlier lap; nothing inside it is a record.
+            // Of an earlier pass; nothing inside it is a record.
             Some(record) => at += record.padded_bytes(),
             None => at += ALIGNMENT,
         }
