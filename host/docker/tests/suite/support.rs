@@ -10,9 +10,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
     },
-    thread::{self, ThreadId},
     time::Duration,
 };
 use tempfile::TempDir;
