@@ -33,7 +33,8 @@ pub(crate) struct StateDir {
     _lock: File,
 }
 
-/// What the cache needs room for at least; the built-in drivers take half of it.
+/// What the cache needs room for at least, in bytes; the built-in drivers take
+/// 440 KiB.
 const ROOM_BYTES: u64 = 2 << 20;
 /// What a file of a few words may have, in bytes.
 const NOTE_BYTES: u64 = 1024;
@@ -153,8 +154,8 @@ fn private(path: &Path) -> Result<PathBuf, Fatal> {
         .map_err(|error| Fatal::Failed(format!("{}: {error}", path.display())))
 }
 
-/// Whether a few compiled components fit there. A file system that cannot say
-/// is found out when one is written.
+/// Whether [`ROOM_BYTES`] can be allocated there. A file system that cannot
+/// allocate ahead is taken to have room; a write that fails says otherwise.
 fn has_room(cache: &Path) -> bool {
     let probe = cache.join("probe");
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;

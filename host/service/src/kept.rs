@@ -92,8 +92,8 @@ fn claim(event: &Event) -> Option<(Receipt, u64)> {
 }
 
 impl Worker {
-    /// Keeps what was decided and cannot be written now. Whether there was room
-    /// for all of it.
+    /// Keeps releases that cannot be written now. Returns false if there was not
+    /// room for all of them.
     pub(crate) fn keep_decided(&mut self, events: Vec<Event>, cause: Cause) -> bool {
         let events = events.into_iter().map(|event| ((), event)).collect();
         decided(events).into_iter().fold(true, |all, ((), kept)| self.keep(kept, cause) && all)
@@ -122,8 +122,8 @@ impl Worker {
         }
     }
 
-    /// Until the ledger is read again, operators look at what there is: none of
-    /// what a failed commit was to grant.
+    /// Takes out of the state what a failed commit was to grant, so that
+    /// operators see what is durable until the ledger is read again.
     fn undo_failed(&mut self, failed: &[Record]) {
         for Record { event, .. } in failed.iter().rev().filter(|it| !it.event.is_release()) {
             let undone = event.receipt().map(|receipt| self.state.undo(&receipt));
@@ -131,7 +131,7 @@ impl Worker {
         }
     }
 
-    /// Whether there was room for it.
+    /// Keeps one release. Returns false if there was no room.
     pub(crate) fn keep(&mut self, kept: Kept, cause: Cause) -> bool {
         if self.kept.len() >= self.limits.releases_kept_max {
             let receipt = kept.receipt();

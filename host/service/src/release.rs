@@ -116,8 +116,8 @@ impl Worker {
         }
     }
 
-    /// Keeps a release that the store cannot take: Docker never repeats one.
-    /// What who asked is told.
+    /// Keeps a release that the store cannot take, because Docker never repeats
+    /// one. Returns what the caller is told.
     pub(crate) fn keep_release(&mut self, request: &Request, asker: Asker) -> Failure {
         let released: Result<Vec<Event>, Error> = match request {
             Request::ReleasePool(pool_id) => self.state.release_pool(pool_id, &self.caller(asker)),

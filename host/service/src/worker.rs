@@ -2,9 +2,9 @@
 //! one thread serves with it.
 //!
 //! Every request is asked of the driver, checked against applied state and
-//! staged; the committer answers. When the instance breaks, what was staged
-//! before stands, the request that broke it fails, and those behind it wait
-//! for the next instance.
+//! staged; whoever commits it answers, this thread or the committer's. When the
+//! instance breaks, what was staged before stands, the request that broke it
+//! fails, and those behind it wait for the next instance.
 
 use crate::{
     Limits,
