@@ -45,7 +45,7 @@ struct Print;
 type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
 impl Subscriber for Print {
-    fn registered(&self, driver: Arc<dyn Mount>) -> Result<(), Refusal> {
+    fn registered(&self, driver: Arc<dyn DriverHandle>) -> Result<(), Refusal> {
         let space = &driver.address_spaces().local;
         let pool = PoolRequest::new(space, PoolChoice::Automatic(Family::Ipv4));
         let Answer::Pool(pool) = ask(&*driver, Request::Pool(pool))?.answer else { return Ok(()) };

@@ -1,7 +1,7 @@
 //! The whole house in one process: a service behind Docker's protocol, on
 //! sockets in a directory of its own.
 
-use ipam_api::{DriverName, Mount};
+use ipam_api::{DriverHandle, DriverName};
 use ipam_docker::Server;
 use ipam_ledger::MemoryStore;
 use ipam_runtime::{Component, Limits, Runtime};
@@ -55,9 +55,9 @@ pub fn service(config: &str) -> Arc<Service> {
 /// # Panics
 /// When there is none.
 #[must_use]
-pub fn mount(service: &Service) -> Arc<dyn Mount> {
+pub fn handle(service: &Service) -> Arc<dyn DriverHandle> {
     let name: DriverName = "default".parse().expect("it is a name");
-    service.mount(&name).expect("it is loaded")
+    service.handle(&name).expect("it is loaded")
 }
 
 impl Stack {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use ipam_api::{AddressRequest, Answer, Family, Mount, PoolChoice, PoolId, PoolRequest, Request};
+use ipam_api::{
+    AddressRequest, Answer, DriverHandle, Family, PoolChoice, PoolId, PoolRequest, Request,
+};
 use ipam_service::ask;
 use ipam_tests::stack;
 use std::{
@@ -22,9 +24,9 @@ fn on_threads<T: Send>(work: impl Fn(usize) -> Vec<T> + Sync) -> Vec<T> {
     })
 }
 
-fn request_pool(mount: &dyn Mount) -> Option<(PoolId, String)> {
+fn request_pool(handle: &dyn DriverHandle) -> Option<(PoolId, String)> {
     let request = PoolRequest::new("LocalDefault", PoolChoice::Automatic(Family::Ipv4));
-    let answer = ask(mount, Request::Pool(request)).ok()?.answer;
+    let answer = ask(handle, Request::Pool(request)).ok()?.answer;
     let Answer::Pool(grant) = answer else { panic!("{answer:?}") };
     Some((grant.pool_id, grant.pool.to_string()))
 }
@@ -33,9 +35,9 @@ fn request_pool(mount: &dyn Mount) -> Option<(PoolId, String)> {
 fn sixteen_callers_take_every_slash_24_of_a_slash_10() {
     let config = r#"{"default-address-pools":[{"base":"100.64.0.0/10","size":24}]}"#;
     let service = stack::service(config);
-    let mount = stack::mount(&service);
+    let handle = stack::handle(&service);
     let granted = on_threads(|_| {
-        std::iter::from_fn(|| request_pool(&*mount)).map(|(_, pool)| pool).collect()
+        std::iter::from_fn(|| request_pool(&*handle)).map(|(_, pool)| pool).collect()
     });
     let wanted: BTreeSet<String> = "100.64.0.0/10"
         .parse::<ipnet::IpNet>()
@@ -53,14 +55,14 @@ fn sixteen_callers_take_every_slash_24_of_a_slash_10() {
 #[test]
 fn what_is_taken_and_given_back_at_once_is_never_held_twice() {
     let service = stack::service("{}");
-    let mount = stack::mount(&service);
-    let (pool_id, _) = request_pool(&*mount).unwrap();
+    let handle = stack::handle(&service);
+    let (pool_id, _) = request_pool(&*handle).unwrap();
     let owners = Mutex::new(BTreeMap::new());
     let rounds = on_threads(|me| {
         let mut held = Vec::new();
         for round in 0..500 {
             let any = AddressRequest::any(pool_id.clone());
-            let answer = ask(&*mount, Request::Address(any)).unwrap().answer;
+            let answer = ask(&*handle, Request::Address(any)).unwrap().answer;
             let Answer::Address(grant) = answer else { panic!("{answer:?}") };
             let address = grant.address.unwrap().addr();
             let owner = owners.lock().unwrap().insert(address, me);
@@ -69,7 +71,7 @@ fn what_is_taken_and_given_back_at_once_is_never_held_twice() {
             if round % 3 != 0 {
                 let address = held.swap_remove(round % held.len());
                 assert_eq!(owners.lock().unwrap().remove(&address), Some(me));
-                ask(&*mount, Request::ReleaseAddress(pool_id.clone(), address)).unwrap();
+                ask(&*handle, Request::ReleaseAddress(pool_id.clone(), address)).unwrap();
             }
         }
         held

@@ -6,7 +6,7 @@ use crate::{
     wire::{self, Account, Ask},
 };
 use ipam_api::{
-    Answer, Code, DriverName, Failure, Kind, PoolId, Receipt, Request, Server as By, with_causes,
+    Answer, Code, DriverName, Failure, Kind, PoolId, Receipt, Request, Server as Actor, with_causes,
 };
 use ipam_ledger::{Lease, Pool, State, StoreError, View};
 use ipam_service::{NotNow, Service, ask_within};
@@ -127,8 +127,8 @@ impl Answers {
     }
 
     fn status(&self, name: &DriverName, pool_id: PoolId) -> Result<Option<wire::Status>, Failure> {
-        let Some(mount) = self.service.mount_for(name, By::Operator) else { return Ok(None) };
-        let answer = ask_within(&*mount, Request::Status(pool_id), self.patience());
+        let Some(handle) = self.service.handle_for(name, Actor::Operator) else { return Ok(None) };
+        let answer = ask_within(&*handle, Request::Status(pool_id), self.patience());
         match answer.unwrap_or_else(|| Err(Failure::broken(NotNow.to_string()))) {
             Ok(served) => Ok(match served.answer {
                 Answer::Status(status) => Some(wire::Status {
@@ -219,13 +219,14 @@ impl Answers {
         out: &mut impl Out,
     ) -> Result<(), Stop> {
         let by = match by {
-            Account::Operator => By::Operator,
-            Account::Reconciler => By::Reconciler,
+            Account::Operator => Actor::Operator,
+            Account::Reconciler => Actor::Reconciler,
         };
-        let mount = self.service.mount_for(&name(driver)?, by).ok_or_else(|| not_loaded(driver))?;
+        let handle =
+            self.service.handle_for(&name(driver)?, by).ok_or_else(|| not_loaded(driver))?;
         let (pool_id, address) = (receipt.pool_id.clone(), receipt.address);
         let request = Request::TakeBack { receipt, as_of };
-        let answer = ask_within(&*mount, request, self.patience());
+        let answer = ask_within(&*handle, request, self.patience());
         let answer = answer.ok_or_else(|| format!("{driver}: {NotNow}; it is released then"))?;
         let released = match answer {
             Ok(_) => true,
@@ -273,7 +274,7 @@ impl Answers {
         name: &DriverName,
         look: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Result<T, Stop> {
-        if self.service.mount(name).is_none() {
+        if self.service.handle(name).is_none() {
             let state = self.view()?.load(name).map_err(|error| with_causes(&error))?;
             return Ok(look(&state));
         }
@@ -311,7 +312,7 @@ impl Answers {
     ) -> Result<Vec<DriverName>, Stop> {
         let wanted = wanted.map(name).transpose()?;
         if let Some(wanted) = &wanted
-            && self.service.mount(wanted).is_some()
+            && self.service.handle(wanted).is_some()
         {
             return Ok(vec![wanted.clone()]);
         }
@@ -342,7 +343,7 @@ impl Answers {
             }
         };
         let stored = view.drivers().map_err(|error| with_causes(&error))?;
-        let absent = stored.into_iter().filter(|name| self.service.mount(name).is_none());
+        let absent = stored.into_iter().filter(|name| self.service.handle(name).is_none());
         let of = |name: DriverName| Ok((name.clone(), read(&*view, &name)?));
         let read: Result<Vec<_>, StoreError> = absent.map(of).collect();
         Ok(read.map_err(|error| with_causes(&error))?)

@@ -1,7 +1,7 @@
 //! How drivers are: those in service, and those of which the ledger has a part.
 
 use crate::{
-    Moment,
+    Timestamp,
     answer::{Answers, Out, Stop},
     wire::{self, Condition},
 };
@@ -25,11 +25,11 @@ pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
         let held = info.held.as_ref();
         rows.push(wire::Driver {
             condition,
-            failing_since: info.trouble.as_ref().and_then(|it| Moment::known(it.since)),
+            failing_since: info.trouble.as_ref().and_then(|it| Timestamp::known(it.since)),
             paused_until: info
                 .trouble
                 .as_ref()
-                .and_then(|it| it.paused_until.and_then(Moment::known)),
+                .and_then(|it| it.paused_until.and_then(Timestamp::known)),
             reason: info.trouble.map(|trouble| trouble.reason),
             origin: Some(origin(info.origin).to_owned()),
             docker_name: answers.host.docker_name(&info.name),
@@ -41,7 +41,7 @@ pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
             pools: held.map(|it| it.pools),
             addresses: held.map(|it| it.leases),
             owed: held.map(|it| it.owed),
-            last_failure_at: info.last_failure.as_ref().and_then(|it| Moment::known(it.0)),
+            last_failure_at: info.last_failure.as_ref().and_then(|it| Timestamp::known(it.0)),
             last_failure: info.last_failure.map(|(_, reason)| reason),
             restarts: info.restarts,
             answers: count(|_| true),

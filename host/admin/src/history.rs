@@ -1,13 +1,13 @@
 //! Who held an address when: each grant with the release that ended it.
 
 use crate::{
-    Moment,
+    Timestamp,
     answer::{Answers, Out, Stop},
     rows,
     wire::{Address, Tenure},
 };
 use ipam_api::{Digest, DriverName, with_causes};
-use ipam_ledger::{Cause, Event, Past, Pool, Time};
+use ipam_ledger::{Audit, Event, Past, Pool, Time};
 use std::{collections::BTreeMap, net::IpAddr, ops::ControlFlow};
 
 /// Tenures by driver and generation, which no two of them share. What is held
@@ -38,12 +38,12 @@ impl Tenures {
         tenure.digest = digest.map(|digest| digest.to_string());
     }
 
-    fn released(&mut self, driver: &DriverName, granted: Address, cause: Cause) {
+    fn released(&mut self, driver: &DriverName, granted: Address, cause: Audit) {
         self.of(driver, granted).end(cause);
     }
 
     /// The tenure of that generation ended, if it is known.
-    fn ended(&mut self, driver: &DriverName, generation: u64, cause: Cause) {
+    fn ended(&mut self, driver: &DriverName, generation: u64, cause: Audit) {
         let tenure = self.all.get_mut(&(driver.clone(), generation));
         tenure.into_iter().for_each(|tenure| tenure.end(cause));
     }
@@ -58,13 +58,13 @@ impl Tenures {
 }
 
 impl Tenure {
-    fn end(&mut self, cause: Cause) {
-        self.released_at = Moment::known(cause.at);
+    fn end(&mut self, cause: Audit) {
+        self.released_at = Timestamp::known(cause.at);
         self.released_by = Some(cause.by.to_string());
     }
 
     /// Whether it was held then, as far as times are known.
-    fn is_of(&self, at: Moment) -> bool {
+    fn is_of(&self, at: Timestamp) -> bool {
         let began = self.granted.granted_at.is_none_or(|from| from <= at);
         let is_held = self.released_by.is_none();
         began && (is_held || self.released_at.is_none_or(|until| until > at))
@@ -75,10 +75,10 @@ pub(crate) fn tell(
     answers: &Answers,
     drivers: &[DriverName],
     address: IpAddr,
-    at: Option<Moment>,
+    at: Option<Timestamp>,
     out: &mut impl Out,
 ) -> Result<(), Stop> {
-    if let Some(at) = at.filter(|at| *at > Moment::now()) {
+    if let Some(at) = at.filter(|at| *at > Timestamp::now()) {
         return Err(Stop::Told(format!("who holds {address} at {at} is not known yet")));
     }
     let mut tenures = Tenures::default();
@@ -147,7 +147,7 @@ pub(crate) fn tell(
         tenures.all.values().filter(|tenure| at.is_none_or(|at| tenure.is_of(at))).collect();
     told.sort_by_key(|tenure| (tenure.granted.granted_at, tenure.granted.generation));
     told.iter().try_for_each(|tenure| out.item(tenure))?;
-    let since = tenures.since.and_then(Moment::known);
+    let since = tenures.since.and_then(Timestamp::known);
     let gap = match since {
         Some(since) => format!("history goes back to {since}"),
         None => "no history is kept: only what is held now is known".to_owned(),

@@ -5,15 +5,15 @@ mod client;
 mod drivers;
 mod history;
 pub mod json;
-mod moment;
 mod rows;
 mod server;
 mod socket;
+mod timestamp;
 pub mod wire;
 
 pub use client::{Client, ClientError};
-pub use moment::{Moment, NotAMoment};
 pub use server::{Host, Limits, Server, Upgrade};
+pub use timestamp::{NotATimestamp, Timestamp};
 
 /// The name of the socket in the state directory.
 pub const SOCKET: &str = "admin.sock";

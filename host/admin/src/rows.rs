@@ -1,6 +1,6 @@
 //! Entries of the ledger as they are told.
 
-use crate::{Moment, wire};
+use crate::{Timestamp, wire};
 use ipam_api::DriverName;
 use ipam_ledger::{Asked, Lease, Pool, State};
 
@@ -26,7 +26,7 @@ pub(crate) fn pool(driver: &DriverName, pool: &Pool, state: &State, loaded: u64)
         data: pool.data.clone(),
         generation: pool.generation,
         newest,
-        granted_at: Moment::known(pool.granted.at),
+        granted_at: Timestamp::known(pool.granted.at),
         granted_by: pool.granted.by.to_string(),
         stale: newest <= loaded,
         stale_addresses,
@@ -44,7 +44,7 @@ pub(crate) fn address(driver: &DriverName, lease: &Lease) -> wire::Address {
         options: lease.options.clone(),
         data: lease.data.clone(),
         generation: lease.generation,
-        granted_at: Moment::known(lease.granted.at),
+        granted_at: Timestamp::known(lease.granted.at),
         granted_by: lease.granted.by.to_string(),
         comes_with_pool: false,
         stale: None,
@@ -62,7 +62,7 @@ pub(crate) fn gateway(driver: &DriverName, pool: &Pool) -> Option<wire::Address>
         options: pool.options.clone(),
         data: pool.data.clone(),
         generation: pool.generation,
-        granted_at: Moment::known(pool.granted.at),
+        granted_at: Timestamp::known(pool.granted.at),
         granted_by: pool.granted.by.to_string(),
         comes_with_pool: true,
         stale: None,

@@ -1,6 +1,6 @@
 //! What is asked, and what is answered, as they are written.
 
-use crate::Moment;
+use crate::Timestamp;
 use ipam_api::Options;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ pub enum Ask {
         /// Of one driver only.
         driver: Option<String>,
         /// Who held it at that moment only.
-        at: Option<Moment>,
+        at: Option<Timestamp>,
     },
     /// Try a driver that is left alone once more: no items.
     Reset {
@@ -153,9 +153,9 @@ pub struct Driver {
     /// How it is.
     pub condition: Condition,
     /// Since when it does not serve.
-    pub failing_since: Option<Moment>,
+    pub failing_since: Option<Timestamp>,
     /// Until when it is left alone, because it failed again and again.
-    pub paused_until: Option<Moment>,
+    pub paused_until: Option<Timestamp>,
     /// Why it does not serve.
     pub reason: Option<String>,
     /// `built-in` or `component`; nothing if it is absent.
@@ -179,7 +179,7 @@ pub struct Driver {
     /// Releases that it was not told of yet; nothing if it is busy.
     pub owed: Option<usize>,
     /// When it failed last, whether it serves again or not.
-    pub last_failure_at: Option<Moment>,
+    pub last_failure_at: Option<Timestamp>,
     /// How it failed last.
     pub last_failure: Option<String>,
     /// How often an instance was built after the first.
@@ -261,7 +261,7 @@ pub struct Pool {
     /// The largest generation of it and of what is leased under it.
     pub newest: u64,
     /// When it was granted.
-    pub granted_at: Option<Moment>,
+    pub granted_at: Option<Timestamp>,
     /// On whose account.
     pub granted_by: String,
     /// Whether nobody has asked for it, or for an address of it, since the
@@ -303,7 +303,7 @@ pub struct Address {
     /// Grows with each grant of the driver.
     pub generation: u64,
     /// When it was granted.
-    pub granted_at: Option<Moment>,
+    pub granted_at: Option<Timestamp>,
     /// On whose account.
     pub granted_by: String,
     /// Whether it is the gateway that the driver named with the pool, and goes
@@ -346,7 +346,7 @@ pub struct Tenure {
     /// The SHA-256 of the file of the driver that granted it, if that is kept.
     pub digest: Option<String>,
     /// When it was released; nothing if it is held.
-    pub released_at: Option<Moment>,
+    pub released_at: Option<Timestamp>,
     /// On whose account; nothing if it is held.
     pub released_by: Option<String>,
 }

@@ -5,7 +5,7 @@
 //!
 //! - [`Driver`] and [`Factory`]: what the service asks, whether a component or
 //!   native code answers;
-//! - [`Mount`]: a registered driver in service, as a protocol server sees it;
+//! - [`DriverHandle`]: a registered driver in service, as a protocol server sees it;
 //! - [`Subscriber`]: who hears that a driver came or went.
 //!
 //! What strangers can write into is written through [`text`].
@@ -14,7 +14,7 @@
 
 mod driver;
 mod error;
-mod mount;
+mod handle;
 mod name;
 pub mod names;
 mod origin;
@@ -24,8 +24,8 @@ pub mod text;
 
 pub use driver::{Callback, Driver, Factory, Start, Stored, Writes};
 pub use error::{Code, Error, Failure, Kind, with_causes};
+pub use handle::{DriverHandle, Receipt, Reply, Served, Subscriber};
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-pub use mount::{Mount, Receipt, Reply, Served, Subscriber};
 pub use name::{DriverName, InvalidDriverName, InvalidPoolId, POOL_ID_MAX_BYTES, PoolId};
 pub use origin::{Digest, InvalidDigest, Server};
 pub use parse::{InvalidAddress, InvalidPrefix, parse_address, parse_prefix};

@@ -7,7 +7,7 @@ use crate::{
     written::{address, driver_and_name, prefix},
 };
 use clap::{Parser, Subcommand};
-use ipam_admin::Moment;
+use ipam_admin::Timestamp;
 use ipam_api::DriverName;
 use ipam_templates::Language;
 use ipnet::IpNet;
@@ -114,7 +114,7 @@ pub(crate) enum Command {
         address: IpAddr,
         /// Who held it at that moment only
         #[arg(long, value_name = "TIME")]
-        at: Option<Moment>,
+        at: Option<Timestamp>,
         /// Of this driver only
         #[arg(long, value_name = "NAME")]
         driver: Option<String>,

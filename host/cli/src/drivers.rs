@@ -153,7 +153,7 @@ impl Drivers {
             for driver in view.drivers()? {
                 let state = view.load(&driver)?;
                 let (pools, addresses) = (state.pools().count(), state.address_total());
-                if pools > 0 && self.service.mount(&driver).is_none() {
+                if pools > 0 && self.service.handle(&driver).is_none() {
                     tracing::warn!(%driver, pools, addresses, "the ledger has what a driver holds that is not loaded");
                 }
             }
@@ -167,7 +167,7 @@ impl Drivers {
                 tracing::warn!(%driver, %name, "Docker keeps this name for a driver of its own, and will not ask this one");
             }
         }
-        for driver in self.docker_names.keys().filter(|it| self.service.mount(it).is_none()) {
+        for driver in self.docker_names.keys().filter(|it| self.service.handle(it).is_none()) {
             // The names of the built-in drivers are there whether they are or not.
             if ![names::DEFAULT_IPAM, names::NULL_IPAM].contains(&driver.as_str()) {
                 tracing::warn!(%driver, "docker-names has a driver that is not loaded");
@@ -355,7 +355,7 @@ impl Drivers {
         let of_file = |error: String| format!("{}: {error}", file.display());
         let bytes = limits
             .map(|limits| read_file(file, &limits).map_err(|error| of_file(error.to_string())));
-        if self.service.mount(driver).is_none() {
+        if self.service.handle(driver).is_none() {
             let loaded = self.loaded();
             let all: Vec<_> =
                 loaded.iter().flat_map(|one| &one.names).map(DriverName::as_str).collect();

@@ -2,7 +2,7 @@
 
 use crate::{Fatal, args::DaemonFlags, output::Output};
 use ipam_admin::{
-    Client, ClientError, Moment, SOCKET,
+    Client, ClientError, SOCKET, Timestamp,
     wire::{Address, Ask, Check, Condition, Driver, Pool, Tenure, Upgraded},
 };
 use ipam_api::text::bounded;
@@ -207,7 +207,7 @@ pub(crate) fn addresses(
 pub(crate) fn history(
     daemon: &DaemonFlags,
     address: IpAddr,
-    at: Option<Moment>,
+    at: Option<Timestamp>,
     driver: Option<String>,
 ) -> Result<(), Fatal> {
     let columns = [
@@ -346,7 +346,7 @@ fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-fn since(word: &str, moment: Option<Moment>) -> String {
+fn since(word: &str, moment: Option<Timestamp>) -> String {
     moment.map_or_else(|| word.to_owned(), |moment| format!("{word} since {moment}"))
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn serve(
             biased;
             end = connection.as_mut() => {
                 if let Err(error) = end {
-                    tracing::debug!(driver = %route.mount.name(), %error, "connection failed");
+                    tracing::debug!(driver = %route.handle.name(), %error, "connection failed");
                 }
                 return;
             }
@@ -77,7 +77,7 @@ pub(crate) async fn serve(
             alarm = poll_fn(|cx| ring(&line, limits, clock.as_mut(), cx)) => match alarm {
                 Alarm::Sleep(_) | Alarm::Poll => {}
                 Alarm::Close => {
-                    tracing::debug!(driver = %route.mount.name(), "connection timed out");
+                    tracing::debug!(driver = %route.handle.name(), "connection timed out");
                     return;
                 }
             }

@@ -16,7 +16,7 @@
 use crate::line::Line;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use ipam_api::{Mount, Receipt};
+use ipam_api::{DriverHandle, Receipt};
 use std::{
     convert::Infallible,
     io, mem,
@@ -31,13 +31,13 @@ use tokio::{
 
 /// Something that a request created and whose answer is not written yet.
 pub(crate) struct Undelivered {
-    mount: Arc<dyn Mount>,
+    handle: Arc<dyn DriverHandle>,
     receipt: Option<Receipt>,
 }
 
 impl Undelivered {
-    pub(crate) fn new(mount: Arc<dyn Mount>, receipt: Receipt) -> Self {
-        Self { mount, receipt: Some(receipt) }
+    pub(crate) fn new(handle: Arc<dyn DriverHandle>, receipt: Receipt) -> Self {
+        Self { handle, receipt: Some(receipt) }
     }
 
     /// Its answer is written.
@@ -49,9 +49,9 @@ impl Undelivered {
 impl Drop for Undelivered {
     fn drop(&mut self) {
         if let Some(receipt) = self.receipt.take() {
-            tracing::info!(driver = %self.mount.name(), pool = ?receipt.pool_id.as_str(),
+            tracing::info!(driver = %self.handle.name(), pool = ?receipt.pool_id.as_str(),
                 address = ?receipt.address, "answer not delivered: undone");
-            self.mount.undo(receipt);
+            self.handle.undo(receipt);
         }
     }
 }

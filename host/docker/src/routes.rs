@@ -19,8 +19,8 @@ use hyper::{
     header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue},
 };
 use ipam_api::{
-    Answer, Code, Error, Failure, Kind, Mount, PoolChoice, PoolRequest, Reply, Request as Ask,
-    Served,
+    Answer, Code, DriverHandle, Error, Failure, Kind, PoolChoice, PoolRequest, Reply,
+    Request as Ask, Served,
 };
 use std::{future::poll_fn, sync::Arc, task::Poll};
 use tokio::sync::{mpsc, oneshot};
@@ -34,7 +34,7 @@ const DISCARD_MAX_BYTES: usize = 16 << 20;
 
 /// What every connection of one socket serves.
 pub(crate) struct Route {
-    pub(crate) mount: Arc<dyn Mount>,
+    pub(crate) handle: Arc<dyn DriverHandle>,
     pub(crate) config: Arc<Config>,
     pub(crate) replies: Arc<Replies<Outcome>>,
     /// To [`submit`].
@@ -45,10 +45,13 @@ pub(crate) struct Route {
 /// connection is gone. It runs when every connection that was ready has been
 /// served, so what they ask wakes the driver's thread once. The channel holds
 /// at most one request for each connection.
-pub(crate) async fn submit(mount: Arc<dyn Mount>, mut asks: mpsc::UnboundedReceiver<(Ask, Reply)>) {
+pub(crate) async fn submit(
+    handle: Arc<dyn DriverHandle>,
+    mut asks: mpsc::UnboundedReceiver<(Ask, Reply)>,
+) {
     let mut batch = Vec::new();
     while asks.recv_many(&mut batch, usize::MAX).await > 0 {
-        mount.submit_all(&mut batch);
+        handle.submit_all(&mut batch);
     }
 }
 
@@ -157,20 +160,20 @@ async fn discard(mut body: Incoming) {
 }
 
 async fn dispatch(route: &Arc<Route>, line: &Line, path: &str, body: &[u8]) -> Outcome {
-    let mount = &route.mount;
+    let handle = &route.handle;
     let request = match path {
         // Answered here, whatever the driver is doing: a daemon that starts
         // waits for this one.
         "/Plugin.Activate" => return Outcome::success(wire::activated()),
         "/IpamDriver.GetCapabilities" => {
             // Managed plugins are never activated, so a session begins here.
-            mount.begin_session();
-            let mut capability = mount.capability();
+            handle.begin_session();
+            let mut capability = handle.capability();
             capability.requires_mac_address |= route.config.mac_addresses;
             return Outcome::success(wire::capabilities(capability));
         }
         "/IpamDriver.GetDefaultAddressSpaces" => {
-            return Outcome::success(wire::address_spaces(mount.address_spaces()));
+            return Outcome::success(wire::address_spaces(handle.address_spaces()));
         }
         "/IpamDriver.RequestPool" => wire::read_request_pool(body).map(|mut request| {
             exclude(route, &mut request);
@@ -191,7 +194,7 @@ async fn dispatch(route: &Arc<Route>, line: &Line, path: &str, body: &[u8]) -> O
 /// Fills in what Docker knows and does not send.
 fn exclude(route: &Route, request: &mut PoolRequest) {
     let automatic = !matches!(request.pool, PoolChoice::Exact(_));
-    if automatic && request.address_space == route.mount.address_spaces().local {
+    if automatic && request.address_space == route.handle.address_spaces().local {
         request.exclude = (route.config.exclude)();
         request.exclude.sort_unstable();
         request.exclude.dedup();
@@ -202,8 +205,8 @@ fn exclude(route: &Route, request: &mut PoolRequest) {
 /// waits for it any more it is dropped there, and undone.
 async fn ask(route: &Arc<Route>, line: &Line, request: Ask) -> Outcome {
     let (waiting, mut receiver) = oneshot::channel();
-    let (mount, replies) = (Arc::clone(&route.mount), Arc::clone(&route.replies));
-    let reply = move |reply| replies.arrive(waiting, outcome(mount, reply));
+    let (handle, replies) = (Arc::clone(&route.handle), Arc::clone(&route.replies));
+    let reply = move |reply| replies.arrive(waiting, outcome(handle, reply));
     line.ask();
     // Were the task gone, the reply would be dropped and the answer be that.
     let _ = route.asks.send((request, Box::new(reply)));
@@ -220,7 +223,7 @@ async fn ask(route: &Arc<Route>, line: &Line, request: Ask) -> Outcome {
     .await
 }
 
-fn outcome(mount: Arc<dyn Mount>, reply: Result<Served, Failure>) -> Outcome {
+fn outcome(handle: Arc<dyn DriverHandle>, reply: Result<Served, Failure>) -> Outcome {
     match reply {
         Ok(Served { answer, receipt }) => {
             let body = match &answer {
@@ -230,7 +233,7 @@ fn outcome(mount: Arc<dyn Mount>, reply: Result<Served, Failure>) -> Outcome {
                 // No endpoint asks for it.
                 Answer::Status(_) => return Error::from(Code::IpamInternalError).into(),
             };
-            let undelivered = receipt.map(|receipt| Undelivered::new(mount, receipt));
+            let undelivered = receipt.map(|receipt| Undelivered::new(handle, receipt));
             Outcome { undelivered, ..Outcome::success(body) }
         }
         Err(failure) => failure.contract().into(),

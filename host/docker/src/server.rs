@@ -7,7 +7,7 @@ use crate::{
     routes::{self, Outcome, Route},
     socket::{SocketError, SocketFile},
 };
-use ipam_api::{DriverName, Mount, Subscriber};
+use ipam_api::{DriverHandle, DriverName, Subscriber};
 use std::{
     collections::BTreeMap,
     error, fmt,
@@ -95,8 +95,8 @@ impl Server {
         self.0.replies.close();
     }
 
-    fn open(&self, mount: Arc<dyn Mount>) -> Result<(), SocketError> {
-        let name = mount.name().clone();
+    fn open(&self, handle: Arc<dyn DriverHandle>) -> Result<(), SocketError> {
+        let name = handle.name().clone();
         let path = self.0.path(&name)?;
         let mut sockets = self.0.sockets();
         let sockets = sockets.as_mut().ok_or(SocketError::ShuttingDown)?;
@@ -117,8 +117,8 @@ impl Server {
         let (stage, stages) = watch::channel(Stage::Serving);
         let (config, replies) = (Arc::clone(&self.0.config), Arc::clone(&self.0.replies));
         let (asks, asked) = mpsc::unbounded_channel();
-        self.0.runtime.spawn(routes::submit(Arc::clone(&mount), asked));
-        let route = Arc::new(Route { mount, config, replies, asks });
+        self.0.runtime.spawn(routes::submit(Arc::clone(&handle), asked));
+        let route = Arc::new(Route { handle, config, replies, asks });
         let task = self.0.runtime.spawn(accept(listener, route, stages));
         sockets.insert(name, Socket { file, stage, task });
         Ok(())
@@ -149,8 +149,11 @@ impl Drop for Inner {
 }
 
 impl Subscriber for Server {
-    fn registered(&self, mount: Arc<dyn Mount>) -> Result<(), Box<dyn error::Error + Send + Sync>> {
-        Ok(self.open(mount)?)
+    fn registered(
+        &self,
+        handle: Arc<dyn DriverHandle>,
+    ) -> Result<(), Box<dyn error::Error + Send + Sync>> {
+        Ok(self.open(handle)?)
     }
 
     fn server(&self) -> ipam_api::Server {
@@ -191,7 +194,7 @@ async fn accept(listener: UnixListener, route: Arc<Route>, stages: watch::Receiv
             match listener.accept().await {
                 Ok((stream, _)) => drop(serve(stream, slot)),
                 Err(error) => {
-                    tracing::warn!(driver = %route.mount.name(), %error, "cannot accept");
+                    tracing::warn!(driver = %route.handle.name(), %error, "cannot accept");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

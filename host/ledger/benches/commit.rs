@@ -8,7 +8,7 @@
 
 use ipam_api::{DriverName, IpNet, Ipv4Net, Options, PoolId};
 use ipam_ledger::{
-    Asked, Cause, Changes, DurableStore, Event, Lease, Pool, Record, Retention, Store,
+    Asked, Audit, Changes, DurableStore, Event, Lease, Pool, Record, Retention, Store,
 };
 use std::{
     fs::File,
@@ -35,7 +35,7 @@ fn pool() -> Event {
         data: Options::new(),
         generation: 1,
         created_in: None,
-        granted: Cause::default(),
+        granted: Audit::default(),
     }))
 }
 
@@ -57,7 +57,7 @@ fn leased(number: u32) -> Arc<Lease> {
         data: Options::new(),
         generation: u64::from(number) + 1,
         created_in: None,
-        granted: Cause::default(),
+        granted: Audit::default(),
     })
 }
 
@@ -79,7 +79,7 @@ fn main() {
     let mut store = DurableStore::open(directory.path(), Retention::default()).unwrap().0;
     let driver: DriverName = "default".parse().unwrap();
     let commit = |store: &mut DurableStore, events: Vec<Event>| {
-        let record = |event| Record { cause: Cause::default(), event };
+        let record = |event| Record { cause: Audit::default(), event };
         let records = events.into_iter().map(record).collect();
         store.commit(&[Changes { driver: driver.clone(), records }]).unwrap();
     };

@@ -19,7 +19,7 @@ pub struct Time(pub u64);
 
 /// On whose account something changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum By {
+pub enum Actor {
     /// It was asked for.
     Asked(#[serde(with = "crate::plain::server")] Server),
     /// An answer could not be delivered, and what it granted is taken back.
@@ -28,7 +28,7 @@ pub enum By {
     Host,
 }
 
-impl fmt::Display for By {
+impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Asked(server) => server.fmt(f),
@@ -40,16 +40,16 @@ impl fmt::Display for By {
 
 /// When, and on whose account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Cause {
+pub struct Audit {
     /// When the request began.
     pub at: Time,
     /// On whose account.
-    pub by: By,
+    pub by: Actor,
 }
 
-impl Default for Cause {
+impl Default for Audit {
     fn default() -> Self {
-        Self { at: Time::default(), by: By::Asked(Server::Library) }
+        Self { at: Time::default(), by: Actor::Asked(Server::Library) }
     }
 }
 
@@ -68,7 +68,7 @@ pub struct Version {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller<'a> {
     /// When it asked, and through which server.
-    pub cause: Cause,
+    pub cause: Audit,
     /// The driver's space for clusters, where swarm managers repeat what they
     /// hold. Nothing if the driver has one space for both: there a repeat may
     /// as well be a second network, and is refused.
@@ -113,7 +113,7 @@ pub struct Pool {
     /// Nothing, since format 3: the session that it was asked for in.
     pub created_in: Option<Session>,
     /// When it was granted, and through which server.
-    pub granted: Cause,
+    pub granted: Audit,
 }
 
 impl Pool {
@@ -150,7 +150,7 @@ pub struct Lease {
     /// Nothing, since format 3: the session that it was asked for in.
     pub created_in: Option<Session>,
     /// When it was granted, and through which server.
-    pub granted: Cause,
+    pub granted: Audit,
 }
 
 impl Lease {

@@ -1,6 +1,6 @@
 //! One change of the ledger.
 
-use crate::{Cause, Lease, Pool, Session, Version};
+use crate::{Audit, Lease, Pool, Session, Version};
 use ipam_api::{PoolId, Receipt, Writes};
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, sync::Arc};
@@ -106,7 +106,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// When and on whose account.
-    pub cause: Cause,
+    pub cause: Audit,
     /// What changed.
     pub event: Event,
 }

@@ -40,7 +40,7 @@ pub use durable::{
     Directory, DurableError, DurableStore, JOURNAL_BYTES, Opened, Retention, Storage,
     catches_panics,
 };
-pub use entry::{Asked, By, Caller, Cause, Lease, Pool, Session, Time, Version};
+pub use entry::{Actor, Asked, Audit, Caller, Lease, Pool, Session, Time, Version};
 pub use event::{Event, Record};
 pub use replay::Replay;
 pub use state::{Release, State};

@@ -1,7 +1,7 @@
 //! The ledger against two plain lists.
 
 use crate::{
-    Caller, Cause, Decision, Event, State,
+    Audit, Caller, Decision, Event, State,
     model::{Contents, GLOBAL, Model, Outcome},
 };
 use ipam_api::{
@@ -52,7 +52,7 @@ fn contents(state: &State) -> Contents {
 }
 
 fn caller() -> Caller<'static> {
-    let cause = Cause::default();
+    let cause = Audit::default();
     Caller { cause, global_space: Some(GLOBAL), loaded: 0, asked_at: None }
 }
 

@@ -1,6 +1,6 @@
 //! The rules of the ledger, one by one.
 
-use crate::{By, Caller, Cause, Decision, Event, Replay, State, Time, Violation};
+use crate::{Actor, Audit, Caller, Decision, Event, Replay, State, Time, Violation};
 use ipam_api::{
     AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, Options, PoolChoice, PoolGrant,
     PoolId, PoolRequest, Receipt, Server, names,
@@ -12,7 +12,7 @@ mod swarm;
 mod take_back;
 mod undo;
 
-const CAUSE: Cause = Cause { at: Time(1), by: By::Asked(Server::Library) };
+const CAUSE: Audit = Audit { at: Time(1), by: Actor::Asked(Server::Library) };
 const NOBODY: Caller<'static> =
     Caller { cause: CAUSE, global_space: Some("global"), loaded: 0, asked_at: None };
 

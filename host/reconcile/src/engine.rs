@@ -84,13 +84,13 @@ pub struct EngineError {
     pub asked: String,
     /// What went wrong.
     #[source]
-    pub trouble: Trouble,
+    pub kind: ErrorKind,
 }
 
 /// What can go wrong with an answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Trouble {
+pub enum ErrorKind {
     /// The socket is not there, or not served.
     #[error("cannot connect")]
     Connect(#[source] std::io::Error),
@@ -155,7 +155,7 @@ impl Engines for DockerEngines {
     async fn observe(&mut self) -> Result<Observation, EngineError> {
         if self.sockets.is_empty() {
             let (socket, asked) = ("no socket".into(), "nothing".to_owned());
-            return Err(EngineError { socket, asked, trouble: Trouble::NoEngine });
+            return Err(EngineError { socket, asked, kind: ErrorKind::NoEngine });
         }
         let mut all = Observation::default();
         for socket in &self.sockets {
@@ -163,7 +163,7 @@ impl Engines for DockerEngines {
             let time = self.limits.engine_timeout;
             let Ok(seen) = timeout(time, engine.observe()).await else {
                 let (socket, asked) = (socket.clone(), "all of it".to_owned());
-                return Err(EngineError { socket, asked, trouble: Trouble::Timeout(time) });
+                return Err(EngineError { socket, asked, kind: ErrorKind::Timeout(time) });
             };
             all.extend(seen?);
         }
@@ -178,23 +178,23 @@ struct Engine<'a> {
 
 impl Engine<'_> {
     /// About the answer to `GET path`.
-    fn error(&self, path: &str, trouble: Trouble) -> EngineError {
-        EngineError { socket: self.socket.to_owned(), asked: format!("GET {path}"), trouble }
+    fn error(&self, path: &str, kind: ErrorKind) -> EngineError {
+        EngineError { socket: self.socket.to_owned(), asked: format!("GET {path}"), kind }
     }
 
     async fn observe(&self) -> Result<Observation, EngineError> {
         // Without a version in its path this is answered by every engine.
         let version: Version = self.get("/version").await?;
         let api = version.choose(API_OLDEST, API_NEWEST);
-        let (major, minor) = api.map_err(|trouble| self.error("/version", trouble))?;
+        let (major, minor) = api.map_err(|kind| self.error("/version", kind))?;
         let root = format!("/v{major}.{minor}");
         for _ in 1..ATTEMPTS {
             if let Some(seen) = self.attempt(&root).await? {
                 return Ok(seen);
             }
         }
-        let trouble = || Trouble::Odd("networks vanish while they are looked at".to_owned());
-        self.attempt(&root).await?.ok_or_else(|| self.error("/networks", trouble()))
+        let kind = || ErrorKind::Odd("networks vanish while they are looked at".to_owned());
+        self.attempt(&root).await?.ok_or_else(|| self.error("/networks", kind()))
     }
 
     /// Nothing if a network vanished meanwhile. It may have been one that only
@@ -219,24 +219,24 @@ impl Engine<'_> {
         }
         for network in networks {
             if network.is_dockers_own() {
-                reading.dockers_own(network).map_err(|trouble| self.error(&asked, trouble))?;
+                reading.dockers_own(network).map_err(|kind| self.error(&asked, kind))?;
                 continue;
             }
-            let path = network.path().map_err(|trouble| self.error(&asked, trouble))?;
+            let path = network.path().map_err(|kind| self.error(&asked, kind))?;
             let asked = format!("{root}{path}");
             let inspect: NetworkInspect = match self.get(&asked).await {
                 Ok(inspect) => inspect,
-                Err(EngineError { trouble: Trouble::Status { status: 404, .. }, .. }) => {
+                Err(EngineError { kind: ErrorKind::Status { status: 404, .. }, .. }) => {
                     return Ok(None);
                 }
                 Err(error) => return Err(error),
             };
-            reading.network(inspect).map_err(|trouble| self.error(&asked, trouble))?;
+            reading.network(inspect).map_err(|kind| self.error(&asked, kind))?;
             self.limit("addresses", reading.addresses(), self.limits.addresses_max, &asked)?;
         }
         for container in containers {
             let asked = format!("{root}/containers/json?all=1");
-            reading.container(container).map_err(|trouble| self.error(&asked, trouble))?;
+            reading.container(container).map_err(|kind| self.error(&asked, kind))?;
         }
         Ok(Some(reading.observation()))
     }
@@ -251,7 +251,7 @@ impl Engine<'_> {
         let nodes: Vec<Node> = self.list(root, "/nodes", "nodes").await?;
         let services: Vec<Service> = self.list(root, "/services", "services").await?;
         let tasks: Vec<Task> = self.list(root, TASKS, "tasks").await?;
-        let of = |path| move |trouble| self.error(&format!("{root}{path}"), trouble);
+        let of = |path| move |kind| self.error(&format!("{root}{path}"), kind);
         let services = services.into_iter().map(|it| it.addresses().map_err(of("/services")));
         let tasks = tasks.into_iter().map(|it| it.addresses().map_err(of(TASKS)));
         let addresses: Vec<_> = services.chain(tasks).collect::<Result<_, _>>()?;
@@ -282,7 +282,7 @@ impl Engine<'_> {
         if is <= max {
             return Ok(());
         }
-        Err(self.error(path, Trouble::TooMany { max, what }))
+        Err(self.error(path, ErrorKind::TooMany { max, what }))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, EngineError> {
@@ -290,10 +290,10 @@ impl Engine<'_> {
         let time = self.limits.answer_timeout;
         let answer = match timeout(time, http::get(self.socket, path, max)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Trouble::Timeout(time)),
+            Err(_) => Err(ErrorKind::Timeout(time)),
         };
         answer
-            .and_then(|body| serde_json::from_slice(&body).map_err(Trouble::Json))
-            .map_err(|trouble| self.error(path, trouble))
+            .and_then(|body| serde_json::from_slice(&body).map_err(ErrorKind::Json))
+            .map_err(|kind| self.error(path, kind))
     }
 }

@@ -10,7 +10,7 @@ mod reconcile;
 mod report;
 
 pub use compare::{Unknown, compare};
-pub use engine::{DockerEngines, EngineError, Limits, Trouble};
+pub use engine::{DockerEngines, EngineError, ErrorKind, Limits};
 pub use held::{GrantedBy, Held, HeldLease, HeldPool, Space};
 pub use known::{Network, Observation, Subnet, Swarms};
 pub use reconcile::{Clock, Engines, Error, Ledger, Options, Progress, TokioClock, reconcile};

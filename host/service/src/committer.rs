@@ -9,9 +9,9 @@
 
 use crate::{
     Limits,
+    handle::unavailable,
     instance::{guard, quietly},
     lock,
-    mount::unavailable,
     queue::Queue,
 };
 use ipam_api::{DriverName, Failure, Reply, Served};

@@ -3,8 +3,8 @@
 use crate::{
     Origin, Service, Trouble,
     ending::Pace,
+    handle::RegisteredDriver,
     lock,
-    mount::Handle,
     queue::{Look, Mail, NotDone},
     rebuild::{Source, tell},
     worker::{Worker, now},
@@ -88,7 +88,7 @@ impl Service {
         let drivers: Vec<_> = self.registered(|all| {
             all.values().map(|driver| (driver.origin, driver.handle.clone())).collect()
         });
-        let look = |(origin, handle): (Origin, Arc<Handle>)| {
+        let look = |(origin, handle): (Origin, Arc<RegisteredDriver>)| {
             let held = handle.queue.soon(|worker| Held {
                 digest: worker.source.factory.digest(),
                 pools: worker.state.pools().count(),
@@ -100,21 +100,23 @@ impl Service {
         // All are asked before any is waited for.
         let asked: Vec<_> = drivers.into_iter().map(look).collect();
         let deadline = Instant::now() + self.limits().inspect_patience;
-        let info = |(origin, handle, held): (Origin, Arc<Handle>, mpsc::Receiver<Held>)| {
-            let held = held.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
-            // Afterwards: what it waited for may have been the failure.
-            let (trouble, restarts) = handle.health.report();
-            DriverInfo {
-                name: handle.name.clone(),
-                origin,
-                capability: *lock(&handle.capability),
-                spaces: handle.spaces.clone(),
-                trouble,
-                restarts,
-                last_failure: handle.health.last_failure(),
-                held,
-            }
-        };
+        let info =
+            |(origin, handle, held): (Origin, Arc<RegisteredDriver>, mpsc::Receiver<Held>)| {
+                let held =
+                    held.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
+                // Afterwards: what it waited for may have been the failure.
+                let (trouble, restarts) = handle.health.report();
+                DriverInfo {
+                    name: handle.name.clone(),
+                    origin,
+                    capability: *lock(&handle.capability),
+                    spaces: handle.spaces.clone(),
+                    trouble,
+                    restarts,
+                    last_failure: handle.health.last_failure(),
+                    held,
+                }
+            };
         asked.into_iter().map(info).collect()
     }
 
@@ -128,7 +130,7 @@ impl Service {
     /// # Errors
     /// [`NotNow`] when that takes longer; what it does then it goes on with.
     pub fn reset(&self, name: &DriverName) -> Result<Option<Result<(), Trouble>>, NotNow> {
-        let Some(handle) = self.handle(name) else { return Ok(None) };
+        let Some(handle) = self.registered_driver(name) else { return Ok(None) };
         // It begins or it does not; once it has begun, nobody waits for a driver
         // that learns the ledger again.
         let began = Instant::now();
@@ -157,7 +159,7 @@ impl Service {
         name: &DriverName,
         look: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Option<T> {
-        let handle = self.handle(name)?;
+        let handle = self.registered_driver(name)?;
         let (sender, receiver) = mpsc::sync_channel(1);
         let look: Look = Box::new(move |worker| {
             let seen = look(&worker.state);
@@ -172,7 +174,7 @@ impl Service {
     /// is no such driver.
     #[must_use]
     pub fn loaded(&self, name: &DriverName) -> Option<u64> {
-        self.handle(name).map(|handle| handle.loaded)
+        self.registered_driver(name).map(|handle| handle.loaded)
     }
 
     /// Compares a driver with the ledger and changes nothing: a fresh instance
@@ -180,7 +182,7 @@ impl Service {
     /// that serves says. Nothing if there is no such driver.
     #[must_use]
     pub fn check(&self, name: &DriverName) -> Option<CheckReport> {
-        let handle = self.handle(name)?;
+        let handle = self.registered_driver(name)?;
         // What both are asked may depend on the time.
         let at = now();
         let patience = self.limits().operator_patience;

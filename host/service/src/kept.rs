@@ -6,7 +6,7 @@
 
 use crate::worker::Worker;
 use ipam_api::{PoolId, Receipt};
-use ipam_ledger::{Cause, Event, Record, State};
+use ipam_ledger::{Audit, Event, Record, State};
 use std::collections::BTreeSet;
 
 /// One decision that the store lost or could not take.
@@ -94,7 +94,7 @@ fn claim(event: &Event) -> Option<(Receipt, u64)> {
 impl Worker {
     /// Keeps releases that cannot be written now. Returns false if there was not
     /// room for all of them.
-    pub(crate) fn keep_decided(&mut self, events: Vec<Event>, cause: Cause) -> bool {
+    pub(crate) fn keep_decided(&mut self, events: Vec<Event>, cause: Audit) -> bool {
         let events = events.into_iter().map(|event| ((), event)).collect();
         decided(events).into_iter().fold(true, |all, ((), kept)| self.keep(kept, cause) && all)
     }
@@ -132,7 +132,7 @@ impl Worker {
     }
 
     /// Keeps one release. Returns false if there was no room.
-    pub(crate) fn keep(&mut self, kept: Kept, cause: Cause) -> bool {
+    pub(crate) fn keep(&mut self, kept: Kept, cause: Audit) -> bool {
         if self.kept.len() >= self.limits.releases_kept_max {
             let receipt = kept.receipt();
             tracing::error!(

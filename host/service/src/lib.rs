@@ -1,7 +1,7 @@
 //! Ask the driver, record in the ledger, reply.
 //!
 //! In: ways to make drivers ([`ipam_api::Factory`]), a store for the ledger,
-//! and requests. Out: [`ipam_api::Mount`]s, told to subscribers, that answer
+//! and requests. Out: [`ipam_api::DriverHandle`]s, told to subscribers, that answer
 //! with what is durable.
 //!
 //! - [`Service`] is the registry: names, origins, subscribers, loading;
@@ -69,7 +69,7 @@
 //!
 //! let service = Service::new(Box::new(MemoryStore::default()), Limits::default())?;
 //! let names = service.load(Arc::new(MakeOne), LoadOptions::new(Origin::Component))?;
-//! let mount = service.mount(&names[0]).expect("it was loaded");
+//! let handle = service.handle(&names[0]).expect("it was loaded");
 //! let any = || Request::Pool(PoolRequest {
 //!     address_space: "here".into(),
 //!     pool: PoolChoice::Automatic(Family::Ipv4),
@@ -77,10 +77,10 @@
 //!     options: Options::new(),
 //!     exclude: Vec::new(),
 //! });
-//! let Answer::Pool(grant) = ask(&*mount, any())?.answer else { unreachable!() };
+//! let Answer::Pool(grant) = ask(&*handle, any())?.answer else { unreachable!() };
 //! assert_eq!(grant.pool.to_string(), "192.0.2.0/24");
 //! // The driver would grant its pool again; the ledger knows better.
-//! assert!(matches!(ask(&*mount, any()), Err(Failure::Broken { .. })));
+//! assert!(matches!(ask(&*handle, any()), Err(Failure::Broken { .. })));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -90,6 +90,7 @@ mod breaker;
 mod candidate;
 mod committer;
 mod ending;
+mod handle;
 mod health;
 mod inspect;
 mod instance;
@@ -98,7 +99,6 @@ mod limits;
 mod load;
 mod maker;
 mod meter;
-mod mount;
 mod outage;
 mod queue;
 mod rebuild;
@@ -113,13 +113,13 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
+pub use handle::{ask, ask_within};
 pub use health::Trouble;
 pub use inspect::{CheckReport, DriverInfo, Held, NotNow};
 pub use limits::Limits;
 pub use load::{LoadError, LoadOptions, Origin};
 pub use maker::Maker;
 pub use meter::{Call, Latency, Outcome, Reading, outcome_word};
-pub use mount::{ask, ask_within};
 pub use service::Service;
 pub use upgrade::{UpgradeError, Upgraded};
 

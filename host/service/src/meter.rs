@@ -1,7 +1,7 @@
 //! What drivers do, in numbers: counted where it happens, and read without
 //! waiting for any driver's thread.
 
-use crate::{Service, Trouble, mount::Handle};
+use crate::{Service, Trouble, handle::RegisteredDriver};
 use ipam_api::{DriverName, Failure, Kind, Request, Served};
 use std::{
     array,
@@ -224,9 +224,10 @@ impl Service {
     /// nothing.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading> {
-        let handles: Vec<Arc<Handle>> =
+        let handles: Vec<Arc<RegisteredDriver>> =
             self.registered(|all| all.values().map(|driver| driver.handle.clone()).collect());
-        let read = |it: &Arc<Handle>| it.health.meter.read(it.name.clone(), it.health.report());
+        let read =
+            |it: &Arc<RegisteredDriver>| it.health.meter.read(it.name.clone(), it.health.report());
         handles.iter().map(read).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Limits, lock, worker::Worker};
 use ipam_api::{Receipt, Reply, Request};
-use ipam_ledger::Cause;
+use ipam_ledger::Audit;
 use std::{
     collections::VecDeque,
     sync::{
@@ -24,7 +24,7 @@ pub(crate) struct Job {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Asker {
     /// When it was asked, and through which server.
-    pub(crate) cause: Cause,
+    pub(crate) cause: Audit,
     /// How often an engine had asked what the driver needs.
     pub(crate) session: u64,
 }

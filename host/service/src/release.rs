@@ -2,18 +2,18 @@
 
 use crate::{
     committer::ledger_failed,
-    mount::unavailable,
+    handle::unavailable,
     queue::Asker,
     worker::{Worker, now},
 };
 use ipam_api::{Error, Failure, Kind, Request};
-use ipam_ledger::{By, Cause, Event, Release};
+use ipam_ledger::{Actor, Audit, Event, Release};
 use std::time::Instant;
 
 impl Worker {
     /// Applies and stages what the ledger decided, and tells the driver. What
     /// the driver says changes nothing, but costs it its life.
-    pub(crate) fn release(&mut self, released: impl IntoIterator<Item = Event>, cause: Cause) {
+    pub(crate) fn release(&mut self, released: impl IntoIterator<Item = Event>, cause: Audit) {
         for event in released {
             self.apply(cause, event.clone());
             self.tell_of(&event);
@@ -179,6 +179,6 @@ pub(crate) fn not_as_seen() -> Error {
 }
 
 /// The host's own account.
-pub(crate) fn by_host() -> Cause {
-    Cause { at: now(), by: By::Host }
+pub(crate) fn by_host() -> Audit {
+    Audit { at: now(), by: Actor::Host }
 }

@@ -6,16 +6,16 @@ use crate::{
     breaker::Breaker,
     committer::{Committer, Flight, load},
     ending::{Ending, Running},
+    handle::{Handle, RegisteredDriver},
     health::Health,
     load::{Coming, Prepared, prepare},
     lock, maker,
-    mount::{Handle, Mounted},
     outage::Outage,
     queue::Queue,
     registration::name_taken,
     worker::{self, Worker},
 };
-use ipam_api::{DriverName, Factory, Mount, Server, Subscriber, Writes};
+use ipam_api::{DriverHandle, DriverName, Factory, Server, Subscriber, Writes};
 use ipam_ledger::{Store, StoreError, View};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -27,7 +27,7 @@ use std::{
 
 /// Hosts drivers over one ledger.
 ///
-/// Requests do not pass through it: they go from a [`Mount`] to the thread of
+/// Requests do not pass through it: they go from a [`DriverHandle`] to the thread of
 /// its driver.
 pub struct Service {
     limits: Limits,
@@ -45,7 +45,7 @@ pub struct Service {
 
 pub(crate) struct Registered {
     pub(crate) origin: Origin,
-    pub(crate) handle: Arc<Handle>,
+    pub(crate) handle: Arc<RegisteredDriver>,
     /// What it calls itself.
     pub(crate) registers: DriverName,
     /// All names of the component that it is one of, as they are served.
@@ -171,16 +171,16 @@ impl Service {
 
     /// The driver of that name, if it is in service, for this program itself.
     #[must_use]
-    pub fn mount(&self, name: &DriverName) -> Option<Arc<dyn Mount>> {
-        self.mount_for(name, Server::Library)
+    pub fn handle(&self, name: &DriverName) -> Option<Arc<dyn DriverHandle>> {
+        self.handle_for(name, Server::Library)
     }
 
     /// The driver of that name, if it is in service, for `server`: on whose
     /// account its requests go.
     #[must_use]
-    pub fn mount_for(&self, name: &DriverName, server: Server) -> Option<Arc<dyn Mount>> {
-        let handle = self.handle(name)?;
-        Some(Arc::new(Mounted { handle, server }))
+    pub fn handle_for(&self, name: &DriverName, server: Server) -> Option<Arc<dyn DriverHandle>> {
+        let handle = self.registered_driver(name)?;
+        Some(Arc::new(Handle { handle, server }))
     }
 
     /// What is durable now, for readers that take their time.
@@ -191,7 +191,7 @@ impl Service {
         self.committer.store().view()
     }
 
-    pub(crate) fn handle(&self, name: &DriverName) -> Option<Arc<Handle>> {
+    pub(crate) fn registered_driver(&self, name: &DriverName) -> Option<Arc<RegisteredDriver>> {
         lock(&self.drivers).get(name).map(|driver| driver.handle.clone())
     }
 
@@ -251,7 +251,7 @@ impl Service {
         self.committer.stop();
     }
 
-    fn handles(&self) -> Vec<Arc<Handle>> {
+    fn handles(&self) -> Vec<Arc<RegisteredDriver>> {
         lock(&self.drivers).values().map(|driver| driver.handle.clone()).collect()
     }
 
@@ -310,7 +310,7 @@ impl Service {
             let (queue, batch_max) = (queue.clone(), self.limits.batch_max.max(1));
             move || worker::run(worker, &queue, batch_max)
         })?;
-        let handle = Handle::new(name, capability, spaces, queue, health, loaded);
+        let handle = RegisteredDriver::new(name, capability, spaces, queue, health, loaded);
         Ok(Registered {
             origin: options.origin,
             handle: Arc::new(handle),
@@ -338,12 +338,15 @@ impl fmt::Debug for Service {
 }
 
 /// Tells every subscriber of every driver; one refusal takes all of it back.
-fn announce(subscribers: &[Arc<dyn Subscriber>], drivers: &[Arc<Handle>]) -> Result<(), LoadError> {
+fn announce(
+    subscribers: &[Arc<dyn Subscriber>],
+    drivers: &[Arc<RegisteredDriver>],
+) -> Result<(), LoadError> {
     let mut told: Vec<(&Arc<dyn Subscriber>, &DriverName)> = Vec::new();
     for driver in drivers {
         for subscriber in subscribers {
-            let mount = Mounted { handle: driver.clone(), server: subscriber.server() };
-            if let Err(source) = subscriber.registered(Arc::new(mount)) {
+            let handle = Handle { handle: driver.clone(), server: subscriber.server() };
+            if let Err(source) = subscriber.registered(Arc::new(handle)) {
                 told.iter().rev().for_each(|(subscriber, name)| subscriber.unregistered(name));
                 return Err(LoadError::Subscriber { name: driver.name.clone(), source });
             }

@@ -7,9 +7,9 @@ use crate::{
     LoadOptions, Origin, Service,
     candidate::{Candidate, Taken},
     ending::Pace,
+    handle::RegisteredDriver,
     load::{Discovered, discover},
     lock,
-    mount::Handle,
     rebuild::{Source, words},
     service::Registered,
 };
@@ -203,7 +203,7 @@ impl Service {
 /// One name that is about to be served by another version.
 struct Seat {
     origin: Origin,
-    handle: Arc<Handle>,
+    handle: Arc<RegisteredDriver>,
     registers: DriverName,
     options: LoadOptions,
     digest: Option<Digest>,

@@ -13,18 +13,18 @@ use crate::{
     candidate::Tail,
     committer::{Committer, Flight, Staged},
     ending::{Ending, Running},
+    handle::unavailable,
     health::Health,
     instance::Instance,
     kept::Kept,
     meter::Call,
-    mount::unavailable,
     outage::Outage,
     queue::{Asker, Job, Mail, Queue},
     rebuild::Source,
     release::not_as_seen,
 };
 use ipam_api::{AddressSpaces, Answer, Code, DriverName, Failure, Kind, Request, Served, Writes};
-use ipam_ledger::{By, Caller, Cause, Event, Record, Release, State, Time, Violation};
+use ipam_ledger::{Actor, Audit, Caller, Event, Record, Release, State, Time, Violation};
 use std::{
     collections::VecDeque,
     mem,
@@ -69,7 +69,7 @@ pub(crate) struct Worker {
     /// Bytes of what it wrote for this batch.
     pub(crate) written_bytes: usize,
     /// Releases and undos that the store lost or could not take, in order.
-    pub(crate) kept: VecDeque<(Kept, Cause)>,
+    pub(crate) kept: VecDeque<(Kept, Audit)>,
     /// What the driver is owed and the store lost or could not take.
     pub(crate) kept_owed: VecDeque<Release>,
     /// Some while an upgrade wants to hear of every event.
@@ -196,7 +196,7 @@ impl Worker {
                     staged.replies.push((reply, answer));
                 }
                 Mail::Undo(receipt) => {
-                    let cause = Cause { at: now(), by: By::Undelivered };
+                    let cause = Audit { at: now(), by: Actor::Undelivered };
                     let events = self.state.undo(&receipt);
                     if self.store_outage.is_some() {
                         events.iter().for_each(|event| self.state.apply(event));
@@ -273,13 +273,13 @@ impl Worker {
     }
 
     /// Changes the state, and has the change made durable with the next batch.
-    pub(crate) fn apply(&mut self, cause: Cause, event: Event) {
+    pub(crate) fn apply(&mut self, cause: Audit, event: Event) {
         self.state.apply(&event);
         self.stage(cause, event);
     }
 
     /// Has a change that was applied already made durable with the next batch.
-    pub(crate) fn stage(&mut self, cause: Cause, event: Event) {
+    pub(crate) fn stage(&mut self, cause: Audit, event: Event) {
         // Whoever follows starts with what is stored.
         if let Some(tail) = &self.tail
             && !matches!(event, Event::Stored(_))

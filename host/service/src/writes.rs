@@ -7,7 +7,7 @@
 
 use crate::worker::Worker;
 use ipam_api::Failure;
-use ipam_ledger::{Cause, Event};
+use ipam_ledger::{Audit, Event};
 use std::{mem, sync::Arc};
 
 impl Worker {
@@ -22,7 +22,7 @@ impl Worker {
 
     /// Stages what was written for a request, unless that broke the instance
     /// and nothing came of it.
-    pub(crate) fn stage_writes<T>(&mut self, cause: Cause, outcome: &Result<T, Failure>) {
+    pub(crate) fn stage_writes<T>(&mut self, cause: Audit, outcome: &Result<T, Failure>) {
         let writes = mem::take(&mut self.writes);
         if writes.is_empty() || matches!(outcome, Err(Failure::Broken { .. })) {
             return;

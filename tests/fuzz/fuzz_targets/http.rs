@@ -4,7 +4,7 @@
 #![no_main]
 
 use ipam_api::{
-    AddressGrant, AddressSpaces, Answer, Capability, DriverName, Mount, Options, PoolGrant, Receipt,
+    AddressGrant, AddressSpaces, Answer, Capability, DriverName, DriverHandle, Options, PoolGrant, Receipt,
     Reply, Request, Served, Subscriber as _,
 };
 use ipam_docker::{Config, Server};
@@ -20,7 +20,7 @@ use tokio::{
 /// Grants whatever is asked.
 struct Lab(DriverName, AddressSpaces);
 
-impl Mount for Lab {
+impl DriverHandle for Lab {
     fn name(&self) -> &DriverName {
         &self.0
     }

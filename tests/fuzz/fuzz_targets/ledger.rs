@@ -8,7 +8,7 @@ use ipam_api::{
     AddressGrant, AddressRequest, Family, IpNet, Options, PoolChoice, PoolGrant, PoolId,
     PoolRequest, Receipt, names,
 };
-use ipam_ledger::{Asked, Caller, Cause, Decision, Event, State};
+use ipam_ledger::{Asked, Caller, Audit, Decision, Event, State};
 use libfuzzer_sys::fuzz_target;
 use std::{collections::HashSet, net::IpAddr};
 
@@ -198,7 +198,7 @@ fn is_apart(state: &State, event: &Event) {
 fuzz_target!(|steps: Vec<Step>| {
     let (mut state, mut again) = (State::default(), State::default());
     let mut receipts = Vec::new();
-    let cause = Cause::default();
+    let cause = Audit::default();
     let mut caller = Caller { cause, global_space: Some("global"), loaded: 0, asked_at: None };
     for step in steps.iter().take(200) {
         for event in take(&state, &mut caller, step, &receipts) {

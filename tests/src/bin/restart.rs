@@ -11,7 +11,7 @@
 
 use ipam_api::{DriverName, IpNet, Ipv4Net, Options, PoolId, Server};
 use ipam_ledger::{
-    Asked, By, Cause, Changes, DurableStore, Event, Lease, Record, Retention, Store, Time,
+    Actor, Asked, Audit, Changes, DurableStore, Event, Lease, Record, Retention, Store, Time,
 };
 use ipam_tests::{
     callers::{Callers, Work, request_pool},
@@ -105,7 +105,7 @@ fn fill(state: &Path, pool_id: &str, leases: u32) -> Result<(usize, u32), Failur
     // Not long ago: the history forgets what is much older than its newest event.
     let began = SystemTime::now().duration_since(UNIX_EPOCH)?.saturating_sub(FILLED_AGO);
     let at = Time(u64::try_from(began.as_millis())?);
-    let mut cause = Cause { at, by: By::Asked(Server::Docker) };
+    let mut cause = Audit { at, by: Actor::Asked(Server::Docker) };
     let mut lease = |number: u32| -> Result<Arc<Lease>, Failure> {
         generation += 1;
         cause.at.0 += 1;

@@ -4,8 +4,8 @@
 
 use crate::zoo::Zoo;
 use ipam_api::{
-    AddressRequest, Answer, DriverName, Failure, Family, Kind, Mount, PoolChoice, PoolRequest,
-    Request, Stored,
+    AddressRequest, Answer, DriverHandle, DriverName, Failure, Family, Kind, PoolChoice,
+    PoolRequest, Request, Stored,
 };
 use ipam_ledger::{DurableStore, Retention};
 use ipam_runtime::{Component, Grants, Limits, Runtime, StoreLimits};
@@ -42,11 +42,11 @@ impl House {
         Self(Service::new(Box::new(store), ipam_service::Limits::default()).unwrap())
     }
 
-    fn load(&self, component: &Arc<Component>, name: &str) -> Arc<dyn Mount> {
+    fn load(&self, component: &Arc<Component>, name: &str) -> Arc<dyn DriverHandle> {
         let rename = Some(name.parse().unwrap());
         let options = LoadOptions { rename, ..LoadOptions::new(Origin::Component) };
         self.0.load(component.clone(), options).unwrap();
-        self.0.mount(&name.parse().unwrap()).unwrap()
+        self.0.handle(&name.parse().unwrap()).unwrap()
     }
 
     /// What is stored, and how many addresses are leased.
@@ -65,19 +65,23 @@ fn count(stored: &Stored, what: &str) -> usize {
     stored.get(what).map_or(0, |it| it.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
 }
 
-fn pool(mount: &dyn Mount, pool: PoolChoice, options: &[(&str, &str)]) -> Result<String, Kind> {
+fn pool(
+    handle: &dyn DriverHandle,
+    pool: PoolChoice,
+    options: &[(&str, &str)],
+) -> Result<String, Kind> {
     let mut request = PoolRequest::new("zoo", pool);
     request.options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    match ask(mount, Request::Pool(request)).map(|served| served.answer) {
+    match ask(handle, Request::Pool(request)).map(|served| served.answer) {
         Ok(Answer::Pool(grant)) => Ok(grant.pool_id.to_string()),
         Ok(other) => panic!("{other:?}"),
         Err(failure) => Err(failure.contract().kind()),
     }
 }
 
-fn lease(mount: &dyn Mount, pool: &str) -> Result<(), Failure> {
+fn lease(handle: &dyn DriverHandle, pool: &str) -> Result<(), Failure> {
     let any = AddressRequest::any(pool.try_into().unwrap());
-    ask(mount, Request::Address(any)).map(drop)
+    ask(handle, Request::Address(any)).map(drop)
 }
 
 const ANY: PoolChoice = PoolChoice::Automatic(Family::Ipv4);
@@ -87,21 +91,21 @@ fn what_is_written_before_a_lie_is_gone() {
     let ledger = tempfile::tempdir().unwrap();
     let liar = component("stores_and_lies", PLENTY);
     let house = House::new(ledger.path());
-    let (mount, honest) = (house.load(&liar, "liar"), house.load(&liar, "honest"));
-    let id = pool(&*mount, ANY, &[]).unwrap();
-    lease(&*mount, &id).unwrap();
+    let (handle, honest) = (house.load(&liar, "liar"), house.load(&liar, "honest"));
+    let id = pool(&*handle, ANY, &[]).unwrap();
+    lease(&*handle, &id).unwrap();
     for _ in 0..3 {
-        let Err(Failure::Broken { reason }) = lease(&*mount, &id) else { panic!("it lied") };
+        let Err(Failure::Broken { reason }) = lease(&*handle, &id) else { panic!("it lied") };
         assert!(reason.contains("leased already"), "{reason}");
         // It would say so if it found a trace.
-        assert!(pool(&*mount, ANY, &[]).is_ok());
+        assert!(pool(&*handle, ANY, &[]).is_ok());
     }
     let one = Stored::from([("leases".to_owned(), b"x".to_vec())]);
     assert_eq!(house.look("liar"), (one.clone(), 1));
     let id = pool(&*honest, ANY, &[]).unwrap();
     assert!(house.look("honest").0.is_empty(), "that is another store");
     lease(&*honest, &id).unwrap();
-    drop((mount, honest, house));
+    drop((handle, honest, house));
 
     let house = House::new(ledger.path());
     house.load(&liar, "liar");
@@ -130,10 +134,10 @@ fn a_store_has_room_for_what_was_granted() {
 fn child_of_the_next() {
     let Some(ledger) = env::var_os(LEDGER) else { return };
     let house = House::new(Path::new(&ledger));
-    let mount = house.load(&component("counts", PLENTY), "counts");
-    let id = pool(&*mount, PoolChoice::Exact("10.66.0.0/16".parse().unwrap()), &[]).unwrap();
+    let handle = house.load(&component("counts", PLENTY), "counts");
+    let id = pool(&*handle, PoolChoice::Exact("10.66.0.0/16".parse().unwrap()), &[]).unwrap();
     for _ in 0.. {
-        lease(&*mount, &id).unwrap();
+        lease(&*handle, &id).unwrap();
         println!("answered");
     }
 }
@@ -157,21 +161,21 @@ fn who_is_killed_has_counted_what_was_answered() {
     let answered = before + answered.count();
 
     let house = House::new(ledger.path());
-    let mount = house.load(&counts, "counts");
+    let handle = house.load(&counts, "counts");
     let (stored, leased) = house.look("counts");
     assert_eq!(count(&stored, "leases"), leased, "replay does not count");
     assert!((answered..=answered + 1).contains(&leased), "{answered} were answered: {leased}");
-    lease(&*mount, "10.66.0.0/16").unwrap();
+    lease(&*handle, "10.66.0.0/16").unwrap();
     assert_eq!(house.count("counts", "leases"), leased + 1);
 
     // Another version goes on counting.
     let name = "counts".parse().unwrap();
     let factory: Arc<dyn ipam_api::Factory> = counts;
     house.0.upgrade(&name, &factory, Origin::Component, None, false).unwrap();
-    lease(&*mount, "10.66.0.0/16").unwrap();
+    lease(&*handle, "10.66.0.0/16").unwrap();
     let released =
         Request::ReleaseAddress("10.66.0.0/16".try_into().unwrap(), "10.66.0.1".parse().unwrap());
-    ask(&*mount, released).unwrap();
+    ask(&*handle, released).unwrap();
     assert_eq!(house.count("counts", "leases"), leased + 2);
     assert_eq!(house.count("counts", "releases"), 1);
 }

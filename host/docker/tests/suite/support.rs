@@ -1,8 +1,9 @@
 //! A driver that does as told, a server for it, and a client.
 
 use ipam_api::{
-    AddressGrant, AddressSpaces, Answer, Capability, Code, DriverName, Error, Failure, Kind, Mount,
-    Options, PoolChoice, PoolGrant, PoolId, Receipt, Reply, Request, Served, Subscriber,
+    AddressGrant, AddressSpaces, Answer, Capability, Code, DriverHandle, DriverName, Error,
+    Failure, Kind, Options, PoolChoice, PoolGrant, PoolId, Receipt, Reply, Request, Served,
+    Subscriber,
 };
 use ipam_docker::{Config, Server};
 use std::{
@@ -102,7 +103,7 @@ impl Lab {
     }
 }
 
-impl Mount for Lab {
+impl DriverHandle for Lab {
     fn name(&self) -> &DriverName {
         &self.name
     }

@@ -12,7 +12,7 @@ use super::{
         META_FORMAT, META_HEAD, POOLS, PoolKey, PoolRow, Sealed, StoredClaim,
     },
 };
-use crate::{Asked, By, Cause, Lease, Pool, Session, Time, Version};
+use crate::{Actor, Asked, Audit, Lease, Pool, Session, Time, Version};
 use ipam_api::{IpNet, Options, PoolId};
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// What entries of format 1 are said to have been granted by: nobody knows
 /// when, and it was the host that wrote it down.
-pub(super) const UNKNOWN: Cause = Cause { at: Time(0), by: By::Host };
+pub(super) const UNKNOWN: Audit = Audit { at: Time(0), by: Actor::Host };
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Pool1 {

@@ -5,11 +5,11 @@ use crate::{
     script::{JOURNAL_BYTES, id, lease, pool},
 };
 use ipam_api::{Capability, Digest};
-use ipam_ledger::{Cause, Changes, DurableStore, Event, Record, Retention, Store, Time, Version};
+use ipam_ledger::{Audit, Changes, DurableStore, Event, Record, Retention, Store, Time, Version};
 use std::ops::ControlFlow;
 
 fn at(time: u64, driver: &str, event: Event) -> Changes {
-    let cause = Cause { at: Time(time), ..Cause::default() };
+    let cause = Audit { at: Time(time), ..Audit::default() };
     Changes { driver: driver.parse().unwrap(), records: vec![Record { cause, event }] }
 }
 

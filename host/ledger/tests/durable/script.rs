@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use ipam_api::{Capability, Digest, DriverName, IpNet, Options, PoolId};
 use ipam_ledger::{
-    Asked, Cause, Changes, DurableError, DurableStore, Event, Lease, Opened, Pool, Record,
+    Asked, Audit, Changes, DurableError, DurableStore, Event, Lease, Opened, Pool, Record,
     Retention, Session, State, Store, Time, Version,
 };
 use std::{
@@ -26,8 +26,8 @@ pub(crate) fn id(text: &str) -> PoolId {
     PoolId::try_from(text).unwrap()
 }
 
-pub(crate) fn cause(at: u64) -> Cause {
-    Cause { at: Time(at), ..Cause::default() }
+pub(crate) fn cause(at: u64) -> Audit {
+    Audit { at: Time(at), ..Audit::default() }
 }
 
 pub(crate) fn pool(pool_id: &str, sub_pool: Option<&str>, generation: u64) -> Arc<Pool> {

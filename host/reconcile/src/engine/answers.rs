@@ -3,7 +3,7 @@
 //! A field that is not there is an error, and not an empty one: an engine
 //! whose answers have another shape must not look like one that knows nothing.
 
-use super::Trouble;
+use super::ErrorKind;
 use crate::known::{Network, Observation, Subnet, Swarms};
 use ipam_api::{InvalidPrefix, IpNet, parse_address, parse_prefix};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
@@ -168,7 +168,7 @@ impl Version {
         &self,
         oldest: (u16, u16),
         newest: (u16, u16),
-    ) -> Result<(u16, u16), Trouble> {
+    ) -> Result<(u16, u16), ErrorKind> {
         let read = |text: &str| {
             let parts = text.split_once('.');
             parts.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
@@ -176,7 +176,7 @@ impl Version {
         let Self { api_version, min_api_version } = self;
         match (read(min_api_version), read(api_version)) {
             (Some(least), Some(most)) if least <= newest && most >= oldest => Ok(newest.min(most)),
-            _ => Err(Trouble::Odd(format!(
+            _ => Err(ErrorKind::Odd(format!(
                 "its API is {min_api_version:?} to {api_version:?}, and {}.{} to {}.{} is known here",
                 oldest.0, oldest.1, newest.0, newest.1
             ))),
@@ -197,9 +197,9 @@ impl NetworkSummary {
     }
 
     /// Where it is inspected.
-    pub(super) fn path(&self) -> Result<String, Trouble> {
+    pub(super) fn path(&self) -> Result<String, ErrorKind> {
         if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(Trouble::Odd(format!("a network with the id {:?}", self.id)));
+            return Err(ErrorKind::Odd(format!("a network with the id {:?}", self.id)));
         }
         Ok(format!("/networks/{}?verbose=true", self.id))
     }
@@ -232,11 +232,11 @@ impl Reading {
 
     /// Takes note of a network of Docker's own drivers, which needs no look of
     /// its own: its subnets are in the list, its addresses in the containers.
-    pub(super) fn dockers_own(&mut self, network: NetworkSummary) -> Result<(), Trouble> {
+    pub(super) fn dockers_own(&mut self, network: NetworkSummary) -> Result<(), ErrorKind> {
         let NetworkSummary { id, ipam, .. } = network;
         for SubnetSummary { subnet } in ipam.config.unwrap_or_default() {
             if !subnet.is_empty() {
-                let odd = |trouble| Trouble::Odd(format!("network {id:?}: {trouble}"));
+                let odd = |kind| ErrorKind::Odd(format!("network {id:?}: {kind}"));
                 self.seen.dockers_own.insert(prefix(&subnet).map_err(odd)?);
             }
         }
@@ -244,9 +244,9 @@ impl Reading {
         Ok(())
     }
 
-    pub(super) fn network(&mut self, inspect: NetworkInspect) -> Result<(), Trouble> {
+    pub(super) fn network(&mut self, inspect: NetworkInspect) -> Result<(), ErrorKind> {
         let NetworkInspect { id, name, scope, ipam, containers, services } = inspect;
-        let odd = |trouble| Trouble::Odd(format!("network {name:?}: {trouble}"));
+        let odd = |kind| ErrorKind::Odd(format!("network {name:?}: {kind}"));
         let config = ipam.config.unwrap_or_default();
         let subnets: Result<Vec<_>, _> = config.into_iter().map(Config::subnet).collect();
         let is_complete = containers.is_some();
@@ -285,8 +285,8 @@ impl Reading {
 
     /// Adds what a container says of itself: with `live-restore` a running one
     /// can hold an address whose endpoint the engine has lost.
-    pub(super) fn container(&mut self, container: Container) -> Result<(), Trouble> {
-        let odd = |trouble| Trouble::Odd(format!("a container: {trouble}"));
+    pub(super) fn container(&mut self, container: Container) -> Result<(), ErrorKind> {
+        let odd = |kind| ErrorKind::Odd(format!("a container: {kind}"));
         let is_at_rest = AT_REST.contains(&&*container.state);
         for attachment in container.network_settings.networks.unwrap_or_default().into_values() {
             if let Some(Configured { ipv4_address, ipv6_address }) = attachment.configured {

@@ -2,7 +2,7 @@
 //! or a proxy before it does with idle connections, the next question does
 //! not suffer.
 
-use super::Trouble;
+use super::ErrorKind;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
@@ -15,23 +15,23 @@ const MESSAGE_MAX_BYTES: usize = 500;
 
 /// The body of the answer to `GET path`, if its status is 200 and it has at
 /// most `max_bytes`.
-pub(super) async fn get(socket: &Path, path: &str, max_bytes: usize) -> Result<Vec<u8>, Trouble> {
-    let stream = UnixStream::connect(socket).await.map_err(Trouble::Connect)?;
+pub(super) async fn get(socket: &Path, path: &str, max_bytes: usize) -> Result<Vec<u8>, ErrorKind> {
+    let stream = UnixStream::connect(socket).await.map_err(ErrorKind::Connect)?;
     let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(Trouble::Http)?;
+        http1::handshake(TokioIo::new(stream)).await.map_err(ErrorKind::Http)?;
     let request = Request::get(path)
         .header(HOST, "docker")
         .body(Empty::<Bytes>::new())
-        .map_err(|error| Trouble::Odd(error.to_string()))?;
+        .map_err(|error| ErrorKind::Odd(error.to_string()))?;
     let mut exchange = pin!(async {
-        let answer = sender.send_request(request).await.map_err(Trouble::Http)?;
+        let answer = sender.send_request(request).await.map_err(ErrorKind::Http)?;
         let status = answer.status();
         let mut body = answer.into_body();
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(Trouble::Http)?.into_data() else { continue };
+            let Ok(data) = frame.map_err(ErrorKind::Http)?.into_data() else { continue };
             if bytes.len() + data.len() > max_bytes {
-                return Err(Trouble::TooMany { max: max_bytes, what: "bytes" });
+                return Err(ErrorKind::TooMany { max: max_bytes, what: "bytes" });
             }
             bytes.extend_from_slice(&data);
         }
@@ -40,7 +40,7 @@ pub(super) async fn get(socket: &Path, path: &str, max_bytes: usize) -> Result<V
             status => {
                 let text = &bytes[..bytes.len().min(MESSAGE_MAX_BYTES)];
                 let message = bounded(MESSAGE_MAX_BYTES, String::from_utf8_lossy(text).trim());
-                Err(Trouble::Status { status: status.as_u16(), message })
+                Err(ErrorKind::Status { status: status.as_u16(), message })
             }
         }
     });

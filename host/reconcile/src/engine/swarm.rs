@@ -4,7 +4,7 @@
 //! what they have in whatever network. It does not name what each node has for
 //! its load balancers: that only the node's own engine shows.
 
-use super::{Trouble, answers::address};
+use super::{ErrorKind, answers::address};
 use crate::known::Swarms;
 use serde::Deserialize;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -99,7 +99,7 @@ impl Info {
 
 impl Service {
     /// Its virtual addresses.
-    pub(super) fn addresses(self) -> Result<BTreeSet<IpAddr>, Trouble> {
+    pub(super) fn addresses(self) -> Result<BTreeSet<IpAddr>, ErrorKind> {
         let all = self.endpoint.virtual_ips.into_iter().flatten().map(|it| it.addr);
         read("service", &self.id, all)
     }
@@ -108,7 +108,7 @@ impl Service {
 impl Task {
     /// What it has, and what it had: the list of tasks shows some that ended,
     /// and whether their containers are gone is not certain.
-    pub(super) fn addresses(self) -> Result<BTreeSet<IpAddr>, Trouble> {
+    pub(super) fn addresses(self) -> Result<BTreeSet<IpAddr>, ErrorKind> {
         let all = self.attachments.into_iter().flatten();
         read("task", &self.id, all.flat_map(|it| it.addresses.unwrap_or_default()))
     }
@@ -118,10 +118,10 @@ fn read(
     what: &str,
     id: &str,
     texts: impl Iterator<Item = String>,
-) -> Result<BTreeSet<IpAddr>, Trouble> {
+) -> Result<BTreeSet<IpAddr>, ErrorKind> {
     let mut read = BTreeSet::new();
     for text in texts {
-        let odd = |trouble| Trouble::Odd(format!("{what} {id:?}: {trouble}"));
+        let odd = |kind| ErrorKind::Odd(format!("{what} {id:?}: {kind}"));
         read.extend(address(&text).map_err(odd)?);
     }
     Ok(read)

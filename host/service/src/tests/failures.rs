@@ -210,7 +210,7 @@ fn an_operator_does_not_wait_for_a_driver_that_is_busy() {
     let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
     lab.control.twist(Twist::Pool(Err(trap())));
     assert_eq!(lab.try_ask(pool(POOL)), Err(Kind::Internal));
-    let queue = &lab.service.handle(&"lab".parse().unwrap()).unwrap().queue;
+    let queue = &lab.service.registered_driver(&"lab".parse().unwrap()).unwrap().queue;
     let (go_on, wait) = std::sync::mpsc::channel::<()>();
     let busy = queue.soon(move |_| {
         let _ = wait.recv();
@@ -350,7 +350,7 @@ fn a_full_queue_refuses_at_once() {
 #[test]
 fn a_reply_that_panics_hurts_nobody() {
     let lab = lab_with_pool();
-    lab.mount.submit(lease(POOL), Box::new(|_| panic!("in a reply")));
+    lab.handle.submit(lease(POOL), Box::new(|_| panic!("in a reply")));
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
 }
 

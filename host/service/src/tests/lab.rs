@@ -3,9 +3,10 @@
 pub(super) use super::flaky::FlakyStore;
 use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
 use ipam_api::{
-    AddressGrant, AddressRequest, AddressSpaces, Answer, Callback, Capability, Code, Driver, Error,
-    Factory, Failure, Family, IpNet, Ipv4Net, Kind, Mount, Options, PoolChoice, PoolGrant, PoolId,
-    PoolRequest, PoolStatus, Reply, Request, Served, Start, Stored, Writes, names,
+    AddressGrant, AddressRequest, AddressSpaces, Answer, Callback, Capability, Code, Driver,
+    DriverHandle, Error, Factory, Failure, Family, IpNet, Ipv4Net, Kind, Options, PoolChoice,
+    PoolGrant, PoolId, PoolRequest, PoolStatus, Reply, Request, Served, Start, Stored, Writes,
+    names,
 };
 use ipam_ledger::{MemoryStore, Store};
 use std::{
@@ -312,7 +313,7 @@ pub(super) fn limits() -> Limits {
 pub(super) struct Lab {
     pub(super) service: Service,
     pub(super) control: Arc<Control>,
-    pub(super) mount: Arc<dyn Mount>,
+    pub(super) handle: Arc<dyn DriverHandle>,
 }
 
 impl Lab {
@@ -335,13 +336,13 @@ impl Lab {
         lock(&control.registers).push(("lab".into(), capability));
         let factory = Arc::new(PlainFactory(control.clone()));
         service.load(factory, LoadOptions::new(origin)).unwrap();
-        let mount = service.mount(&"lab".parse().unwrap()).unwrap();
+        let handle = service.handle(&"lab".parse().unwrap()).unwrap();
         assert_eq!(control.look(), ["start"]);
-        Self { service, control, mount }
+        Self { service, control, handle }
     }
 
     pub(super) fn ask(&self, request: Request) -> Result<Served, Failure> {
-        ask(&*self.mount, request)
+        ask(&*self.handle, request)
     }
 
     /// Asks, and reports the grant's words or the kind of the error.
@@ -353,33 +354,33 @@ impl Lab {
 
     /// Asks in the background; the answer comes when it comes.
     pub(super) fn submit(&self, request: Request) -> Waiting {
-        submit(&*self.mount, request)
+        submit(&*self.handle, request)
     }
 
     /// Blocks the driver in a request for an address of `pool`, until what is
     /// returned first is dropped. What is submitted meanwhile is one batch.
     pub(super) fn hold(&self, pool: &str) -> (mpsc::Sender<()>, Waiting) {
-        let (is_here, go, answer) = meet(&self.control, &*self.mount, lease(pool));
+        let (is_here, go, answer) = meet(&self.control, &*self.handle, lease(pool));
         is_here.recv().unwrap();
         (go, answer)
     }
 
     /// Loads one more driver.
-    pub(super) fn load(&self, name: &str) -> (Arc<Control>, Arc<dyn Mount>) {
+    pub(super) fn load(&self, name: &str) -> (Arc<Control>, Arc<dyn DriverHandle>) {
         let control = Arc::new(Control::default());
         lock(&control.registers).push((name.into(), REPLAYED));
         let factory = Arc::new(PlainFactory(control.clone()));
         self.service.load(factory, LoadOptions::new(Origin::Component)).unwrap();
-        (control, self.service.mount(&name.parse().unwrap()).unwrap())
+        (control, self.service.handle(&name.parse().unwrap()).unwrap())
     }
 }
 
 /// Where an answer will come: the grant's words or the kind of the error.
 pub(super) type Waiting = mpsc::Receiver<Result<String, Kind>>;
 
-pub(super) fn submit(mount: &dyn Mount, request: Request) -> Waiting {
+pub(super) fn submit(handle: &dyn DriverHandle, request: Request) -> Waiting {
     let (reply, answer) = waiting();
-    mount.submit(request, reply);
+    handle.submit(request, reply);
     answer
 }
 
@@ -395,13 +396,13 @@ fn waiting() -> (Reply, Waiting) {
 /// Asks something that says when the driver hears of it, and waits there.
 pub(super) fn meet(
     control: &Control,
-    mount: &dyn Mount,
+    handle: &dyn DriverHandle,
     request: Request,
 ) -> (mpsc::Receiver<()>, mpsc::Sender<()>, Waiting) {
     let (here, is_here) = mpsc::channel();
     let (go, gate) = mpsc::channel();
     control.twist(Twist::Meet { here, gate, breaks: false });
-    (is_here, go, submit(mount, request))
+    (is_here, go, submit(handle, request))
 }
 
 pub(super) fn shown(answer: &Answer) -> String {

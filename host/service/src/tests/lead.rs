@@ -97,7 +97,7 @@ fn what_has_others_behind_it_is_committed_while_they_are_served() {
     let (lab, begins, go) = gated(&[]);
     let (on, first) = lab.hold(POOL);
     // They wait in the queue when that is served.
-    let (is_here, last_on, last) = meet(&lab.control, &*lab.mount, lease(POOL));
+    let (is_here, last_on, last) = meet(&lab.control, &*lab.handle, lease(POOL));
     drop(on);
     begins.recv_timeout(PATIENCE).unwrap();
     is_here.recv_timeout(PATIENCE).expect("it is served while the first is committed");
@@ -111,7 +111,7 @@ fn a_commit_that_hangs_keeps_no_other_drivers_thread() {
     let (lab, begins, go) = gated(&["other"]);
     let waits = lab.submit(lease(POOL));
     begins.recv_timeout(PATIENCE).unwrap();
-    let other = lab.service.mount(&"other".parse().unwrap()).unwrap();
+    let other = lab.service.handle(&"other".parse().unwrap()).unwrap();
     // Refused by its thread, and on nothing that is to be committed.
     let refused = ask(&*other, lease("10.9.0.0/24")).unwrap_err();
     assert_eq!(refused.contract().kind(), Kind::NotFound, "{refused}");
@@ -177,9 +177,9 @@ fn failing(others: &[&str]) -> (Lab, Arc<AtomicBool>, mpsc::Receiver<usize>, mps
     store.gate = Some((began, goes));
     let lab = Lab::with(Box::new(store), REPLAYED, limits());
     // Each driver's first commit has its version, too.
-    let mounts = others.iter().map(|name| lab.load(name).1).chain([lab.mount.clone()]);
-    for mount in mounts {
-        let pooled = submit(&*mount, pool(POOL));
+    let mounts = others.iter().map(|name| lab.load(name).1).chain([lab.handle.clone()]);
+    for handle in mounts {
+        let pooled = submit(&*handle, pool(POOL));
         begins.recv_timeout(PATIENCE).unwrap();
         go.send(()).unwrap();
         pooled.recv_timeout(PATIENCE).unwrap().unwrap();
@@ -229,7 +229,7 @@ fn the_order_of_commits_is_that_of_the_answers() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for _ in 0..500 {
-                    let leased = match ask(&*lab.mount, lease("10.0.0.0/30")) {
+                    let leased = match ask(&*lab.handle, lease("10.0.0.0/30")) {
                         Ok(served) => shown(&served.answer),
                         Err(_) => continue,
                     };

@@ -39,7 +39,7 @@ impl Days {
         match names {
             Ok(names) => {
                 // A repeat is refused.
-                drop(ask(&*service.mount(&names[0]).unwrap(), pool(POOL)));
+                drop(ask(&*service.handle(&names[0]).unwrap(), pool(POOL)));
                 Ok(told)
             }
             Err(error) => {

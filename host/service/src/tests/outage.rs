@@ -4,7 +4,7 @@
 use super::lab::{FlakyStore, Lab, REPLAYED, host, id, lease, limits, pool, release};
 use crate::kept::{Kept, decided};
 use ipam_api::{DriverName, Kind, Receipt, Request};
-use ipam_ledger::{By, Cause, Event, Lease, State, Time};
+use ipam_ledger::{Actor, Audit, Event, Lease, State, Time};
 use std::sync::{Arc, atomic::Ordering};
 
 const POOL: &str = "10.0.0.0/24";
@@ -77,7 +77,7 @@ fn an_answer_that_was_lost_is_undone_in_what_is_seen() {
         let (lab, fails) = in_outage(is_volatile);
         let lease_3 = seen(&lab).remove(1);
         let (pool_id, address) = (id(POOL), Some(lease_3.ip()));
-        lab.mount.undo(Receipt { pool_id, address, generation: lease_3.generation });
+        lab.handle.undo(Receipt { pool_id, address, generation: lease_3.generation });
         assert_eq!(addresses(&lab), ["10.0.0.2"]);
         fails(false);
         lab.try_ask(lease(POOL)).unwrap();
@@ -96,7 +96,7 @@ fn the_release_of_what_was_claimed_just_before_is_of_what_was_there() {
     let durable = lab.service.look(&name, State::clone).unwrap();
     let claimed = Arc::new(Lease { generation: there.generation + 7, ..(*there).clone() });
     let claim = Event::LeaseClaimed { lease: claimed.clone(), before: there.generation };
-    let cause = Cause { at: Time(0), by: By::Host };
+    let cause = Audit { at: Time(0), by: Actor::Host };
     let kept = decided(vec![(cause, claim), (cause, Event::AddressReleased(claimed))]);
     let [(_, kept @ Kept::One(_))] = &kept[..] else { panic!("{kept:?}") };
     assert_eq!(kept.events(&durable), [Event::AddressReleased(there)]);

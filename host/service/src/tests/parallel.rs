@@ -6,7 +6,7 @@ use crate::{
     Origin::{BuiltIn, Component},
     ask,
 };
-use ipam_api::{Answer, Mount, Request};
+use ipam_api::{Answer, DriverHandle, Request};
 use ipam_ledger::{MemoryStore, Store};
 use std::{
     collections::BTreeSet,
@@ -17,10 +17,10 @@ use std::{
 
 const THREADS: usize = 16;
 
-fn in_threads(mount: &Arc<dyn Mount>, run: impl Fn(&dyn Mount) + Sync) {
+fn in_threads(handle: &Arc<dyn DriverHandle>, run: impl Fn(&dyn DriverHandle) + Sync) {
     thread::scope(|scope| {
         for _ in 0..THREADS {
-            scope.spawn(|| run(&**mount));
+            scope.spawn(|| run(&**handle));
         }
     });
 }
@@ -47,12 +47,12 @@ fn addresses_leased_and_released_by_many_are_never_held_twice() {
         let lab = Lab::of(origin, store, REPLAYED, limits);
         lab.ask(pool("10.0.0.0/24")).unwrap();
         let held = Mutex::new(BTreeSet::new());
-        in_threads(&lab.mount, |mount| {
+        in_threads(&lab.handle, |handle| {
             for _ in 0..50 {
-                let address = leased(ask(mount, lease("10.0.0.0/24")).unwrap().answer);
+                let address = leased(ask(handle, lease("10.0.0.0/24")).unwrap().answer);
                 assert!(held.lock().unwrap().insert(address), "{address} is held twice");
                 assert!(held.lock().unwrap().remove(&address));
-                ask(mount, release("10.0.0.0/24", &address.to_string())).unwrap();
+                ask(handle, release("10.0.0.0/24", &address.to_string())).unwrap();
             }
         });
         assert_eq!(lab.try_ask(Request::Status(id("10.0.0.0/24"))), Ok("0 in use".into()));
@@ -64,9 +64,9 @@ fn as_many_as_there_are_are_leased_and_no_more() {
     let lab = Lab::new();
     lab.ask(pool("10.0.0.0/24")).unwrap();
     let (held, refused) = (Mutex::new(BTreeSet::new()), Mutex::new(0));
-    in_threads(&lab.mount, |mount| {
+    in_threads(&lab.handle, |handle| {
         for _ in 0..20 {
-            match ask(mount, lease("10.0.0.0/24")) {
+            match ask(handle, lease("10.0.0.0/24")) {
                 Ok(served) => assert!(held.lock().unwrap().insert(leased(served.answer))),
                 Err(_) => *refused.lock().unwrap() += 1,
             }
@@ -79,9 +79,9 @@ fn as_many_as_there_are_are_leased_and_no_more() {
 fn automatic_pools_are_all_different() {
     let lab = Lab::new();
     let pools = Mutex::new(BTreeSet::new());
-    in_threads(&lab.mount, |mount| {
+    in_threads(&lab.handle, |handle| {
         for _ in 0..10 {
-            let Answer::Pool(grant) = ask(mount, any_pool()).unwrap().answer else { panic!() };
+            let Answer::Pool(grant) = ask(handle, any_pool()).unwrap().answer else { panic!() };
             assert!(pools.lock().unwrap().insert(grant.pool));
         }
     });

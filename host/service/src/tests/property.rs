@@ -69,7 +69,9 @@ fn play(steps: &[Step], is_volatile: bool, origin: Origin) -> Result<(), TestCas
                 continue;
             }
             Step::Undo(number) => {
-                held.remove(&host(*number)).into_iter().for_each(|receipt| lab.mount.undo(receipt));
+                held.remove(&host(*number))
+                    .into_iter()
+                    .for_each(|receipt| lab.handle.undo(receipt));
                 continue;
             }
             Step::Lie(number) => {

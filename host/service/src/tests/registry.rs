@@ -2,7 +2,7 @@
 
 use super::lab::{Control, PlainFactory, REPLAYED, limits, pool, refusal};
 use crate::{LoadError, LoadOptions, Origin, Service, ask, lock};
-use ipam_api::{Capability, DriverName, Mount, Subscriber};
+use ipam_api::{Capability, DriverHandle, DriverName, Subscriber};
 use ipam_ledger::MemoryStore;
 use std::{
     error::Error,
@@ -52,11 +52,14 @@ impl Listener {
 }
 
 impl Subscriber for Listener {
-    fn registered(&self, mount: Arc<dyn Mount>) -> Result<(), Box<dyn Error + Send + Sync>> {
-        if mount.name().as_str() == self.refuses {
+    fn registered(
+        &self,
+        handle: Arc<dyn DriverHandle>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if handle.name().as_str() == self.refuses {
             return Err("its socket is taken".into());
         }
-        lock(&self.heard).push(format!("+{}", mount.name()));
+        lock(&self.heard).push(format!("+{}", handle.name()));
         Ok(())
     }
 
@@ -70,14 +73,14 @@ fn a_component_with_one_name_is_served_by_the_instance_that_registered_it() {
     let (service, (factory, control)) = (service(), factory(&["lab"]));
     assert_eq!(service.load(factory, several(Origin::Component)).unwrap(), [name("lab")]);
     assert_eq!(control.look(), ["start"]);
-    let mount = service.mount(&name("lab")).unwrap();
-    assert_eq!((mount.name(), mount.capability()), (&name("lab"), REPLAYED));
+    let handle = service.handle(&name("lab")).unwrap();
+    assert_eq!((handle.name(), handle.capability()), (&name("lab"), REPLAYED));
     assert_eq!(
-        (&*mount.address_spaces().local, &*mount.address_spaces().global),
+        (&*handle.address_spaces().local, &*handle.address_spaces().global),
         ("local", "global")
     );
     assert_eq!(service.drivers(), [(name("lab"), Origin::Component)]);
-    assert!(service.mount(&name("other")).is_none());
+    assert!(service.handle(&name("other")).is_none());
 }
 
 #[test]
@@ -101,7 +104,7 @@ fn each_of_several_names_has_an_instance_and_a_ledger_of_its_own() {
     assert_eq!(loaded, [name("b"), name("a")]);
     assert_eq!(control.look(), ["start", "start b", "start a"]);
     for one in ["a", "b"] {
-        assert!(ask(&*service.mount(&name(one)).unwrap(), pool("10.0.0.0/24")).is_ok());
+        assert!(ask(&*service.handle(&name(one)).unwrap(), pool("10.0.0.0/24")).is_ok());
     }
     let origins = [(name("a"), Origin::BuiltIn), (name("b"), Origin::BuiltIn)];
     assert_eq!(service.drivers(), origins);
@@ -158,10 +161,10 @@ fn the_operator_renames_the_one_name_of_a_component() {
     // A new instance still calls itself what it always did.
     let (loaded, control) = renamed(&["lab"], "other");
     loaded.unwrap();
-    let mount = service.mount(&name("other")).unwrap();
+    let handle = service.handle(&name("other")).unwrap();
     control.twist(super::lab::Twist::Panic);
-    assert!(ask(&*mount, pool("10.0.0.0/24")).is_err());
-    assert!(ask(&*mount, pool("10.0.0.0/24")).is_ok());
+    assert!(ask(&*handle, pool("10.0.0.0/24")).is_err());
+    assert!(ask(&*handle, pool("10.0.0.0/24")).is_ok());
 }
 
 #[test]
@@ -220,8 +223,11 @@ fn a_driver_loaded_again_is_shown_what_it_had_granted() {
     /// Uses the driver before somebody else refuses it.
     struct Eager;
     impl Subscriber for Eager {
-        fn registered(&self, mount: Arc<dyn Mount>) -> Result<(), Box<dyn Error + Send + Sync>> {
-            ask(&*mount, pool("10.0.0.0/24"))?;
+        fn registered(
+            &self,
+            handle: Arc<dyn DriverHandle>,
+        ) -> Result<(), Box<dyn Error + Send + Sync>> {
+            ask(&*handle, pool("10.0.0.0/24"))?;
             Ok(())
         }
 

@@ -4,7 +4,7 @@ use super::lab::{
     Control, FlakyStore, Lab, PlainFactory, REPLAYED, id, lease, lease_of, limits, pool, release,
 };
 use crate::{LoadOptions, Origin, Service, ask, lock};
-use ipam_api::{Kind, Mount, Request};
+use ipam_api::{DriverHandle, Kind, Request};
 use std::sync::Arc;
 
 const POOL: &str = "10.0.0.0/24";
@@ -31,27 +31,27 @@ fn who_disagrees_at_its_start_is_out_of_service_and_nobody_else() {
     let (service, control, factory) = next(store);
     *lock(&control.replay_answers) = Some(id("other"));
     service.load(factory, LoadOptions::new(Origin::Component)).unwrap();
-    let mount = service.mount(&"lab".parse().unwrap()).unwrap();
-    let kind = |mount: &Arc<dyn Mount>, request: Request| {
-        ask(&**mount, request).map(drop).map_err(|failure| failure.contract().kind())
+    let handle = service.handle(&"lab".parse().unwrap()).unwrap();
+    let kind = |handle: &Arc<dyn DriverHandle>, request: Request| {
+        ask(&**handle, request).map(drop).map_err(|failure| failure.contract().kind())
     };
 
     // The operator is told which entry it is; its callers are refused.
     let trouble = service.inspect()[0].trouble.clone().unwrap();
     assert!(trouble.reason.contains("disagrees") && trouble.reason.contains(POOL), "{trouble:?}");
-    assert_eq!(kind(&mount, lease(POOL)), Err(Kind::Unavailable));
+    assert_eq!(kind(&handle, lease(POOL)), Err(Kind::Unavailable));
     // The ledger decides about releases.
-    assert_eq!(kind(&mount, release(POOL, "10.0.0.1")), Ok(()));
+    assert_eq!(kind(&handle, release(POOL, "10.0.0.1")), Ok(()));
     // Another driver serves.
     let other = Arc::new(Control::default());
     lock(&other.registers).push(("other".into(), REPLAYED));
     service.load(Arc::new(PlainFactory(other)), LoadOptions::new(Origin::Component)).unwrap();
-    assert_eq!(kind(&service.mount(&"other".parse().unwrap()).unwrap(), pool(POOL)), Ok(()));
+    assert_eq!(kind(&service.handle(&"other".parse().unwrap()).unwrap(), pool(POOL)), Ok(()));
 
     // Once it agrees, it serves what is left.
     *lock(&control.replay_answers) = None;
     control.look();
-    assert_eq!(kind(&mount, lease_of(POOL, "10.0.0.1")), Ok(()));
+    assert_eq!(kind(&handle, lease_of(POOL, "10.0.0.1")), Ok(()));
     let again = ["start", "pool 10.0.0.0/24 again", "address 10.0.0.2 of 10.0.0.0/24 again"];
     assert_eq!(control.look()[..3], again);
     assert!(service.inspect().iter().all(|driver| driver.trouble.is_none()));

@@ -29,7 +29,7 @@ fn in_the_local_space_a_repeat_is_refused() {
     lab.ask(pool(POOL)).unwrap();
     lab.ask(lease_of(POOL, "10.0.0.9")).unwrap();
     lab.control.look();
-    lab.mount.begin_session();
+    lab.handle.begin_session();
     assert_eq!(lab.try_ask(pool(POOL)), Err(Kind::Forbidden));
     assert_eq!(lab.try_ask(managers_lease()), Err(Kind::Forbidden));
     assert_eq!(lab.control.look(), [""; 0]);
@@ -43,7 +43,7 @@ fn in_the_global_space_what_was_granted_before_the_session_is_claimed_once() {
     assert_eq!(lab.try_ask(global()), Err(Kind::Forbidden), "no session has begun");
     lab.control.look();
     for _session in 0..2 {
-        lab.mount.begin_session();
+        lab.handle.begin_session();
         assert_eq!(lab.try_ask(managers_lease()), Err(Kind::Forbidden), "the pool comes first");
         assert_eq!(lab.try_ask(global()), Ok(POOL.into()));
         assert_eq!(lab.try_ask(managers_lease()), Ok("10.0.0.9/24".into()));
@@ -61,7 +61,7 @@ fn a_pool_goes_when_no_gateway_is_left_in_it() {
     lab.ask(global()).unwrap();
     lab.ask(gateway()).unwrap();
     for _session in 0..2 {
-        lab.mount.begin_session();
+        lab.handle.begin_session();
         lab.ask(global()).unwrap();
     }
     lab.ask(managers_lease()).unwrap();
@@ -82,10 +82,10 @@ fn a_claim_whose_answer_was_lost_may_be_made_again() {
     let lab = Lab::new();
     lab.ask(global()).unwrap();
     lab.ask(managers_lease()).unwrap();
-    lab.mount.begin_session();
+    lab.handle.begin_session();
     for claimed in [global, managers_lease] {
         let claim = lab.ask(claimed()).unwrap();
-        lab.mount.undo(claim.receipt.unwrap());
+        lab.handle.undo(claim.receipt.unwrap());
         assert!(lab.ask(claimed()).is_ok());
         assert_eq!(lab.try_ask(claimed()), Err(Kind::Forbidden));
     }
@@ -100,7 +100,7 @@ fn a_request_belongs_to_the_session_it_was_made_in() {
     lab.ask(global()).unwrap();
     let (go, _first) = lab.hold(POOL);
     let before = lab.submit(global());
-    lab.mount.begin_session();
+    lab.handle.begin_session();
     let after = lab.submit(global());
     drop(go);
     assert_eq!(before.recv().unwrap(), Err(Kind::Forbidden));

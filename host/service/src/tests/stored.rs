@@ -144,7 +144,7 @@ fn what_a_failed_commit_was_to_write_is_gone() {
 fn what_is_undone_is_told_and_written() {
     let counting = Counting::new(false);
     let receipt = counting.lab.ask(lease(POOL)).unwrap().receipt.unwrap();
-    counting.lab.mount.undo(receipt);
+    counting.lab.handle.undo(receipt);
     counting.lab.ask(lease(POOL)).unwrap();
     counting.check("leases=3 pools=1 released=1");
 }
@@ -170,13 +170,13 @@ fn a_pool_that_the_caller_excludes_is_granted_and_released_in_one_request() {
 #[test]
 fn drivers_have_stores_of_their_own() {
     let counting = Counting::new(false);
-    let (control, mount) = counting.lab.load("other");
+    let (control, handle) = counting.lab.load("other");
     control.counts.store(true, Ordering::SeqCst);
-    ask(&*mount, pool(POOL)).unwrap();
+    ask(&*handle, pool(POOL)).unwrap();
     counting.check("leases=1 pools=1");
     control.twist(Twist::Panic);
-    assert!(ask(&*mount, lease(POOL)).is_err());
-    ask(&*mount, lease(POOL)).unwrap();
+    assert!(ask(&*handle, lease(POOL)).is_err());
+    ask(&*handle, lease(POOL)).unwrap();
     assert!(control.look().contains(&"stored pools=1".to_owned()));
 }
 
@@ -193,8 +193,8 @@ fn what_is_stored_outlives_the_process() {
         .unwrap();
     let calls = control.look();
     assert_eq!(calls[..4], ["start", "stored ", "start", "stored leases=1 pools=1"]);
-    let mount = service.mount(&"lab".parse().unwrap()).unwrap();
-    ask(&*mount, lease(POOL)).unwrap();
+    let handle = service.handle(&"lab".parse().unwrap()).unwrap();
+    ask(&*handle, lease(POOL)).unwrap();
     drop(service);
 }
 

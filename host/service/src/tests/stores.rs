@@ -39,10 +39,10 @@ fn an_answer_waits_for_its_commit_and_a_refusal_for_what_it_rests_on() {
     go.send(()).unwrap();
     assert_eq!(pooled.recv().unwrap(), Ok(POOL.into()));
     // The driver's thread goes on while the store is busy: others wait for it.
-    let (is_here, on, leased) = meet(&lab.control, &*lab.mount, lease_of(POOL, "10.0.0.7"));
+    let (is_here, on, leased) = meet(&lab.control, &*lab.handle, lease_of(POOL, "10.0.0.7"));
     is_here.recv().unwrap();
     let refused = lab.submit(lease_of(POOL, "10.0.0.7"));
-    let (is_here, gate, _held) = meet(&lab.control, &*lab.mount, lease(POOL));
+    let (is_here, gate, _held) = meet(&lab.control, &*lab.handle, lease(POOL));
     drop(on);
     begins.recv().unwrap();
     is_here.recv().unwrap();
@@ -55,10 +55,10 @@ fn an_answer_waits_for_its_commit_and_a_refusal_for_what_it_rests_on() {
 #[test]
 fn what_several_drivers_stage_is_one_transaction() {
     let (lab, begins, go) = gated();
-    let (control, mount) = lab.load("other");
-    let drivers = [(&*lab.control, &*lab.mount), (&*control, &*mount)];
-    for (control, mount) in drivers {
-        let (is_here, on, pooled) = meet(control, mount, pool(POOL));
+    let (control, handle) = lab.load("other");
+    let drivers = [(&*lab.control, &*lab.handle), (&*control, &*handle)];
+    for (control, handle) in drivers {
+        let (is_here, on, pooled) = meet(control, handle, pool(POOL));
         is_here.recv().unwrap();
         drop(on);
         assert_eq!(begins.recv().unwrap(), 1);
@@ -67,18 +67,18 @@ fn what_several_drivers_stage_is_one_transaction() {
     }
     let (on, first) = lab.hold(POOL);
     // Something waits behind it, so it is the committer's thread that commits.
-    let mut behind = Some(meet(&lab.control, &*lab.mount, lease(POOL)));
+    let mut behind = Some(meet(&lab.control, &*lab.handle, lease(POOL)));
     drop(on);
     assert_eq!(begins.recv().unwrap(), 1);
     // While that commit takes its time, each driver stages one lease. It has
     // done so when it hears of the next.
     let mut held = Vec::new();
     let mut staged = Vec::new();
-    for (control, mount) in drivers {
+    for (control, handle) in drivers {
         let (is_here, on, lease_staged) =
-            behind.take().unwrap_or_else(|| meet(control, mount, lease(POOL)));
+            behind.take().unwrap_or_else(|| meet(control, handle, lease(POOL)));
         is_here.recv().unwrap();
-        let (is_here, on_hold, _) = meet(control, mount, lease(POOL));
+        let (is_here, on_hold, _) = meet(control, handle, lease(POOL));
         drop(on);
         is_here.recv().unwrap();
         staged.push(lease_staged);
@@ -100,7 +100,7 @@ fn who_is_served_does_not_wait_for_long_for_those_behind() {
     // Both wait in the queue, and the second one takes its time.
     lab.control.twist(leased(Some("10.0.0.7/24")));
     let quick = lab.submit(lease_of(POOL, "10.0.0.7"));
-    let (is_here, on, slow) = meet(&lab.control, &*lab.mount, lease_of(POOL, "10.0.0.8"));
+    let (is_here, on, slow) = meet(&lab.control, &*lab.handle, lease_of(POOL, "10.0.0.8"));
     drop(go);
     first.recv_timeout(PATIENCE).unwrap().unwrap();
     is_here.recv_timeout(PATIENCE).unwrap();
@@ -162,14 +162,14 @@ fn what_was_staged_on_a_failed_commit_is_never_committed() {
     store.gate = Some((began, goes));
     let lab = Lab::with(Box::new(store), REPLAYED, limits());
     // The lease waits behind the pool, which the committer's thread commits.
-    let (is_here, pool_on, pooled) = meet(&lab.control, &*lab.mount, pool(POOL));
+    let (is_here, pool_on, pooled) = meet(&lab.control, &*lab.handle, pool(POOL));
     is_here.recv().unwrap();
-    let (is_here, on, leased) = meet(&lab.control, &*lab.mount, lease(POOL));
+    let (is_here, on, leased) = meet(&lab.control, &*lab.handle, lease(POOL));
     drop(pool_on);
     begins.recv().unwrap();
     // Staged on a pool that will never be, before the driver waits.
     is_here.recv().unwrap();
-    let (is_here, on_hold, _) = meet(&lab.control, &*lab.mount, lease(POOL));
+    let (is_here, on_hold, _) = meet(&lab.control, &*lab.handle, lease(POOL));
     drop(on);
     is_here.recv().unwrap();
     fails.store(true, Ordering::SeqCst);
@@ -234,7 +234,7 @@ fn a_receipt_stays_void_when_the_ledger_is_read_again() {
     assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
     fails.store(false, Ordering::SeqCst);
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
-    lab.mount.undo(stale);
+    lab.handle.undo(stale);
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(3)), "somebody else holds the second host");
 }
 
@@ -273,7 +273,7 @@ fn after_a_restart_what_was_read_may_be_claimed_once_by_an_engine_that_began_too
     let (medium, fails) = (store.medium.clone(), Arc::new(AtomicBool::new(false)));
     let lab = Lab::with(Box::new(store), REPLAYED, limits());
     lab.ask(global()).unwrap();
-    lab.mount.begin_session();
+    lab.handle.begin_session();
     lab.ask(local()).unwrap();
     lab.ask(named()).unwrap();
     drop(lab);
@@ -293,10 +293,10 @@ fn after_a_restart_what_was_read_may_be_claimed_once_by_an_engine_that_began_too
     ];
     assert_eq!(control.look(), again);
     assert_eq!(service.loaded(&"lab".parse().unwrap()), Some(3));
-    let mount = service.mount(&"lab".parse().unwrap()).unwrap();
-    let can = |request| ask(&*mount, request).is_ok();
+    let handle = service.handle(&"lab".parse().unwrap()).unwrap();
+    let can = |request| ask(&*handle, request).is_ok();
     assert_eq!([can(global()), can(local()), can(named())], [false; 3], "no engine began");
-    mount.begin_session();
+    handle.begin_session();
     assert_eq!([can(global()), can(local())], [true; 2]);
     // What is claimed stays so when the ledger is read again.
     fails.store(true, Ordering::SeqCst);
@@ -304,7 +304,7 @@ fn after_a_restart_what_was_read_may_be_claimed_once_by_an_engine_that_began_too
     fails.store(false, Ordering::SeqCst);
     assert_eq!([can(global()), can(local())], [false; 2]);
     assert_eq!([can(named()), can(named())], [true, false]);
-    mount.begin_session();
+    handle.begin_session();
     assert_eq!([can(global()), can(local()), can(named())], [true, false, false]);
 }
 
@@ -342,7 +342,7 @@ fn an_undo_that_the_store_cannot_take_is_made_when_it_can() {
         let (lab, fails) = flaky(is_volatile, REPLAYED);
         let receipt = lab.ask(lease(POOL)).unwrap().receipt.unwrap();
         fails.store(true, Ordering::SeqCst);
-        lab.mount.undo(receipt);
+        lab.handle.undo(receipt);
         assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
         fails.store(false, Ordering::SeqCst);
         assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
@@ -407,9 +407,9 @@ fn a_driver_without_replay_must_forget_what_the_store_lost() {
 #[test]
 fn another_driver_does_not_notice_that_one_broke() {
     let lab = Lab::new();
-    let (other, mount) = lab.load("other");
+    let (other, handle) = lab.load("other");
     lab.control.twist(Twist::Panic);
     assert_eq!(lab.try_ask(pool(POOL)), Err(Kind::Internal));
-    assert!(ask(&*mount, pool(POOL)).is_ok());
+    assert!(ask(&*handle, pool(POOL)).is_ok());
     assert_eq!(other.look(), ["start", "pool 10.0.0.0/24"]);
 }

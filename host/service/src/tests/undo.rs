@@ -13,9 +13,9 @@ fn what_was_granted_is_released_and_the_driver_told() {
     let pooled = lab.ask(pool(POOL)).unwrap();
     let leased = lab.ask(lease(POOL)).unwrap();
     lab.control.look();
-    lab.mount.undo(leased.receipt.unwrap());
+    lab.handle.undo(leased.receipt.unwrap());
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
-    lab.mount.undo(pooled.receipt.unwrap());
+    lab.handle.undo(pooled.receipt.unwrap());
     assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::NotFound));
     let calls = lab.control.look();
     let want = [
@@ -34,7 +34,7 @@ fn a_receipt_is_void_once_its_grant_is_somebody_elses() {
     let stale = lab.ask(lease(POOL)).unwrap().receipt.unwrap();
     lab.ask(release(POOL, "10.0.0.1")).unwrap();
     lab.ask(lease(POOL)).unwrap();
-    lab.mount.undo(stale);
+    lab.handle.undo(stale);
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)), "the first host is still leased");
 }
 
@@ -53,7 +53,7 @@ fn an_undo_finds_room_in_a_full_queue() {
     let leased = lab.ask(lease(POOL)).unwrap();
     let (go, _held) = lab.hold(POOL);
     let waiting = lab.submit(lease(POOL));
-    lab.mount.undo(leased.receipt.unwrap());
+    lab.handle.undo(leased.receipt.unwrap());
     assert_eq!(lab.submit(lease(POOL)).recv().unwrap(), Err(Kind::Unavailable));
     drop(go);
     assert_eq!(waiting.recv().unwrap(), Ok(host(3)));

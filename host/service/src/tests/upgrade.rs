@@ -78,8 +78,8 @@ fn names_and_needs_change_only_if_the_operator_insists() {
         let refused = upgrade(&lab, &factory, false).unwrap_err();
         assert!(matches!(refused, UpgradeError::Registration { .. }), "{refused}");
         upgrade(&lab, &factory, true).unwrap();
-        assert_eq!(lab.mount.capability(), capability);
-        assert!(lab.service.mount(&name()).is_some(), "it keeps the name it is served under");
+        assert_eq!(lab.handle.capability(), capability);
+        assert!(lab.service.handle(&name()).is_some(), "it keeps the name it is served under");
     }
 }
 
@@ -148,8 +148,8 @@ fn what_a_driver_is_owed_outlives_the_process() {
     let service = crate::Service::new(Box::new(store), limits()).unwrap();
     let (control, factory) = version("lab", Capability::default());
     service.load(factory, crate::LoadOptions::new(Origin::Component)).unwrap();
-    let mount = service.mount(&name()).unwrap();
-    crate::ask(&*mount, pool("10.5.0.0/24")).unwrap();
+    let handle = service.handle(&name()).unwrap();
+    crate::ask(&*handle, pool("10.5.0.0/24")).unwrap();
     let want = ["start", "release 10.0.0.1 of 10.0.0.0/24", "pool 10.5.0.0/24"];
     assert_eq!(control.look(), want);
     drop(service);
@@ -172,12 +172,12 @@ fn the_names_of_a_component_change_together_or_not_at_all() {
     let (old, factory) = two("old");
     let options = crate::LoadOptions::new(Origin::Component);
     service.load(factory, crate::LoadOptions { names_max: 2, ..options }).unwrap();
-    let mount = |name: &str| service.mount(&name.parse().unwrap()).unwrap();
+    let handle = |name: &str| service.handle(&name.parse().unwrap()).unwrap();
     for name in ["lab", "other"] {
-        crate::ask(&*mount(name), pool(POOL)).unwrap();
+        crate::ask(&*handle(name), pool(POOL)).unwrap();
     }
     fails.store(true, Ordering::SeqCst);
-    assert!(crate::ask(&*mount("other"), lease(POOL)).is_err());
+    assert!(crate::ask(&*handle("other"), lease(POOL)).is_err());
     let (new, factory) = two("new");
     let refused = service.upgrade(&name(), &factory, Origin::Component, None, false).unwrap_err();
     assert!(matches!(refused, UpgradeError::Hitch { .. }), "{refused}");
@@ -185,7 +185,7 @@ fn the_names_of_a_component_change_together_or_not_at_all() {
     old.look();
     new.look();
     for name in ["lab", "other"] {
-        crate::ask(&*mount(name), lease(POOL)).unwrap();
+        crate::ask(&*handle(name), lease(POOL)).unwrap();
     }
     assert_eq!(new.look(), [""; 0], "no name is served by the new version");
     // And the next upgrade is not held up by what this one left.
@@ -193,7 +193,7 @@ fn the_names_of_a_component_change_together_or_not_at_all() {
     service.upgrade(&name(), &factory, Origin::Component, None, false).unwrap();
     new.look();
     for name in ["lab", "other"] {
-        crate::ask(&*mount(name), lease(POOL)).unwrap();
+        crate::ask(&*handle(name), lease(POOL)).unwrap();
     }
     assert_eq!(new.look().len(), 2);
 }

@@ -9,7 +9,7 @@ use crate::lock;
 use ipam_api::{
     AddressGrant, AddressRequest, IpNet, Options, PoolChoice, PoolGrant, Receipt, Request,
 };
-use ipam_ledger::{By, Caller, Cause, Decision, Event, Lease, Pool, State, Store as _, Time};
+use ipam_ledger::{Actor, Audit, Caller, Decision, Event, Lease, Pool, State, Store as _, Time};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -23,7 +23,7 @@ use std::{
 const POOL: &str = "10.0.0.0/24";
 /// What one caller holds at once, at most.
 const HELD_MAX: usize = 5;
-const CAUSE: Cause = Cause { at: Time(0), by: By::Host };
+const CAUSE: Audit = Audit { at: Time(0), by: Actor::Host };
 const NOBODY: Caller<'static> =
     Caller { cause: CAUSE, global_space: None, loaded: 0, asked_at: None };
 

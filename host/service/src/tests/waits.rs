@@ -54,8 +54,8 @@ fn who_learns_too_slowly_is_out_of_service_and_its_releases_go_on() {
     let names = service.load(factory, component()).unwrap();
     let trouble = service.inspect().remove(0).trouble.unwrap();
     assert!(trouble.reason.contains("did not learn the ledger within"), "{trouble:?}");
-    let mount = service.mount(&names[0]).unwrap();
-    let kind = |request| crate::ask(&*mount, request).map_err(|it| it.contract().kind());
+    let handle = service.handle(&names[0]).unwrap();
+    let kind = |request| crate::ask(&*handle, request).map_err(|it| it.contract().kind());
     assert_eq!(kind(lease(POOL)).unwrap_err(), Kind::Unavailable);
     assert!(kind(release(POOL, "10.0.0.1")).is_ok());
 }
@@ -72,7 +72,7 @@ fn while_one_driver_loads_others_are_loaded_and_the_service_can_end() {
     is_here.recv_timeout(PATIENCE).unwrap();
     let (_, other) = plain("other", REPLAYED);
     let names = service.load(other, component()).unwrap();
-    assert!(crate::ask(&*service.mount(&names[0]).unwrap(), pool(POOL)).is_ok());
+    assert!(crate::ask(&*service.handle(&names[0]).unwrap(), pool(POOL)).is_ok());
     let (_, again) = plain("other", REPLAYED);
     assert!(matches!(service.load(again, component()), Err(LoadError::Registration(_))));
     service.shutdown();
@@ -100,7 +100,7 @@ fn the_end_waits_for_no_call_and_grants_nothing_after_its_time() {
 fn a_thread_that_does_not_end_is_left_behind() {
     let few = Limits { shutdown_time: SHORT, halt_time: SHORT, ..limits() };
     let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, few);
-    let queue = &lab.service.handle(&"lab".parse().unwrap()).unwrap().queue;
+    let queue = &lab.service.registered_driver(&"lab".parse().unwrap()).unwrap().queue;
     let (_never, wait) = mpsc::channel::<()>();
     let (here, is_here) = mpsc::channel();
     drop(queue.soon(move |_| {
@@ -121,15 +121,15 @@ fn what_is_undone_while_the_service_ends_is_undone() {
     let ((began, begins), (go, goes)) = (mpsc::channel(), mpsc::channel());
     store.gate = Some((began, goes));
     let lab = Lab::with(Box::new(store), REPLAYED, limits());
-    let mount = lab.mount.clone();
+    let handle = lab.handle.clone();
     let reply = move |answer: Result<ipam_api::Served, _>| {
-        mount.undo(answer.unwrap().receipt.unwrap());
+        handle.undo(answer.unwrap().receipt.unwrap());
     };
-    lab.mount.submit(pool(POOL), Box::new(reply));
+    lab.handle.submit(pool(POOL), Box::new(reply));
     begins.recv_timeout(PATIENCE).unwrap();
     thread::scope(|scope| {
         let ending = scope.spawn(|| lab.service.shutdown());
-        while lab.service.mount(&"lab".parse().unwrap()).is_some() {
+        while lab.service.handle(&"lab".parse().unwrap()).is_some() {
             thread::yield_now();
         }
         // Its queue is closed and empty.
@@ -158,7 +158,7 @@ fn a_release_that_the_last_commit_lost_is_tried_once_more() {
     }
     thread::scope(|scope| {
         let ending = scope.spawn(|| lab.service.shutdown());
-        while lab.service.mount(&"lab".parse().unwrap()).is_some() {
+        while lab.service.handle(&"lab".parse().unwrap()).is_some() {
             thread::yield_now();
         }
         fails.store(true, Ordering::SeqCst);
@@ -187,7 +187,7 @@ fn an_upgrade_replaces_a_driver_that_is_being_rebuilt() {
     thread::scope(|scope| {
         let upgrade = || lab.service.upgrade(&name, &factory, Origin::Component, None, false);
         let upgrading = scope.spawn(upgrade);
-        let queue = lab.service.handle(&name).unwrap().queue.clone();
+        let queue = lab.service.registered_driver(&name).unwrap().queue.clone();
         while !queue.is_wanted() {
             thread::yield_now();
         }
@@ -239,7 +239,7 @@ fn an_operator_waits_for_a_busy_thread_for_a_while_only() {
         Limits { operator_patience: SHORT, ..limits() },
     );
     let name = "lab".parse().unwrap();
-    let queue = &lab.service.handle(&name).unwrap().queue;
+    let queue = &lab.service.registered_driver(&name).unwrap().queue;
     let (go, wait) = mpsc::channel::<()>();
     let busy = queue.soon(move |_| {
         let _ = wait.recv();
@@ -250,7 +250,7 @@ fn an_operator_waits_for_a_busy_thread_for_a_while_only() {
     let (_, factory) = plain("lab", REPLAYED);
     let late = lab.service.upgrade(&name, &factory, Origin::Component, None, false);
     assert!(matches!(late, Err(UpgradeError::Hitch { .. })), "{late:?}");
-    assert!(crate::ask_within(&*lab.mount, pool(POOL), SHORT).is_none());
+    assert!(crate::ask_within(&*lab.handle, pool(POOL), SHORT).is_none());
     drop(go);
     busy.recv().unwrap();
     assert_eq!(lab.service.look(&name, |state| state.pools().count()), Some(1));

@@ -19,7 +19,7 @@ use super::{
     DurableStore, Memory, Opened, Retention, changes, open,
 };
 use crate::{
-    Asked, By, Cause, Changes, Event, Lease, Pool, Record, Session, State, Store, Time, Version,
+    Actor, Asked, Audit, Changes, Event, Lease, Pool, Record, Session, State, Store, Time, Version,
 };
 use ipam_api::{Capability, Digest, Options, PoolId, Server};
 use redb::Database;
@@ -48,7 +48,7 @@ fn id(text: &str) -> PoolId {
     PoolId::try_from(text).unwrap()
 }
 
-fn pool(granted: Cause) -> Arc<Pool> {
+fn pool(granted: Audit) -> Arc<Pool> {
     Arc::new(Pool {
         pool_id: id("LocalDefault/fd00::/64/fd00::8:0/112"),
         address_space: "LocalDefault".to_owned(),
@@ -63,7 +63,7 @@ fn pool(granted: Cause) -> Arc<Pool> {
     })
 }
 
-fn lease(address: &str, generation: u64, granted: Cause) -> Arc<Lease> {
+fn lease(address: &str, generation: u64, granted: Audit) -> Arc<Lease> {
     Arc::new(Lease {
         pool_id: pool(granted).pool_id.clone(),
         address: address.parse().unwrap(),
@@ -160,15 +160,15 @@ fn a_ledger_of_format_1_becomes_one_of_today() {
     assert_eq!(store.load(&LAB.parse().unwrap()).unwrap(), state);
     assert_eq!(store.note("site-id").unwrap().as_deref(), Some("42"));
     let events = held_in_1();
-    store.commit(&[changes(LAB, Cause::default(), &events[5..])]).unwrap();
+    store.commit(&[changes(LAB, Audit::default(), &events[5..])]).unwrap();
     assert_eq!(store.load(&LAB.parse().unwrap()).unwrap(), state);
 }
 
 /// An event of every kind, on every account.
 fn transactions_of_2() -> Vec<Vec<Changes>> {
-    let asked = |server| Cause { at: Time(1_795_000_000_000), by: By::Asked(server) };
-    let host = Cause { at: Time(1_795_000_000_001), by: By::Host };
-    let undelivered = Cause { at: Time(1_795_000_000_002), by: By::Undelivered };
+    let asked = |server| Audit { at: Time(1_795_000_000_000), by: Actor::Asked(server) };
+    let host = Audit { at: Time(1_795_000_000_001), by: Actor::Host };
+    let undelivered = Audit { at: Time(1_795_000_000_002), by: Actor::Undelivered };
     let pool = pool(asked(Server::Docker));
     let [first, second] = ["fd00::8:1/64", "10.1.2.3/24"];
     let [first, second] =
@@ -221,7 +221,7 @@ fn transactions_of_2() -> Vec<Vec<Changes>> {
 
 /// Those of format 2, and two drivers that store something.
 fn transactions_of_3() -> Vec<Vec<Changes>> {
-    let at = |at: u64| Cause { at: Time(1_795_000_000_000 + at), by: By::Asked(Server::Docker) };
+    let at = |at: u64| Audit { at: Time(1_795_000_000_000 + at), by: Actor::Asked(Server::Docker) };
     let stored = |driver, at, writes: &[(&str, Option<&[u8]>)]| {
         let writes = writes.iter().map(|(key, value)| (key.to_string(), value.map(<[u8]>::to_vec)));
         changes(driver, at, &[Event::Stored(Arc::new(writes.collect()))])

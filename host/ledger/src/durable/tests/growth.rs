@@ -3,7 +3,7 @@
 
 use super::{Memory, changes, open, steps::copy};
 use crate::{
-    Cause, Event, Store,
+    Audit, Event, Store,
     durable::{DurableStore, Retention, Storage},
 };
 use ipam_api::PoolId;
@@ -107,7 +107,7 @@ fn what_was_allotted_on_a_full_disk_is_written_when_there_is_room() {
     let events: Vec<_> = (1..=1000)
         .map(|number| Event::Owed { number, pool_id: pool_id.clone(), address: None })
         .collect();
-    let large = [changes("lab", Cause::default(), &events)];
+    let large = [changes("lab", Audit::default(), &events)];
     // Room for some of what it is to grow by.
     *fits.lock().unwrap() = 4096 + 4096 + (1 << 16);
     assert!(store.commit(&large).is_err());
@@ -126,7 +126,7 @@ fn a_ledger_that_there_is_opens_on_a_full_disk_and_takes_nothing_until_there_is_
     let lab = "lab".parse().unwrap();
     let pool_id = PoolId::try_from("a").unwrap();
     let event = |number| Event::Owed { number, pool_id: pool_id.clone(), address: None };
-    let one = |number| [changes("lab", Cause::default(), &[event(number)])];
+    let one = |number| [changes("lab", Audit::default(), &[event(number)])];
     // As after a crash, and closed and without its journal, as from a backup.
     for is_closed in [false, true] {
         let memory = Memory::default();

@@ -1,7 +1,7 @@
 //! Leases are written in pieces, and nothing else is different.
 
 use super::{super::leases::successor, DurableStore, Memory, changes, id, open};
-use crate::{Cause, Event, Lease, MemoryStore, Pool, Session, Store};
+use crate::{Audit, Event, Lease, MemoryStore, Pool, Session, Store};
 use ipam_api::IpNet;
 use proptest::prelude::*;
 use redb::Database;
@@ -109,7 +109,7 @@ fn check(stretches: Vec<(Stretch, After)>) -> Result<(), TestCaseError> {
     let (mut store, _) = open(&memory);
     let mut plain = MemoryStore::default();
     let mut commit = |store: &mut DurableStore, events: &[Event]| {
-        let changes = [changes("lab", Cause::default(), events)];
+        let changes = [changes("lab", Audit::default(), events)];
         store.commit(&changes).unwrap();
         plain.commit(&changes).unwrap();
     };

@@ -9,7 +9,7 @@ mod rows;
 mod steps;
 
 use super::{DurableStore, Opened, Retention, Storage};
-use crate::{Asked, Cause, Changes, Event, Lease, Pool, Record};
+use crate::{Asked, Audit, Changes, Event, Lease, Pool, Record};
 use ipam_api::{IpNet, Options, PoolId};
 use redb::StorageBackend;
 use std::{
@@ -78,7 +78,7 @@ fn open(memory: &Memory) -> (DurableStore, Opened) {
     DurableStore::on(memory.clone(), Retention::default(), 4096).unwrap()
 }
 
-fn changes(driver: &str, cause: Cause, events: &[Event]) -> Changes {
+fn changes(driver: &str, cause: Audit, events: &[Event]) -> Changes {
     let record = |event: &Event| Record { cause, event: event.clone() };
     let records = events.iter().map(record).collect();
     Changes { driver: driver.parse().unwrap(), records }
@@ -99,7 +99,7 @@ fn pool(id: PoolId, prefix: &str) -> Arc<Pool> {
         data: Options::new(),
         generation: 1,
         created_in: None,
-        granted: Cause::default(),
+        granted: Audit::default(),
     })
 }
 
@@ -112,6 +112,6 @@ fn lease(pool_id: PoolId, address: IpNet, generation: u64) -> Arc<Lease> {
         data: Options::new(),
         generation,
         created_in: None,
-        granted: Cause::default(),
+        granted: Audit::default(),
     })
 }

@@ -1,7 +1,7 @@
 //! What is read back is what applying the events to nothing gives.
 
 use super::{Memory, changes, open};
-use crate::{Cause, MemoryStore, State, Store, property::events};
+use crate::{Audit, MemoryStore, State, Store, property::events};
 use ipam_api::DriverName;
 use proptest::prelude::*;
 
@@ -50,7 +50,7 @@ proptest! {
         for (number, after) in after.into_iter().enumerate() {
             for (name, events) in names.iter().zip([&first, &second]) {
                 let events = events.get(number).filter(|events| !events.is_empty());
-                staged.extend(events.map(|it| changes(name.as_str(), Cause::default(), it)));
+                staged.extend(events.map(|it| changes(name.as_str(), Audit::default(), it)));
             }
             if !matches!(after, After::Nothing) {
                 store.commit(&staged).unwrap();

@@ -7,7 +7,7 @@ use super::{
     },
     Memory, changes, id, lease, open, pool,
 };
-use crate::{Cause, Event, Store, StoreError};
+use crate::{Audit, Event, Store, StoreError};
 use redb::{Database, WriteTransaction};
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -24,7 +24,7 @@ fn ledger() -> Memory {
     ];
     let (mut store, _) = open(&memory);
     store.set_note("name", "text").unwrap();
-    store.commit(&[changes("lab", Cause::default(), &events)]).unwrap();
+    store.commit(&[changes("lab", Audit::default(), &events)]).unwrap();
     store.close().unwrap();
     memory
 }

@@ -1,7 +1,7 @@
 //! A checkpoint is done in steps, and nobody sees the first ones.
 
 use super::{Bytes, Memory, changes, open};
-use crate::{Cause, Event, Store};
+use crate::{Audit, Event, Store};
 use ipam_api::PoolId;
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +20,7 @@ fn what_is_begun_is_in_the_journal_until_the_checkpoint() {
     for round in 0..3 {
         for number in 1..=5 {
             let event = event(round * 10 + number);
-            let is_due = store.commit(&[changes("lab", Cause::default(), &[event])]).unwrap();
+            let is_due = store.commit(&[changes("lab", Audit::default(), &[event])]).unwrap();
             assert!(is_due, "one record is a step of so small a journal");
             store.maintain(false).unwrap();
             assert_eq!(store.begun, store.journal.end());

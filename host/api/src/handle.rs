@@ -31,7 +31,7 @@ pub type Reply = Box<dyn FnOnce(Result<Served, Failure>) + Send>;
 /// A registered driver in service.
 ///
 /// No method blocks. A success is durable when its reply is called.
-pub trait Mount: Send + Sync {
+pub trait DriverHandle: Send + Sync {
     /// The name it is registered under.
     fn name(&self) -> &DriverName;
 
@@ -60,9 +60,9 @@ pub trait Mount: Send + Sync {
     fn undo(&self, receipt: Receipt);
 }
 
-impl fmt::Debug for dyn Mount {
+impl fmt::Debug for dyn DriverHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Mount").field(self.name()).finish()
+        f.debug_tuple("DriverHandle").field(self.name()).finish()
     }
 }
 
@@ -74,7 +74,7 @@ pub trait Subscriber: Send + Sync {
     /// Why it cannot be served here, for the operator: then it is not loaded.
     fn registered(
         &self,
-        mount: Arc<dyn Mount>,
+        handle: Arc<dyn DriverHandle>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
     /// Whose requests the mounts that it hears of will carry.

@@ -8,10 +8,10 @@ use crate::{
     worker::now,
 };
 use ipam_api::{
-    AddressSpaces, Capability, DriverName, Error, Failure, Kind, Mount, Receipt, Reply, Request,
-    Served, Server,
+    AddressSpaces, Capability, DriverHandle, DriverName, Error, Failure, Kind, Receipt, Reply,
+    Request, Served, Server,
 };
-use ipam_ledger::{By, Cause};
+use ipam_ledger::{Actor, Audit};
 use std::{
     sync::{
         Arc, Mutex,
@@ -22,7 +22,7 @@ use std::{
 };
 
 /// A registered driver, for many threads at once.
-pub(crate) struct Handle {
+pub(crate) struct RegisteredDriver {
     pub(crate) name: DriverName,
     /// Another version may need something else.
     pub(crate) capability: Mutex<Capability>,
@@ -35,7 +35,7 @@ pub(crate) struct Handle {
     pub(crate) loaded: u64,
 }
 
-impl Handle {
+impl RegisteredDriver {
     pub(crate) fn new(
         name: DriverName,
         capability: Capability,
@@ -50,11 +50,11 @@ impl Handle {
     }
 }
 
-impl Handle {
+impl RegisteredDriver {
     fn put(&self, server: Server, requests: impl Iterator<Item = (Request, Reply)>) {
         // The session is read here and not when the request is served, so that
         // a session that begins meanwhile gives it no claim it did not have.
-        let cause = Cause { at: now(), by: By::Asked(server) };
+        let cause = Audit { at: now(), by: Actor::Asked(server) };
         let asker = Asker { cause, session: self.sessions.load(Ordering::Acquire) };
         let began = Instant::now();
         let job = |(request, reply): (Request, Reply)| {
@@ -78,12 +78,12 @@ impl Handle {
 
 /// A registered driver as one server sees it: what goes through here is on
 /// that server's account.
-pub(crate) struct Mounted {
-    pub(crate) handle: Arc<Handle>,
+pub(crate) struct Handle {
+    pub(crate) handle: Arc<RegisteredDriver>,
     pub(crate) server: Server,
 }
 
-impl Mount for Mounted {
+impl DriverHandle for Handle {
     fn name(&self) -> &DriverName {
         &self.handle.name
     }
@@ -123,10 +123,10 @@ impl Mount for Mounted {
 ///
 /// # Errors
 /// As the driver, the ledger or the service refused, or as the driver broke.
-pub fn ask(mount: &dyn Mount, request: Request) -> Result<Served, Failure> {
+pub fn ask(handle: &dyn DriverHandle, request: Request) -> Result<Served, Failure> {
     let (sender, receiver) = mpsc::sync_channel(1);
     // Nobody but this function can have dropped the receiver.
-    mount.submit(request, Box::new(move |answer| drop(sender.send(answer))));
+    handle.submit(request, Box::new(move |answer| drop(sender.send(answer))));
     receiver.recv().unwrap_or_else(|_| Err(unavailable("the request was dropped")))
 }
 
@@ -134,12 +134,12 @@ pub fn ask(mount: &dyn Mount, request: Request) -> Result<Served, Failure> {
 /// answer in time; what was asked is done all the same, sooner or later.
 #[must_use]
 pub fn ask_within(
-    mount: &dyn Mount,
+    handle: &dyn DriverHandle,
     request: Request,
     patience: Duration,
 ) -> Option<Result<Served, Failure>> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    mount.submit(request, Box::new(move |answer| drop(sender.send(answer))));
+    handle.submit(request, Box::new(move |answer| drop(sender.send(answer))));
     match receiver.recv_timeout(patience) {
         Ok(answer) => Some(answer),
         Err(mpsc::RecvTimeoutError::Timeout) => None,
