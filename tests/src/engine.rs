@@ -12,7 +12,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -107,25 +110,28 @@ pub fn fetch_newest(directory: &Path) -> Result<String, String> {
     Ok(format!("{d}/root/usr/sbin:{d}/root/usr/bin:"))
 }
 
-/// Runs a scenario on the engine of this machine's release, and on the newest
-/// if it can be had; without root it says that it does not. The scenario is
-/// told where the engine's programs are, as [`Engine::start`] wants it.
+/// Runs a scenario on the engine of this machine's release, and at the same
+/// time on the newest if it can be had: an engine waits more than it computes.
+/// Without root it says that it does not. The scenario is told where the
+/// engine's programs are, as [`Engine::start`] wants it.
 ///
 /// # Panics
 /// As the scenario, and when there is no temporary directory.
 #[expect(clippy::print_stdout, reason = "what was skipped, and why, is for whoever runs it")]
-pub fn on_each(scenario: impl Fn(&str)) {
+pub fn on_each(scenario: impl Fn(&str) + Sync) {
     if !is_root() {
         println!("skipped: starting a Docker Engine needs root");
         return;
     }
-    scenario("");
-    // A suite that moves must not stop anybody: without it there is one engine.
     let fetched = tempfile::tempdir().expect("a test has a temporary directory");
-    match fetch_newest(fetched.path()) {
-        Ok(programs) => scenario(&programs),
-        Err(error) => println!("no newer Docker Engine: {error}"),
-    }
+    thread::scope(|threads| {
+        threads.spawn(|| scenario(""));
+        // A suite that moves must not stop anybody: without it there is one engine.
+        match fetch_newest(fetched.path()) {
+            Ok(programs) => scenario(&programs),
+            Err(error) => println!("no newer Docker Engine: {error}"),
+        }
+    });
 }
 
 impl Engine {
@@ -169,7 +175,9 @@ impl Engine {
 
     fn prepare(directory: &Path, programs: &str) -> Result<Self, String> {
         install(&TOOLS, &PACKAGES)?;
-        let name = format!("wipam-{}", std::process::id());
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("wipam-{}-{next}", std::process::id());
         let programs = programs.to_owned();
         let engine = Self { directory: directory.to_owned(), programs, name, wipam: None };
         let name = &engine.name;
