@@ -1,4 +1,4 @@
-//! Gathers what a project is made of: `guest/templates`, the contract in
+//! Gathers what a project is made of: `guest/sdk/templates`, the contract in
 //! `wit/`, and what one language alone needs, which exists nowhere as a file
 //! because it follows from others:
 //!
@@ -32,7 +32,7 @@ type Project = Vec<(String, PathBuf)>;
 fn main() -> Result<()> {
     let root = fs::canonicalize(PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("../.."))?;
     let out = PathBuf::from(variable("OUT_DIR")?);
-    for source in ["guest/templates", "guest/sdk", "wit", "Cargo.toml"] {
+    for source in ["guest/sdk", "wit", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
 
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     let mut text = String::new();
     for language in LANGUAGES {
         let mut project = contract.clone();
-        gather(&root.join("guest/templates").join(language), "", &mut project)?;
+        gather(&root.join("guest/sdk/templates").join(language), "", &mut project)?;
         match language {
             "c" => bindings(&root.join("wit"), &out, &mut project)?,
             "rust" => sdk(&root, &out, &mut project)?,

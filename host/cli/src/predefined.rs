@@ -6,7 +6,7 @@ use ipam_ledger::unusable;
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Map, Value};
 
-/// The keys that have them, as guest/pools reads them.
+/// The keys that have them, as guest/drivers/pools reads them.
 const KEYS: [&str; 2] = ["default-address-pools", "global-address-pools"];
 
 /// Refuses bases that no automatic pool may be of. What cannot be read, the

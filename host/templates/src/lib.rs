@@ -2,7 +2,7 @@
 //!
 //! In: a language and the name of the driver. Out: a project's files, which
 //! build to a component with that language's own tools, and know nothing of
-//! this repository. What they are made of is in `guest/templates`, `wit` and
+//! this repository. What they are made of is in `guest/sdk/templates`, `wit` and
 //! `guest/sdk`; `build.rs` gathers it.
 
 mod language;

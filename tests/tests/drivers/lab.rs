@@ -13,7 +13,7 @@ pub(crate) struct Lab {
 impl Lab {
     /// Serves a driver as its README says, with some words in it replaced.
     pub(crate) fn new(driver: &'static str, replaced: &[(&str, &str)]) -> Self {
-        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest").join(driver);
+        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/drivers").join(driver);
         let readme = fs::read_to_string(readme.join("README.md")).unwrap();
         let (_, rest) = readme.split_once("```toml\n").unwrap();
         let (table, _) = rest.split_once("```").unwrap();

@@ -16,7 +16,7 @@
 )]
 mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "../../../wit",
         inline: "
             package ipam:stub;
             world stub {

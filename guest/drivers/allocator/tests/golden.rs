@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 const RECORDED: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/default-driver.jsonl");
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/golden/default-driver.jsonl");
 
 /// The option that asks for one address after the other.
 const SERIAL: &str = "com.docker.network.ipam.serial";
