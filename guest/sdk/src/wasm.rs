@@ -21,7 +21,6 @@ use bindings::{
 };
 use core::{cell::RefCell, net::IpAddr};
 
-/// The bindings of world `ipam-driver`.
 #[allow(
     clippy::all,
     missing_debug_implementations,
@@ -30,88 +29,69 @@ use core::{cell::RefCell, net::IpAddr};
     unsafe_code,
     reason = "generated: what crosses the boundary is memory"
 )]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "ipam:driver/ipam-driver",
-        pub_export_macro: true,
-        default_bindings_module: "ipam_driver::wasm::bindings",
-    });
+mod generated {
+    /// The bindings of world `ipam-driver`.
+    pub mod bindings {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            world: "ipam:driver/ipam-driver",
+            pub_export_macro: true,
+            default_bindings_module: "ipam_driver::wasm::bindings",
+        });
+    }
+
+    /// The bindings of what `ipam-driver-with-status` exports besides. They are a
+    /// world of their own because a component exports all of a world or nothing.
+    pub mod status_bindings {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package ipam:sdk;
+                world status { export ipam:driver/status@0.1.0; }
+            ",
+            world: "ipam:sdk/status",
+            with: { "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types },
+            pub_export_macro: true,
+            default_bindings_module: "ipam_driver::wasm::status_bindings",
+        });
+    }
+
+    /// The bindings of the store, which a world of its own imports: whoever does
+    /// not call it does not import it.
+    pub mod store_bindings {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package ipam:sdk;
+                world store { import ipam:driver/store@0.1.0; }
+            ",
+            world: "ipam:sdk/store",
+            with: {
+                "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types,
+                "ipam:driver/store@0.1.0": generate,
+            },
+        });
+    }
+
+    /// The bindings of legacy plugins, likewise.
+    pub mod plugins_bindings {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package ipam:sdk;
+                world plugins { import ipam:driver/plugins@0.1.0; }
+            ",
+            world: "ipam:sdk/plugins",
+            with: {
+                "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types,
+                "ipam:driver/plugins@0.1.0": generate,
+            },
+        });
+    }
 }
 
-/// The bindings of what `ipam-driver-with-status` exports besides. They are a
-/// world of their own because a component exports all of a world or nothing.
-#[allow(
-    clippy::all,
-    missing_debug_implementations,
-    missing_docs,
-    unreachable_pub,
-    unsafe_code,
-    reason = "generated: what crosses the boundary is memory"
-)]
-pub mod status_bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        inline: "
-            package ipam:sdk;
-            world status { export ipam:driver/status@0.1.0; }
-        ",
-        world: "ipam:sdk/status",
-        with: { "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types },
-        pub_export_macro: true,
-        default_bindings_module: "ipam_driver::wasm::status_bindings",
-    });
-}
-
-/// The bindings of the store, which a world of its own imports: whoever does
-/// not call it does not import it.
-#[allow(
-    clippy::all,
-    missing_debug_implementations,
-    missing_docs,
-    unreachable_pub,
-    unsafe_code,
-    reason = "generated: what crosses the boundary is memory"
-)]
-mod store_bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        inline: "
-            package ipam:sdk;
-            world store { import ipam:driver/store@0.1.0; }
-        ",
-        world: "ipam:sdk/store",
-        with: {
-            "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types,
-            "ipam:driver/store@0.1.0": generate,
-        },
-    });
-}
-
-/// The bindings of legacy plugins, likewise.
-#[allow(
-    clippy::all,
-    missing_debug_implementations,
-    missing_docs,
-    unreachable_pub,
-    unsafe_code,
-    reason = "generated: what crosses the boundary is memory"
-)]
-mod plugins_bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        inline: "
-            package ipam:sdk;
-            world plugins { import ipam:driver/plugins@0.1.0; }
-        ",
-        world: "ipam:sdk/plugins",
-        with: {
-            "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types,
-            "ipam:driver/plugins@0.1.0": generate,
-        },
-    });
-}
-
+pub use generated::{bindings, status_bindings};
+use generated::{plugins_bindings, store_bindings};
 use status_bindings::exports::ipam::driver::status;
 
 /// The one driver of an instance.

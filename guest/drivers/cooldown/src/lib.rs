@@ -3,8 +3,7 @@
 mod policy;
 
 use ipam_driver::{
-    AddressGrant, AddressRequest, AddressSpaces, Driver, Error, PoolGrant, PoolRequest, Status,
-    SubnetStatus,
+    AddressGrant, AddressRequest, AddressSpaces, Driver, Error, Status, SubnetStatus,
 };
 use ipam_pools::{HostStore, Pools};
 use std::{
@@ -37,13 +36,7 @@ impl Driver for Cooldown {
         Ok(Pools::address_spaces())
     }
 
-    fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
-        self.0.request_pool(&request)
-    }
-
-    fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
-        self.0.release_pool(pool_id)
-    }
+    ipam_driver::delegate!(self => self.0; request_pool, release_pool);
 
     fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
         self.0.request_address(&request, now())

@@ -1,10 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(target_family = "wasm", no_std)]
 
-use core::net::IpAddr;
 use ipam_driver::{
-    AddressGrant, AddressRequest, AddressSpaces, Driver, Error, PoolGrant, PoolRequest, Status,
-    SubnetStatus, names,
+    AddressGrant, AddressRequest, AddressSpaces, Driver, Error, Status, SubnetStatus, names,
 };
 use ipam_pools::{Config, Pools};
 
@@ -25,22 +23,12 @@ impl Driver for Default {
         Ok(Pools::address_spaces())
     }
 
-    fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
-        self.0.request_pool(&request)
-    }
-
-    fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
-        self.0.release_pool(pool_id)
-    }
+    ipam_driver::delegate!(self => self.0; request_pool, release_pool, release_address);
 
     fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
         let is_serial = request.is_serial();
         let address = self.0.request_address(&request.pool_id, request.address, is_serial)?;
         Ok(AddressGrant::new(address))
-    }
-
-    fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
-        self.0.release_address(pool_id, address)
     }
 
     fn is_built_in(&mut self) -> bool {

@@ -9,12 +9,8 @@ mod config;
 mod http;
 mod policy;
 
-use ipam_driver::{
-    AddressGrant, AddressRequest, AddressSpaces, Capability, Driver, Error, Kind, PoolGrant,
-    PoolRequest,
-};
+use ipam_driver::{AddressSpaces, Capability, Driver, Error, Kind};
 use policy::Policy;
-use std::net::IpAddr;
 
 /// The one address space, local and global: what NetBox holds is unique in both.
 const SPACE: &str = "netbox";
@@ -45,21 +41,7 @@ impl Driver for NetBox {
         Ok(AddressSpaces::new(SPACE, SPACE))
     }
 
-    fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
-        self.policy()?.request_pool(&request)
-    }
-
-    fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
-        self.policy()?.release_pool(pool_id)
-    }
-
-    fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
-        self.policy()?.request_address(&request)
-    }
-
-    fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
-        self.policy()?.release_address(pool_id, address)
-    }
+    ipam_driver::delegate!(self => self.policy()?; request_pool, release_pool, request_address, release_address);
 }
 
 #[cfg(test)]

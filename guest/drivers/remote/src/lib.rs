@@ -8,12 +8,8 @@ mod protocol;
 mod wire;
 
 use alloc::{format, vec::Vec};
-use core::net::IpAddr;
 use fit::Known;
-use ipam_driver::{
-    AddressGrant, AddressRequest, AddressSpaces, Code, Driver, Error, Kind, PoolGrant, PoolRequest,
-    Registration, names, plugins, store,
-};
+use ipam_driver::{Code, Driver, Error, Kind, Registration, names, plugins, store};
 use protocol::{Ask, Protocol};
 use serde::Deserialize;
 
@@ -102,25 +98,10 @@ impl Driver for Remote {
         Ok(Self(Some(Protocol(plugin))))
     }
 
-    fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> {
-        self.plugin()?.default_address_spaces()
-    }
-
-    fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
-        self.plugin()?.request_pool(request)
-    }
-
-    fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
-        self.plugin()?.release_pool(pool_id)
-    }
-
-    fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
-        self.plugin()?.request_address(request)
-    }
-
-    fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
-        self.plugin()?.release_address(pool_id, address)
-    }
+    ipam_driver::delegate!(
+        self => self.plugin()?;
+        default_address_spaces, request_pool, release_pool, request_address, release_address
+    );
 }
 
 ipam_driver::export!(Remote);

@@ -51,7 +51,7 @@ impl<A: Ask> Protocol<A> {
         Ok(AddressSpaces::new(spaces.local, spaces.global))
     }
 
-    pub(crate) fn request_pool(&self, mut request: PoolRequest) -> Result<PoolGrant, Error> {
+    pub(crate) fn request_pool(&self, request: &PoolRequest) -> Result<PoolGrant, Error> {
         let (pool, family) = match request.pool {
             PoolChoice::Automatic(family) => (String::new(), family),
             PoolChoice::Sized(Family::Ipv4, length) => (format!("0.0.0.0/{length}"), Family::Ipv4),
@@ -59,11 +59,12 @@ impl<A: Ask> Protocol<A> {
             PoolChoice::Exact(pool) => (pool.to_string(), Family::of(&pool)),
         };
         let is_replay = request.options.contains_key(names::REPLAY);
+        let options = theirs(&request.options);
         let asked = wire::RequestPool {
             address_space: &request.address_space,
             pool,
             sub_pool: request.sub_pool.map(|pool| pool.to_string()).unwrap_or_default(),
-            options: theirs(&mut request.options),
+            options: options.as_ref(),
             v6: family == Family::Ipv6,
         };
         let wire::Pool { pool_id, rest } = self.call("RequestPool", body(&asked)?)?;
@@ -72,7 +73,7 @@ impl<A: Ask> Protocol<A> {
         }
         // What cannot be a key cannot be held.
         let held = self.0.recall(&pool_id).ok().flatten();
-        let fitted = fit_pool(&request, &pool_id, rest).and_then(|grant| {
+        let fitted = fit_pool(request, &pool_id, rest).and_then(|grant| {
             let known = Known { prefix: grant.pool, sub_pool: request.sub_pool };
             if let Some(held) = held.filter(|held| !is_replay && !held.is_again(&known)) {
                 return Err(format!("PoolID {pool_id:?} names {} already", held.prefix));
@@ -95,21 +96,19 @@ impl<A: Ask> Protocol<A> {
         self.0.forget(pool_id)
     }
 
-    pub(crate) fn request_address(
-        &self,
-        mut request: AddressRequest,
-    ) -> Result<AddressGrant, Error> {
+    pub(crate) fn request_address(&self, request: &AddressRequest) -> Result<AddressGrant, Error> {
+        let options = theirs(&request.options);
         let asked = wire::RequestAddress {
             pool_id: &request.pool_id,
             address: request.address.map(|address| address.to_string()).unwrap_or_default(),
-            options: theirs(&mut request.options),
+            options: options.as_ref(),
         };
         let wire::Address { address, rest } = self.call("RequestAddress", body(&asked)?)?;
         if address.is_empty() {
             return Err(Code::NoIpReturned.into());
         }
         let known = self.0.recall(&request.pool_id)?;
-        fit_address(&request, known, &address, rest).map_err(|why| {
+        fit_address(request, known, &address, rest).map_err(|why| {
             let bare = address.split_once('/').map_or(&*address, |(bare, _)| bare);
             if let Ok(bare) = bare.parse() {
                 // It believes that it granted it.
@@ -151,7 +150,8 @@ impl<A: Ask> Protocol<A> {
 }
 
 /// The options that a plugin knows; `null` if there are none, as from Docker.
-fn theirs(options: &mut Options) -> Option<&Options> {
+fn theirs(options: &Options) -> Option<Options> {
+    let mut options = options.clone();
     options.remove(names::REPLAY);
     (!options.is_empty()).then_some(options)
 }

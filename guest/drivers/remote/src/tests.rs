@@ -85,7 +85,7 @@ const ANY_POOL: PoolChoice = PoolChoice::Automatic(Family::Ipv4);
 fn pool_body(request: PoolRequest, want: &str) {
     let plugin = answering(200, r#"{"PoolID":"p1","Pool":"10.1.0.0/16"}"#);
     // What it answers does not fit each of them.
-    let _ = plugin.request_pool(request);
+    let _ = plugin.request_pool(&request);
     let asked = &plugin.0.asked.borrow()[0];
     assert_eq!((&*asked.0, &*asked.1), ("IpamDriver.RequestPool", &*format!("{want}\n")));
 }
@@ -143,7 +143,7 @@ fn addresses_are_asked_for_as_docker_does() {
         (Some("fd00::5"), Options::new(), r#"{"PoolID":"p1","Address":"fd00::5","Options":null}"#),
     ] {
         let plugin = answering(200, r#"{"Address":"10.1.0.5/16"}"#);
-        let _ = plugin.request_address(AddressRequest { options, ..address(wanted) });
+        let _ = plugin.request_address(&AddressRequest { options, ..address(wanted) });
         let asked = &plugin.0.asked.borrow()[0];
         assert_eq!((&*asked.0, &*asked.1), ("IpamDriver.RequestAddress", &*format!("{want}\n")));
     }
@@ -187,7 +187,7 @@ fn who_does_not_say_what_it_needs_needs_nothing() {
 /// The pool that an answer grants, or the class and words of its refusal.
 #[track_caller]
 fn pool_answer(status: u16, body: &'static str, want: Result<(&str, &str), (Kind, &str)>) {
-    let answer = answering(status, body).request_pool(pool(ANY_POOL));
+    let answer = answering(status, body).request_pool(&pool(ANY_POOL));
     match (answer, want) {
         (Ok(grant), Ok((id, pool))) => {
             assert_eq!((&*grant.pool_id, &*grant.pool.to_string()), (id, pool), "{body}");
@@ -231,7 +231,7 @@ fn every_odd_answer_about_a_pool_is_understood_as_docker_does() {
 #[test]
 fn a_pool_that_cannot_be_read_is_given_back() {
     let plugin = answering(200, r#"{"PoolID":"p1","Pool":"ten"}"#);
-    let refusal = plugin.request_pool(pool(ANY_POOL)).unwrap_err();
+    let refusal = plugin.request_pool(&pool(ANY_POOL)).unwrap_err();
     assert!(refusal.text().contains("ten"), "{refusal}");
     assert_eq!(plugin.0.asked.borrow()[1].0, "IpamDriver.ReleasePool");
     assert_eq!(plugin.0.asked.borrow()[1].1, "{\"PoolID\":\"p1\"}\n");
@@ -240,15 +240,15 @@ fn a_pool_that_cannot_be_read_is_given_back() {
 #[test]
 fn every_odd_answer_about_an_address_is_understood_as_docker_does() {
     let granted = answering(200, r#"{"Address":"10.1.0.5/16","Data":{"k":"v"}}"#);
-    let grant = granted.request_address(address(None)).unwrap();
+    let grant = granted.request_address(&address(None)).unwrap();
     assert_eq!(grant.address.unwrap().to_string(), "10.1.0.5/16");
     assert_eq!(grant.data, [("k".to_owned(), "v".to_owned())].into());
     for body in ["{}", r#"{"Address":""}"#] {
-        let refusal = answering(200, body).request_address(address(None)).unwrap_err();
+        let refusal = answering(200, body).request_address(&address(None)).unwrap_err();
         assert_eq!(refusal.code(), Code::NoIpReturned, "{body}");
     }
     let bare = answering(200, r#"{"Address":"10.1.0.5"}"#);
-    let refusal = bare.request_address(address(None)).unwrap_err();
+    let refusal = bare.request_address(&address(None)).unwrap_err();
     assert!(refusal.text().contains("10.1.0.5"), "{refusal}");
     let released = "{\"PoolID\":\"p1\",\"Address\":\"10.1.0.5\"}\n";
     assert_eq!(bare.0.asked.borrow()[1], ("IpamDriver.ReleaseAddress".into(), released.into()));
@@ -258,7 +258,7 @@ fn every_odd_answer_about_an_address_is_understood_as_docker_does() {
 fn after_a_pool(sub_pool: Option<&str>, status: u16, body: &'static str) -> Protocol<Fake> {
     let plugin = answering(200, r#"{"PoolID":"p1","Pool":"10.1.0.0/16"}"#);
     let sub_pool = sub_pool.map(|text| text.parse().unwrap());
-    plugin.request_pool(PoolRequest { sub_pool, ..pool(ANY_POOL) }).unwrap();
+    plugin.request_pool(&PoolRequest { sub_pool, ..pool(ANY_POOL) }).unwrap();
     plugin.0.asked.borrow_mut().clear();
     plugin.0.answers.borrow_mut().push_back(Ok((status, body)));
     plugin
@@ -268,7 +268,7 @@ fn after_a_pool(sub_pool: Option<&str>, status: u16, body: &'static str) -> Prot
 fn an_address_gets_the_length_of_its_pool() {
     for text in ["10.1.0.5/16", "10.1.0.5/32", "10.1.0.5/0", "::ffff:10.1.0.5/128"] {
         let body: &'static str = format!(r#"{{"Address":"{text}"}}"#).leak();
-        let grant = after_a_pool(None, 200, body).request_address(address(None)).unwrap();
+        let grant = after_a_pool(None, 200, body).request_address(&address(None)).unwrap();
         assert_eq!(grant.address.unwrap().to_string(), "10.1.0.5/16", "{text}");
     }
 }
@@ -284,17 +284,17 @@ fn an_address_that_does_not_fit_is_refused_and_given_back() {
     ] {
         let body: &'static str = format!(r#"{{"Address":"{text}"}}"#).leak();
         let plugin = after_a_pool(sub_pool, 200, body);
-        let refusal = plugin.request_address(address(asked_for)).unwrap_err();
+        let refusal = plugin.request_address(&address(asked_for)).unwrap_err();
         assert_eq!(refusal.code(), Code::Other(Kind::Internal), "{text}");
         let released = format!("{{\"PoolID\":\"p1\",\"Address\":\"{given_back}\"}}\n");
         assert_eq!(plugin.0.asked.borrow()[1].1, released, "{text}");
     }
     // By name anything of the pool will do.
     let plugin = after_a_pool(Some("10.1.2.0/24"), 200, r#"{"Address":"10.1.3.5/32"}"#);
-    assert!(plugin.request_address(address(Some("10.1.3.5"))).is_ok());
+    assert!(plugin.request_address(&address(Some("10.1.3.5"))).is_ok());
     // Nothing is known of a pool that an earlier version granted.
     let plugin = answering(200, r#"{"Address":"10.1.3.5/16"}"#);
-    assert!(plugin.request_address(address(None)).is_ok());
+    assert!(plugin.request_address(&address(None)).is_ok());
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn a_pool_that_does_not_fit_is_refused_and_given_back() {
         (ANY_POOL, wide.leak()),
     ] {
         let plugin = answering(200, body);
-        let refusal = plugin.request_pool(pool(request)).unwrap_err();
+        let refusal = plugin.request_pool(&pool(request)).unwrap_err();
         assert_eq!(refusal.code(), Code::Other(Kind::Internal), "{body}");
         assert_eq!(plugin.0.asked.borrow()[1].0, "IpamDriver.ReleasePool", "{body}");
     }
@@ -335,10 +335,10 @@ fn nothing_is_leased_of_no_pool() {
     plugin.0.answers.borrow_mut().push_back(Ok((200, no_pool)));
     plugin.0.answers.borrow_mut().push_back(Ok((200, r#"{"Address":"192.168.0.1/32"}"#)));
     for _ in 0..2 {
-        plugin.request_pool(pool(ANY_POOL)).unwrap();
+        plugin.request_pool(&pool(ANY_POOL)).unwrap();
     }
     let request = AddressRequest { pool_id: "any".into(), ..address(None) };
-    let refusal = plugin.request_address(request).unwrap_err();
+    let refusal = plugin.request_address(&request).unwrap_err();
     assert!(refusal.text().contains("needs a subnet of its own"), "{refusal}");
     assert_eq!(plugin.0.asked.borrow()[3].0, "IpamDriver.ReleaseAddress");
 }
@@ -347,20 +347,20 @@ fn nothing_is_leased_of_no_pool() {
 fn an_id_that_names_a_pool_is_not_granted_again() {
     let same = r#"{"PoolID":"p1","Pool":"10.1.0.0/16"}"#;
     let plugin = after_a_pool(None, 200, same);
-    let refusal = plugin.request_pool(pool(ANY_POOL)).unwrap_err();
+    let refusal = plugin.request_pool(&pool(ANY_POOL)).unwrap_err();
     assert!(refusal.text().contains("names 10.1.0.0/16 already"), "{refusal}");
     assert_eq!(plugin.0.asked.borrow().len(), 1, "and is not given back");
     // But it is told of what it granted before.
     plugin.0.answers.borrow_mut().push_back(Ok((200, same)));
     let options = Options::from([(names::REPLAY.to_owned(), "explicit".to_owned())]);
-    assert!(plugin.request_pool(PoolRequest { options, ..pool(ANY_POOL) }).is_ok());
+    assert!(plugin.request_pool(&PoolRequest { options, ..pool(ANY_POOL) }).is_ok());
 }
 
 #[test]
 fn a_pool_that_is_granted_already_is_not_given_back() {
     let plugin = after_a_pool(None, 200, r#"{"PoolID":"p1","Pool":"10.2.0.0/16"}"#);
     let exact = PoolChoice::Exact("10.3.0.0/16".parse().unwrap());
-    assert!(plugin.request_pool(pool(exact)).is_err());
+    assert!(plugin.request_pool(&pool(exact)).is_err());
     assert_eq!(plugin.0.asked.borrow().len(), 1);
 }
 
@@ -375,7 +375,7 @@ fn a_gateway_is_one_of_the_pool_or_left_out() {
     ] {
         let data = format!(r#"{{"com.docker.network.gateway":"{text}","k":null}}"#);
         let body = format!(r#"{{"PoolID":"p","Pool":"10.1.0.0/16","Data":{data}}}"#);
-        let grant = answering(200, body.leak()).request_pool(pool(ANY_POOL)).unwrap();
+        let grant = answering(200, body.leak()).request_pool(&pool(ANY_POOL)).unwrap();
         assert_eq!(grant.data.get(names::GATEWAY).map(String::as_str), want, "{text}");
         assert_eq!(grant.data["k"], "", "what is null is empty, as in Go");
     }
@@ -411,7 +411,7 @@ fn who_does_not_answer_is_not_asked_again() {
     let fake = Fake::default();
     fake.answers.borrow_mut().push_back(Err(Error::other(Kind::Unavailable, "no answer")));
     let plugin = Protocol(fake);
-    let refusal = plugin.request_address(address(None)).unwrap_err();
+    let refusal = plugin.request_address(&address(None)).unwrap_err();
     assert_eq!(refusal.code(), Code::Other(Kind::Unavailable));
     assert_eq!(plugin.0.asked.borrow().len(), 1);
 }

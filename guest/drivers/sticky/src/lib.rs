@@ -8,11 +8,7 @@ mod holder;
 mod policy;
 
 use alloc::{string::ToString, vec, vec::Vec};
-use core::net::IpAddr;
-use ipam_driver::{
-    AddressGrant, AddressRequest, AddressSpaces, Capability, Driver, Error, PoolGrant, PoolRequest,
-    Registration, Status, SubnetStatus,
-};
+use ipam_driver::{AddressSpaces, Capability, Driver, Error, Registration, Status, SubnetStatus};
 use ipam_pools::{HostStore, Pools};
 
 pub use policy::Policy;
@@ -42,21 +38,7 @@ impl Driver for Sticky {
         Ok(Pools::address_spaces())
     }
 
-    fn request_pool(&mut self, request: PoolRequest) -> Result<PoolGrant, Error> {
-        self.0.request_pool(&request)
-    }
-
-    fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
-        self.0.release_pool(pool_id)
-    }
-
-    fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
-        self.0.request_address(&request)
-    }
-
-    fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
-        self.0.release_address(pool_id, address)
-    }
+    ipam_driver::delegate!(self => self.0; request_pool, release_pool, request_address, release_address);
 }
 
 impl Status for Sticky {
