@@ -50,7 +50,7 @@ fn a_small_store_refuses_nobody() {
         assert_eq!(lease(&lab, name), Ok(address.to_owned()));
         lab.release(&pool, address);
     }
-    // The book is full of `a` and `b`, and `a` is gone for longer.
+    // There is no room beside `a` and `b`, and `a` is gone for longer.
     assert_eq!(lease(&lab, "c"), Ok("10.9.0.3".to_owned()));
     lab.restart();
     assert_eq!(lease(&lab, "b"), Ok("10.9.0.2".to_owned()));
@@ -58,5 +58,5 @@ fn a_small_store_refuses_nobody() {
     for _ in 0..3 {
         assert!(lease(&lab, "").is_ok());
     }
-    assert_eq!(lease(&lab, "d"), Err(503), "the pool is full, not the book");
+    assert_eq!(lease(&lab, "d"), Err(503), "the pool is full, not the store");
 }

@@ -4,7 +4,7 @@ use ipam_driver::{
     AddressGrant, AddressRequest, Code, Error, IpNet, Kind, PoolGrant, PoolRequest, SubnetStatus,
     log,
 };
-use ipam_pools::{Aside, Config, Place, PoolName, Store, place, read_all, refusal};
+use ipam_pools::{Config, Location, PoolName, Store, Withheld, location, read_all, refusal};
 use std::{collections::BTreeSet, net::IpAddr};
 
 /// Milliseconds since 1970.
@@ -20,16 +20,16 @@ const RESTING_MAX: (usize, usize) = (50_000, 200_000);
 /// there is no room. More than one begins, so that none is behind for long.
 const ENDED_MAX: usize = 64;
 
-/// The policy, over a store. Addresses that rest are set aside in [`Aside`], with
-/// the moment of their release.
+/// The policy, over a store. Addresses that rest are withheld, with the moment of their
+/// release.
 #[derive(Debug)]
 pub struct Policy<S> {
-    aside: Aside,
+    pools: Withheld,
     store: S,
     rest: Moment,
     resting_max: usize,
     /// Leased as gateways.
-    gateways: BTreeSet<Place>,
+    gateways: BTreeSet<Location>,
 }
 
 #[expect(clippy::missing_errors_doc, reason = "as `ipam_driver::Driver` says")]
@@ -46,28 +46,28 @@ impl<S: Store> Policy<S> {
             let most = RESTING_MAX.1;
             return Err(refusal(format!("config: max-resting must be from 1 to {most}")));
         }
-        let mut aside = Aside::new(config.pools()?);
+        let mut pools = Withheld::new(config.pools()?);
         let mut unread = 0;
         read_all(&store, |key, value| {
             let moment = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-            let read = place::read(key).zip(moment);
-            let is_read = read.is_some_and(|(place, moment)| aside.restore(place, moment));
+            let read = location::read(key).zip(moment);
+            let is_read = read.is_some_and(|(location, moment)| pools.restore(location, moment));
             unread += u32::from(!is_read);
         })?;
         if unread > 0 {
             log::warn(format!("{unread} keys in the store are no addresses that rest"));
         }
-        Ok(Self { aside, store, rest: rest * 1000, resting_max, gateways: BTreeSet::new() })
+        Ok(Self { pools, store, rest: rest * 1000, resting_max, gateways: BTreeSet::new() })
     }
 
     /// Grants a pool.
     pub fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Error> {
-        self.aside.request_pool(request)
+        self.pools.request_pool(request)
     }
 
     /// Forgets a pool, but not which addresses of it rest.
     pub fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
-        self.aside.release_pool(pool_id)
+        self.pools.release_pool(pool_id)
     }
 
     /// Leases an address: that which is asked for by name, or any that does not
@@ -77,30 +77,30 @@ impl<S: Store> Policy<S> {
         request: &AddressRequest,
         now: Moment,
     ) -> Result<AddressGrant, Error> {
-        let pool = self.aside.name(&request.pool_id)?;
+        let pool = self.pools.name(&request.pool_id)?;
         let (address, has_rested) = match request.address {
             Some(address) => {
-                let rests = self.aside.has((pool.parent(), address));
+                let rests = self.pools.is_withheld((pool.parent(), address));
                 (self.lease(request, Some(address))?, rests)
             }
             None => {
                 self.wake(pool, now);
                 match self.lease(request, None) {
                     Err(refusal) if refusal.code() == Code::NoAvailableIps => {
-                        let (_, longest) = self.aside.oldest_in(pool).ok_or(refusal)?;
+                        let (_, longest) = self.pools.oldest_in(pool).ok_or(refusal)?;
                         (self.lease(request, Some(longest))?, true)
                     }
                     leased => (leased?, false),
                 }
             }
         };
-        let place = (pool.parent(), address.addr());
+        let location = (pool.parent(), address.addr());
         if request.is_gateway() {
-            self.gateways.insert(place);
+            self.gateways.insert(location);
         }
         // What replay shows was written when it was granted.
         if has_rested && request.replay().is_none() {
-            self.delete(place);
+            self.delete(location);
         }
         Ok(AddressGrant::new(address))
     }
@@ -112,32 +112,32 @@ impl<S: Store> Policy<S> {
         address: IpAddr,
         now: Moment,
     ) -> Result<(), Error> {
-        let place = (self.aside.name(pool_id)?.parent(), address);
-        if self.aside.has(place) {
+        let location = (self.pools.name(pool_id)?.parent(), address);
+        if self.pools.is_withheld(location) {
             return Ok(());
         }
-        let moment = (!self.gateways.remove(&place)).then_some(now);
-        self.aside.release_address(pool_id, address, moment)?;
-        if self.aside.has(place) && !self.write(place, now) {
-            self.aside.free(place);
+        let moment = (!self.gateways.remove(&location)).then_some(now);
+        self.pools.release_address(pool_id, address, moment)?;
+        if self.pools.is_withheld(location) && !self.write(location, now) {
+            self.pools.free(location);
         }
         Ok(())
     }
 
     /// How full a pool is. What rests is free.
     pub fn status(&self, pool_id: &str) -> Result<SubnetStatus, Error> {
-        self.aside.status(pool_id)
+        self.pools.status(pool_id)
     }
 
     fn lease(&mut self, request: &AddressRequest, address: Option<IpAddr>) -> Result<IpNet, Error> {
-        self.aside.request_address(&request.pool_id, address, request.is_serial())
+        self.pools.request_address(&request.pool_id, address, request.is_serial())
     }
 
     /// Ends the rests that are over, where a request may get any address: so one
     /// that ends some is granted, and what it deletes in the store is deleted.
     fn wake(&mut self, pool: PoolName, now: Moment) {
         for _ in 0..ENDED_MAX {
-            match self.aside.oldest_in(pool) {
+            match self.pools.oldest_in(pool) {
                 Some((since, address)) if now.saturating_sub(since) >= self.rest => {
                     self.end((pool.parent(), address));
                 }
@@ -148,33 +148,33 @@ impl<S: Store> Policy<S> {
 
     /// Writes that an address rests, and ends the rests that began first until there
     /// is room for it. `false` if there is none: then nothing is stored.
-    fn write(&mut self, place: Place, now: Moment) -> bool {
-        let key = place::key(place);
+    fn write(&mut self, location: Location, now: Moment) -> bool {
+        let key = location::key(location);
         for _ in 0..ENDED_MAX {
-            if self.aside.total() <= self.resting_max {
+            if self.pools.total() <= self.resting_max {
                 match self.store.set(&key, now.to_string().as_bytes()) {
                     Ok(()) => return true,
                     Err(refusal) if refusal.code() != Code::Other(Kind::Unavailable) => break,
                     Err(_) => (),
                 }
             }
-            match self.aside.oldest() {
-                Some((_, oldest)) if oldest != place => self.end(oldest),
+            match self.pools.oldest() {
+                Some((_, oldest)) if oldest != location => self.end(oldest),
                 _ => break,
             }
         }
-        log::warn(format!("no room to remember that {} rests", place.1));
-        self.delete(place);
+        log::warn(format!("no room to remember that {} rests", location.1));
+        self.delete(location);
         false
     }
 
-    fn end(&mut self, place: Place) {
-        self.aside.free(place);
-        self.delete(place);
+    fn end(&mut self, location: Location) {
+        self.pools.free(location);
+        self.delete(location);
     }
 
-    fn delete(&mut self, place: Place) {
-        let key = place::key(place);
+    fn delete(&mut self, location: Location) {
+        let key = location::key(location);
         if let Err(refusal) = self.store.delete(&key) {
             log::warn(format!("{key} stays in the store: {refusal}"));
         }

@@ -3,9 +3,9 @@
 
 extern crate alloc;
 
-mod book;
-mod holder;
+mod identity;
 mod policy;
+mod reservations;
 
 use alloc::{string::ToString, vec, vec::Vec};
 use ipam_driver::{AddressSpaces, Capability, Driver, Error, Registration, Status, SubnetStatus};
@@ -28,7 +28,7 @@ impl Driver for Sticky {
 
     fn registrations(config: &str) -> Result<Vec<Registration>, Error> {
         let capability = Capability {
-            requires_mac_address: holder::Keys::of(config)?.has_mac_address(),
+            requires_mac_address: identity::Keys::of(config)?.has_mac_address(),
             ..Self::CAPABILITY
         };
         Ok(vec![Registration { name: Self::NAME.to_string(), capability }])

@@ -71,7 +71,7 @@ fn release(policy: &mut Policy<Memory>, last: u8) {
 }
 
 fn store(policy: &mut Policy<Memory>) -> &mut Memory {
-    policy.book().parts().1
+    policy.reservations().parts().1
 }
 
 /// A new instance, to which nothing is replayed but the pools.

@@ -2,13 +2,13 @@
 //! restarts between them.
 
 use super::{POOL, SUB_POOL, lease, policy, release, request, store};
-use crate::holder::Keys;
+use crate::identity::Keys;
 use ipam_driver::{Code, names};
 use ipam_pools::{Memory, PoolName};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use std::collections::BTreeMap;
 
-/// Reservations that the book has room for.
+/// How many reservations there may be.
 const MAX: usize = 4;
 
 /// A lease: of which pool id, who, and which address.
@@ -19,7 +19,7 @@ type Lease = (&'static str, &'static str, u8);
 struct Model {
     leases: Vec<Lease>,
     /// Pool id, who, which address, and the moment.
-    book: Vec<(&'static str, &'static str, u8, u64)>,
+    reservations: Vec<(&'static str, &'static str, u8, u64)>,
     next: u64,
 }
 
@@ -31,14 +31,15 @@ impl Model {
     fn choose(&self, id: &str, who: &str) -> Option<u8> {
         let range = if id == SUB_POOL { 4..=6 } else { 1..=6 };
         let free = |address: &u8| range.contains(address) && !self.is_leased(*address);
-        let own = self.book.iter().find(|(its, whose, ..)| (*its, *whose) == (id, who));
+        let own = self.reservations.iter().find(|(its, whose, ..)| (*its, *whose) == (id, who));
         if let Some((_, _, own, _)) = own.filter(|(.., own, _)| free(own)) {
             return Some(*own);
         }
-        let is_reserved = |address: &u8| self.book.iter().any(|(_, _, of, _)| of == address);
+        let is_reserved =
+            |address: &u8| self.reservations.iter().any(|(_, _, of, _)| of == address);
         let nobodys = range.clone().find(|address| free(address) && !is_reserved(address));
         let longest = || {
-            let candidates = self.book.iter().filter(|(_, _, address, _)| free(address));
+            let candidates = self.reservations.iter().filter(|(_, _, address, _)| free(address));
             candidates.min_by_key(|(.., moment)| *moment).map(|(_, _, address, _)| *address)
         };
         nobodys.or_else(longest)
@@ -60,23 +61,26 @@ impl Model {
         self.leases.push((id, who, address));
         let has_it =
             |(its, whose, of, _): &(&str, &str, u8, u64)| (*its, *whose, *of) == (id, who, address);
-        if who.is_empty() || self.book.iter().any(has_it) {
+        if who.is_empty() || self.reservations.iter().any(has_it) {
             return Ok(address);
         }
-        self.book.retain(|(its, whose, of, _)| *of != address && (*its, *whose) != (id, who));
-        while self.book.len() >= MAX {
-            let free = self.book.iter().filter(|(_, _, of, _)| !self.is_leased(*of));
+        self.reservations
+            .retain(|(its, whose, of, _)| *of != address && (*its, *whose) != (id, who));
+        while self.reservations.len() >= MAX {
+            let free = self.reservations.iter().filter(|(_, _, of, _)| !self.is_leased(*of));
             let Some(oldest) = free.map(|(.., moment)| *moment).min() else { return Ok(address) };
-            self.book.retain(|(.., moment)| *moment != oldest);
+            self.reservations.retain(|(.., moment)| *moment != oldest);
         }
-        self.book.push((id, who, address, self.next));
+        self.reservations.push((id, who, address, self.next));
         self.next += 1;
         Ok(address)
     }
 
     fn release(&mut self, address: u8) {
         self.leases.retain(|(_, _, leased)| *leased != address);
-        if let Some((.., moment)) = self.book.iter_mut().find(|(_, _, of, _)| *of == address) {
+        if let Some((.., moment)) =
+            self.reservations.iter_mut().find(|(_, _, of, _)| *of == address)
+        {
             *moment = self.next;
             self.next += 1;
         }
@@ -131,13 +135,13 @@ proptest! {
                 }
             }
             let keys = Keys::of("{}").unwrap();
-            let want: BTreeMap<_, _> = model.book.iter().map(|(id, who, address, _)| {
+            let want: BTreeMap<_, _> = model.reservations.iter().map(|(id, who, address, _)| {
                 let pool = PoolName::parse(id).unwrap();
-                let holder = keys.holder(pool, &request(id, who, None)).unwrap();
-                ((pool.parent(), format!("10.0.0.{address}").parse().unwrap()), holder)
+                let identity = keys.identity(pool, &request(id, who, None)).unwrap();
+                ((pool.parent(), format!("10.0.0.{address}").parse().unwrap()), identity)
             }).collect();
-            let (holders, store) = policy.book().parts();
-            let got: BTreeMap<_, _> = holders.iter().map(|(place, holder)| (*place, (**holder).clone())).collect();
+            let (identities, store) = policy.reservations().parts();
+            let got: BTreeMap<_, _> = identities.iter().map(|(location, identity)| (*location, (**identity).clone())).collect();
             prop_assert_eq!(&got, &want);
             prop_assert_eq!(store.entries().len(), want.len());
         }

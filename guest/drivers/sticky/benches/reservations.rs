@@ -1,5 +1,5 @@
 //! Does the policy degrade? One request and its release, with few reservations and with
-//! many: of who has one, of who has none, and of who is new to a book that is full.
+//! many: of who has one, of who has none, and of who is new when there is no more room.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ipam_driver::{AddressRequest, Options, PoolChoice, PoolRequest, names};
@@ -17,8 +17,8 @@ fn request(who: &str) -> AddressRequest {
     AddressRequest { pool_id: POOL.into(), address: None, options }
 }
 
-/// A book with room for so many reservations, all of them there, and all of their
-/// addresses free.
+/// A policy with room for so many reservations: all are made, and all of their addresses
+/// are free.
 fn policy(reservations: usize) -> Policy<Memory> {
     let config = format!(r#"{{"max-reservations": {reservations}}}"#);
     let mut policy = Policy::new(&config, Memory::new(1 << 30, 1 << 24)).expect("it is valid");
@@ -40,7 +40,7 @@ fn policy(reservations: usize) -> Policy<Memory> {
     policy
 }
 
-fn book(criterion: &mut Criterion) {
+fn reservations(criterion: &mut Criterion) {
     for reservations in [10, 50_000] {
         let mut policy = policy(reservations);
         let mut ask = |who: &str| {
@@ -52,7 +52,7 @@ fn book(criterion: &mut Criterion) {
         criterion.bench_function(&name("known"), |bencher| bencher.iter(|| ask("7")));
         criterion.bench_function(&name("nobody"), |bencher| bencher.iter(|| ask("")));
         let mut who = reservations;
-        criterion.bench_function(&name("new to a full book"), |bencher| {
+        criterion.bench_function(&name("new without room"), |bencher| {
             bencher.iter(|| {
                 who += 1;
                 ask(&who.to_string());
@@ -61,5 +61,5 @@ fn book(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, book);
+criterion_group!(benches, reservations);
 criterion_main!(benches);

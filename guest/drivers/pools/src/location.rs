@@ -5,17 +5,17 @@ use core::net::IpAddr;
 use ipam_allocator::PoolName;
 
 /// An address, and the pool as a whole that it is of.
-pub type Place = (PoolName, IpAddr);
+pub type Location = (PoolName, IpAddr);
 
 /// Its key: the id of the pool, and the address; at most 97 bytes.
 #[must_use]
-pub fn key((pool, address): Place) -> String {
+pub fn key((pool, address): Location) -> String {
     format!("{pool}/{address}")
 }
 
-/// The place of that key.
+/// The location that a key names.
 #[must_use]
-pub fn read(key: &str) -> Option<Place> {
+pub fn read(key: &str) -> Option<Location> {
     let (pool, address) = key.rsplit_once('/')?;
     Some((PoolName::parse(pool).ok()?, address.parse().ok()?))
 }

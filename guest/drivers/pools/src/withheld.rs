@@ -1,52 +1,52 @@
-//! Pools of which some free addresses are set aside: whoever wants any address gets
-//! another one while there is another.
+//! Pools that withhold some of their free addresses: a request for any address gets
+//! one that is not withheld, while there is one.
 //!
-//! In: which addresses are set aside, each with a moment. Out: leases, and the address
-//! that was set aside first, of all or of those that a request may get.
+//! In: which addresses are withheld, each with a moment. Out: leases, and the address
+//! that was withheld first, of all or of those that a request may get.
 //!
-//! To the allocator an address that is set aside is leased, so that a search steps over
-//! whole runs of them. What is set aside outlives its pool: it is kept for when that
+//! To the allocator an address that is withheld is leased, so that a search steps over
+//! whole runs of them. What is withheld outlives its pool: it is kept for when that
 //! prefix is granted again, and only then costs as much as there is of it. All else
 //! costs what one address costs.
 
-use crate::{Place, Pools};
+use crate::{Location, Pools};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use core::net::IpAddr;
 use ipam_allocator::{Ages, Family, PoolName, reserved};
 use ipam_driver::{Code, Error, IpNet, PoolGrant, PoolRequest, SubnetStatus};
 
-/// [`Pools`] with addresses set aside.
+/// [`Pools`] of which some free addresses are withheld.
 #[derive(Debug)]
-pub struct Aside {
+pub struct Withheld {
     pools: Pools,
-    /// What is set aside of each pool, held or not.
+    /// What is withheld of each pool, held or not.
     ages: BTreeMap<PoolName, Ages>,
     /// The same, in order of moments.
-    order: BTreeSet<(u64, Place)>,
-    /// Pools that are held: the allocator has what is set aside of them.
+    order: BTreeSet<(u64, Location)>,
+    /// Pools that are held: the allocator has what is withheld of them.
     held: BTreeSet<PoolName>,
 }
 
 #[expect(clippy::missing_errors_doc, reason = "the allocator's, by the contract's names")]
-impl Aside {
-    /// These pools, with nothing set aside.
+impl Withheld {
+    /// These pools, none of whose addresses is withheld.
     #[must_use]
     pub fn new(pools: Pools) -> Self {
         Self { pools, ages: BTreeMap::new(), order: BTreeSet::new(), held: BTreeSet::new() }
     }
 
-    /// Sets an address aside of a pool that is not held, as it was when the driver
+    /// Withholds an address of a pool that is not held, as it was when the driver
     /// stored it. `false` if there can be no such address.
-    pub fn restore(&mut self, place: Place, moment: u64) -> bool {
-        let (pool, address) = place;
+    pub fn restore(&mut self, location: Location, moment: u64) -> bool {
+        let (pool, address) = location;
         let is_one = pool == pool.parent()
             && pool.pool == pool.pool.trunc()
             && pool.pool.contains(&address)
             && !reserved(pool.pool).contains(&address)
             && !self.held.contains(&pool);
         if is_one {
-            self.put(place, moment);
+            self.put(location, moment);
         }
         is_one
     }
@@ -67,7 +67,7 @@ impl Aside {
         Ok(grant)
     }
 
-    /// Forgets a pool, but not what is set aside of it.
+    /// Forgets a pool, but not what is withheld of it.
     pub fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
         let pool = PoolName::parse(pool_id).map(PoolName::parent);
         self.pools.release_pool(pool_id)?;
@@ -84,32 +84,32 @@ impl Aside {
         self.pools.name(pool_id)
     }
 
-    /// Whether an address is set aside.
+    /// Whether an address is withheld.
     #[must_use]
-    pub fn has(&self, (pool, address): Place) -> bool {
+    pub fn is_withheld(&self, (pool, address): Location) -> bool {
         self.ages.get(&pool).is_some_and(|ages| ages.get(address).is_some())
     }
 
-    /// How many addresses are set aside.
+    /// How many addresses are withheld.
     #[must_use]
     pub fn total(&self) -> usize {
         self.order.len()
     }
 
-    /// The address that was set aside first of all.
+    /// The address that was withheld first of all.
     #[must_use]
-    pub fn oldest(&self) -> Option<(u64, Place)> {
+    pub fn oldest(&self) -> Option<(u64, Location)> {
         self.order.first().copied()
     }
 
-    /// The address that was set aside first of those that a request without a name may
+    /// The address that was withheld first of those that a request without a name may
     /// get.
     #[must_use]
     pub fn oldest_in(&self, pool: PoolName) -> Option<(u64, IpAddr)> {
         self.ages.get(&pool.parent())?.oldest(pool.range())
     }
 
-    /// Leases an address, also one that is set aside, or any that is not.
+    /// Leases an address, also one that is withheld, or any that is not.
     pub fn request_address(
         &mut self,
         pool_id: &str,
@@ -128,37 +128,37 @@ impl Aside {
         }
     }
 
-    /// Frees a lease, and sets its address aside if there is a moment for that. One
-    /// that is set aside already stays as it is.
+    /// Frees a lease, and withholds its address if there is a moment for that. One
+    /// that is withheld already stays as it is.
     pub fn release_address(
         &mut self,
         pool_id: &str,
         address: IpAddr,
         moment: Option<u64>,
     ) -> Result<(), Error> {
-        let place = (self.pools.name(pool_id)?.parent(), address);
-        if self.has(place) {
+        let location = (self.pools.name(pool_id)?.parent(), address);
+        if self.is_withheld(location) {
             return Ok(());
         }
         self.pools.release_address(pool_id, address)?;
         if let Some(moment) = moment
             && self.pools.request_address(pool_id, Some(address), false).is_ok()
         {
-            self.put(place, moment);
+            self.put(location, moment);
         }
         Ok(())
     }
 
-    /// Has an address set aside no longer: it is free.
-    pub fn free(&mut self, place: Place) {
-        let (pool, address) = place;
-        if self.drop_out(place).is_some() && self.held.contains(&pool) {
+    /// Ends the withholding of an address: it is free.
+    pub fn free(&mut self, location: Location) {
+        let (pool, address) = location;
+        if self.drop_out(location).is_some() && self.held.contains(&pool) {
             let released = self.pools.release_address(&pool.to_string(), address);
             debug_assert!(released.is_ok(), "{released:?}");
         }
     }
 
-    /// How full a pool is: what is set aside is free.
+    /// How full a pool is: what is withheld is free.
     pub fn status(&self, pool_id: &str) -> Result<SubnetStatus, Error> {
         let mut status = self.pools.status(pool_id)?;
         if let Ok(name) = PoolName::parse(pool_id)
@@ -171,24 +171,24 @@ impl Aside {
         Ok(status)
     }
 
-    fn put(&mut self, place: Place, moment: u64) {
-        let (pool, address) = place;
+    fn put(&mut self, location: Location, moment: u64) {
+        let (pool, address) = location;
         let ages = self.ages.entry(pool).or_insert_with(|| Ages::new(Family::of(&pool.pool)));
         if let Some(before) = ages.insert(address, moment) {
-            self.order.remove(&(before, place));
+            self.order.remove(&(before, location));
         }
-        self.order.insert((moment, place));
+        self.order.insert((moment, location));
     }
 
-    /// Takes an address out of what is set aside, and nothing else.
-    fn drop_out(&mut self, place: Place) -> Option<u64> {
-        let (pool, address) = place;
+    /// Takes an address out of what is withheld, and nothing else.
+    fn drop_out(&mut self, location: Location) -> Option<u64> {
+        let (pool, address) = location;
         let ages = self.ages.get_mut(&pool)?;
         let moment = ages.remove(address)?;
         if ages.is_empty() {
             self.ages.remove(&pool);
         }
-        self.order.remove(&(moment, place));
+        self.order.remove(&(moment, location));
         Some(moment)
     }
 }

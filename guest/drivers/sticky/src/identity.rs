@@ -1,4 +1,4 @@
-//! Who an address is for, as far as a request says so.
+//! What identifies the client that an address is for, as far as the request says it.
 
 use alloc::{
     borrow::ToOwned,
@@ -17,29 +17,29 @@ const DEFAULT: [&str; 3] = ["owner", ENDPOINT, MAC];
 const ENDPOINT: &str = "endpoint";
 const MAC: &str = "mac";
 
-/// Bytes of a name, and of an option's. What is longer is nobody's.
+/// The longest name of a client or an option, in bytes. A longer one identifies nobody.
 const NAME_BYTES_MAX: usize = 255;
 
-/// No count gets there: what says so was not counted.
+/// The counter never gets there: a larger number in the store was not written by it.
 const MOMENT_MAX: u64 = u64::MAX / 2;
 
-/// Who an address is reserved to: somebody in one network.
+/// What an address is reserved to: one client in one network.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Holder {
-    /// The pool that it asks for addresses of.
+pub(crate) struct Identity {
+    /// The pool that it asks for addresses from.
     pub(crate) pool: PoolName,
-    /// What it is known by: a word of the configuration.
+    /// What identifies it: a key of the configuration.
     pub(crate) kind: String,
-    /// Its name, of that kind.
+    /// Its name, by that key.
     pub(crate) name: String,
 }
 
-/// By what somebody is known, the best first.
+/// The keys of a request that identify a client, the best first.
 #[derive(Debug)]
 pub(crate) struct Keys(Vec<String>);
 
 impl Keys {
-    /// The operator's, taken out of the table.
+    /// Takes the operator's keys out of the table.
     pub(crate) fn take(config: &mut Config) -> Result<Self, Error> {
         let keys: Vec<String> = match config.take("key")? {
             Some(keys) => keys,
@@ -55,7 +55,7 @@ impl Keys {
         }
     }
 
-    /// Those of a whole table.
+    /// The keys of a whole table.
     pub(crate) fn of(config: &str) -> Result<Self, Error> {
         Self::take(&mut Config::parse(config)?)
     }
@@ -65,8 +65,8 @@ impl Keys {
         self.0.iter().any(|key| key == MAC)
     }
 
-    /// Who asks. A gateway is nobody, and so is whose name is empty or too long.
-    pub(crate) fn holder(&self, pool: PoolName, request: &AddressRequest) -> Option<Holder> {
+    /// Who asks. A gateway has no identity, nor has a client whose name is empty or too long.
+    pub(crate) fn identity(&self, pool: PoolName, request: &AddressRequest) -> Option<Identity> {
         if request.is_gateway() {
             return None;
         }
@@ -77,7 +77,7 @@ impl Keys {
                 option => request.options.get(option)?.clone(),
             };
             let is_name = (1..=NAME_BYTES_MAX).contains(&name.len());
-            is_name.then(|| Holder { pool, kind: kind.clone(), name })
+            is_name.then(|| Identity { pool, kind: kind.clone(), name })
         })
     }
 }
@@ -102,16 +102,16 @@ fn normal(text: &str) -> String {
     }
 }
 
-/// A reservation as it is stored, its address and pool aside: in words, for
-/// whoever looks. All of one holder are of one length.
-pub(crate) fn write(holder: &Holder, moment: u64) -> String {
+/// The value of a reservation in the store, as words that people can read; address and
+/// pool are its key. All values of one identity have one length.
+pub(crate) fn write(identity: &Identity, moment: u64) -> String {
     let sub_pool =
-        holder.pool.sub_pool.map_or_else(|| "-".to_owned(), |sub_pool| sub_pool.to_string());
-    format!("{moment:020} {sub_pool} {} {}", holder.kind, holder.name)
+        identity.pool.sub_pool.map_or_else(|| "-".to_owned(), |sub_pool| sub_pool.to_string());
+    format!("{moment:020} {sub_pool} {} {}", identity.kind, identity.name)
 }
 
 /// What [`write`] wrote of an address of that pool.
-pub(crate) fn read(parent: PoolName, text: &[u8]) -> Option<(Holder, u64)> {
+pub(crate) fn read(parent: PoolName, text: &[u8]) -> Option<(Identity, u64)> {
     let mut words = str::from_utf8(text).ok()?.splitn(4, ' ');
     let moment = words.next()?.parse().ok().filter(|moment| *moment < MOMENT_MAX)?;
     let sub_pool = match words.next()? {
@@ -119,12 +119,12 @@ pub(crate) fn read(parent: PoolName, text: &[u8]) -> Option<(Holder, u64)> {
         sub_pool => Some(sub_pool.parse().ok()?),
     };
     let [kind, name] = [words.next()?, words.next()?].map(str::to_owned);
-    Some((Holder { pool: PoolName { sub_pool, ..parent }, kind, name }, moment))
+    Some((Identity { pool: PoolName { sub_pool, ..parent }, kind, name }, moment))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Holder, Keys, normal, read, write};
+    use super::{Identity, Keys, normal, read, write};
     use ipam_driver::{AddressRequest, names};
     use ipam_pools::PoolName;
 
@@ -136,8 +136,9 @@ mod tests {
     fn check(config: &str, options: &[(&str, &str)], want: Option<(&str, &str)>) {
         let options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let request = AddressRequest { pool_id: String::new(), address: None, options };
-        let holder = Keys::of(config).unwrap().holder(pool(), &request);
-        let got = holder.as_ref().map(|holder| (holder.kind.as_str(), holder.name.as_str()));
+        let identity = Keys::of(config).unwrap().identity(pool(), &request);
+        let got =
+            identity.as_ref().map(|identity| (identity.kind.as_str(), identity.name.as_str()));
         assert_eq!(got, want, "{config} {:?}", request.options);
     }
 
@@ -191,10 +192,10 @@ mod tests {
     #[test]
     fn a_reservation_survives_the_round_trip() {
         for (pool, name) in [(pool(), "a name with  spaces "), (pool().parent(), "web")] {
-            let holder = Holder { pool, kind: "owner".into(), name: name.into() };
-            let text = write(&holder, 7);
-            assert_eq!(text.len(), write(&holder, u64::MAX).len());
-            assert_eq!(read(pool.parent(), text.as_bytes()), Some((holder, 7)));
+            let identity = Identity { pool, kind: "owner".into(), name: name.into() };
+            let text = write(&identity, 7);
+            assert_eq!(text.len(), write(&identity, u64::MAX).len());
+            assert_eq!(read(pool.parent(), text.as_bytes()), Some((identity, 7)));
         }
         for text in [
             "",
