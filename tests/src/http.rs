@@ -1,5 +1,10 @@
-//! A client as plain as a client can be: what Docker writes to a socket, and
+//! A plain, blocking client: it writes what Docker writes to a socket, and reads
 //! what comes back.
+//!
+//! It is not `ipam-http-client`, because tests replay recorded request lines and
+//! headers as they are, because benchmarks must not measure an event loop of
+//! their own, and because hyper's server is not to be tested by hyper's client
+//! alone.
 
 use serde_json::Value;
 use std::{

@@ -51,6 +51,7 @@ fn dependencies_point_one_way() {
         ("ipam-ledger", &["wasmtime", "tokio", "ipam-runtime", "ipam-service", "ipam-docker"]),
         ("ipam-service", &["wasmtime", "tokio", "ipam-runtime", "ipam-docker"]),
         ("ipam-docker", &["wasmtime", "ipam-service", "ipam-ledger", "ipam-runtime"]),
+        ("ipam-http-client", &["wasmtime", "ipam-api", "serde", "rustls"]),
         ("ipam-metrics", &["wasmtime", "ipam-runtime", "ipam-docker", "ipam-admin"]),
         ("ipam-admin", &["wasmtime", "tokio", "ipam-runtime", "ipam-docker", "ipam-reconcile"]),
         ("ipam-runtime", &["ipam-ledger", "ipam-service", "ipam-docker", "ipam-driver"]),

@@ -91,12 +91,10 @@ pub struct EngineError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The socket is not there, or not served.
-    #[error("cannot connect")]
-    Connect(#[source] std::io::Error),
-    /// The connection broke, or what came is not HTTP.
-    #[error("the exchange failed")]
-    Http(#[source] hyper::Error),
+    /// Nobody listens on the socket, the connection broke, or what came is not
+    /// HTTP.
+    #[error(transparent)]
+    Exchange(ipam_http_client::Error),
     /// No whole answer within this time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),

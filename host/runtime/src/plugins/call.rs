@@ -2,10 +2,8 @@
 
 use super::find::Target;
 use crate::bindings::plugins::PluginAnswer;
-use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
+use ipam_api::with_causes;
+use ipam_http_client::{Connection, PLUGIN_HOST, plugin_call};
 use std::{io, process, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -13,15 +11,9 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
-use wasmtime_wasi::runtime::spawn;
-use wasmtime_wasi_http::io::TokioIo;
 
-/// What Docker's engine says that it understands.
-const ACCEPT: &str = "application/vnd.docker.plugins.v1.2+json";
-/// What it calls whoever listens on a socket.
-const SOCKET_HOST: &str = "plugin.moby.localhost";
-/// The least that hyper takes for a head; it is not more here.
-const HEAD_BYTES: usize = 16 << 10;
+/// Who asks, as plugins see it.
+const USER_AGENT: &str = concat!("wipam/", env!("CARGO_PKG_VERSION"));
 /// How long until a plugin that is not there is looked at again, at first.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -33,10 +25,10 @@ pub(super) enum NoAnswer {
     /// Whoever listens is this very program, and would wait for itself.
     #[error("the socket is our own")]
     Ourselves,
-    #[error("{0}")]
-    Http(#[from] hyper::Error),
-    #[error("the answer cannot be read: {0}")]
-    Body(Box<dyn std::error::Error + Send + Sync>),
+    #[error("invalid request: {0}")]
+    Request(#[from] http::Error),
+    #[error("{}", with_causes(.0))]
+    Exchange(#[from] ipam_http_client::Error),
     #[error("no answer in time")]
     Late,
 }
@@ -65,29 +57,18 @@ impl Call<'_> {
     }
 
     async fn exchange(self) -> Result<PluginAnswer, NoAnswer> {
-        let stream = self.connection().await?;
-        let mut builder = http1::Builder::new();
-        builder.max_buf_size(HEAD_BYTES);
-        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-        // Ends with this call at the latest.
-        let _connection = spawn(connection);
         let host = match self.target {
-            Target::Unix(_) => SOCKET_HOST.to_owned(),
+            Target::Unix(_) => PLUGIN_HOST.to_owned(),
             Target::Tcp { host, port, .. } => format!("{host}:{port}"),
         };
-        let request = Request::post(format!("/{}", self.method))
-            .header(header::HOST, host)
-            .header(header::ACCEPT, ACCEPT)
-            .header(header::USER_AGENT, concat!("wipam/", env!("CARGO_PKG_VERSION")))
-            .body(Full::new(Bytes::from(self.body)))
-            .map_err(|error| NoAnswer::Body(error.into()))?;
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), self.body_bytes).collect().await;
-        Ok(PluginAnswer { status, body: body.map_err(NoAnswer::Body)?.to_bytes().into() })
+        // Closed when this call ends.
+        let mut connection = Connection::over(self.stream().await?).await?;
+        let request = plugin_call(self.method, &host, USER_AGENT, self.body)?;
+        let response = connection.send(request, self.body_bytes).await?;
+        Ok(PluginAnswer { status: response.status().as_u16(), body: response.into_body() })
     }
 
-    async fn connection(&self) -> Result<Box<dyn Stream>, NoAnswer> {
+    async fn stream(&self) -> Result<Box<dyn Stream>, NoAnswer> {
         let mut pause = PAUSE;
         loop {
             match connect(self.target).await {
