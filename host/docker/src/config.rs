@@ -1,5 +1,5 @@
-//! What the operator decides: where sockets are, what they are called, what
-//! automatic pools avoid, and how much a client may ask of us.
+//! What the operator configures: where sockets are, how they are named, what
+//! automatic pools avoid, and what one client may cost.
 
 use ipam_api::{DriverName, names};
 use ipnet::IpNet;
@@ -11,19 +11,19 @@ const PLUGIN_DIR: &str = "/run/docker/plugins";
 /// How drivers are served to Docker.
 #[derive(Clone)]
 pub struct Config {
-    /// Where the sockets are; it must exist.
+    /// The directory of the sockets. It must exist.
     pub plugin_dir: PathBuf,
-    /// Names in the registry, and what Docker knows them as. Who is not here
-    /// keeps its name. Docker has built-in drivers of its own called `default`
-    /// and `null`, so those two cannot keep theirs.
+    /// For a driver's name in the registry, its name in Docker. A driver that is
+    /// not here keeps its name. Docker has its own built-in drivers `default` and
+    /// `null`, so those two need another name.
     pub names: BTreeMap<DriverName, String>,
-    /// What automatic pools of the local space should not overlap. Docker does
-    /// not say which ranges its host uses, so we ask. Called on the thread that
-    /// serves, once for each such request: it reads nothing of the system.
+    /// Returns what automatic pools of the local space should not overlap. Docker
+    /// does not send which ranges its host uses. Called once for each such
+    /// request, on the thread that serves, so it must not make system calls.
     pub exclude: Arc<dyn Fn() -> Vec<IpNet> + Send + Sync>,
-    /// Whether engines are asked for MAC addresses even where the driver does
-    /// not need them: they tell whose an address is. An engine asks once, when
-    /// it first uses a plugin.
+    /// Whether engines are asked to send MAC addresses even if the driver does not
+    /// need them: a MAC address shows who has an address. An engine asks for this
+    /// once, when it first uses a plugin.
     pub mac_addresses: bool,
     /// What one client may cost.
     pub limits: Limits,
@@ -59,32 +59,32 @@ impl fmt::Debug for Config {
 /// What one client may cost. Each limit is finite.
 ///
 /// A time-out of more than a day counts as a day.
-/// Besides these, a request has at most 100 header fields: hyper's own limit,
-/// answered with 431. Its setting would cost an allocation per request.
+/// A request has at most 100 header fields, too: hyper's own limit, answered
+/// with 431. To set another one would cost an allocation for each request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// The longest body, in bytes. A longer one is answered with 413 before it
-    /// is read; up to 16 MiB of it are then thrown away, so that its sender gets
-    /// to reading the answer. Docker sends less than 1 KiB.
+    /// is read. Up to 16 MiB of it are then read and discarded, so that its sender
+    /// goes on to read the answer. Docker sends less than 1 KiB.
     pub body_max_bytes: usize,
     /// The longest request line with all header fields, in bytes. A longer one
     /// is answered with 431. Less than 8 KiB counts as 8 KiB.
     pub head_max_bytes: usize,
-    /// How many connections a socket serves at a time. More wait in the
-    /// socket's queue until one ends. None counts as one.
+    /// How many connections a socket serves at a time. Others wait in the
+    /// socket's queue until one ends. 0 counts as 1.
     pub connections_max: usize,
-    /// How long a whole request may take to arrive, from its first byte. Then
-    /// the connection is closed.
+    /// How long a whole request may take to arrive, from its first byte. After
+    /// that the connection is closed.
     pub receive_timeout: Duration,
-    /// How long a driver may take to answer. Then 503 is answered, and what it
-    /// creates later is undone. Docker itself waits for ever.
+    /// How long a driver may take to answer. After that the answer is 503, and
+    /// what the driver creates later is undone. Docker itself waits for ever.
     pub answer_timeout: Duration,
-    /// How long a whole answer may take to be written. Then the connection is
+    /// How long it may take to write a whole answer. After that the connection is
     /// closed, and what the request created is undone.
     pub write_timeout: Duration,
-    /// How long a connection may be without a request. Less than 30 s counts
-    /// as 30 s, because Docker keeps idle connections that long and repeats a
-    /// request whose connection was closed *without its body*.
+    /// How long a connection may be idle. Less than 30 s counts as 30 s: Docker
+    /// keeps idle connections for that long, and if a connection is closed under
+    /// a request, it sends that request again *without its body*.
     pub idle_timeout: Duration,
 }
 
@@ -94,7 +94,7 @@ impl Limits {
     pub const IDLE_MIN: Duration = Duration::from_secs(30);
     /// The shortest [`Limits::head_max_bytes`]: hyper's buffer.
     pub const HEAD_MIN_BYTES: usize = 8 * 1024;
-    /// The highest [`Limits::connections_max`]; descriptors run out before.
+    /// The highest [`Limits::connections_max`]. File descriptors run out earlier.
     pub const CONNECTIONS_MOST: usize = 1 << 16;
     /// The longest time-out.
     pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);

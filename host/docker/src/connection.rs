@@ -1,9 +1,10 @@
-//! One connection: hyper, an alarm, and the order to stop.
+//! One connection: hyper serves it, an alarm bounds its waits, and the server
+//! tells it to stop.
 
 use crate::{
     config::Limits,
-    delivery::Observed,
-    line::{Alarm, Line},
+    connection_state::{Alarm, ConnectionState},
+    delivery::TrackedStream,
     routes::{self, Route},
 };
 use hyper::{server::conn::http1, service::service_fn};
@@ -20,42 +21,42 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// Whether a socket serves.
+/// What a socket's connections may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It does.
+    /// It serves.
     Serving,
-    /// What is running may end; nothing begins.
+    /// Running requests may end; no new one begins.
     Draining,
-    /// Nothing may go on.
+    /// Every connection is closed now.
     Over,
 }
 
-/// Serves a connection until either side ends it. Whatever is not delivered by
-/// then is undone.
+/// Serves a connection until either side ends it. An answer that is not
+/// delivered by then is undone.
 pub(crate) async fn serve(
     stream: UnixStream,
     route: Arc<Route>,
     mut stage: watch::Receiver<Stage>,
 ) {
-    let line = Arc::new(Line::new());
+    let state = Arc::new(ConnectionState::new());
     let limits = &route.config.limits;
     let service = service_fn({
-        let (route, line) = (Arc::clone(&route), Arc::clone(&line));
-        move |request| routes::answer(Arc::clone(&route), Arc::clone(&line), request)
+        let (route, state) = (Arc::clone(&route), Arc::clone(&state));
+        move |request| routes::answer(Arc::clone(&route), Arc::clone(&state), request)
     });
-    let io = TokioIo::new(Observed::new(stream, Arc::clone(&line)));
+    let io = TokioIo::new(TrackedStream::new(stream, Arc::clone(&state)));
     let mut connection = pin!(
         http1::Builder::new()
-            // A client that closed its writing half still reads; one that is
-            // gone is noticed when the answer is written.
+            // A client that closed its writing half still reads. A client that
+            // is gone is noticed when its answer is written.
             .half_close(true)
-            // Our own alarm bounds the head too, and knows idle from slow.
+            // Our own alarm bounds the head, too, and tells idle from slow.
             .header_read_timeout(None)
             .max_buf_size(limits.head_max_bytes.max(Limits::HEAD_MIN_BYTES))
             .serve_connection(io, service)
     );
-    let mut clock = pin!(sleep_until(line.deadline(limits)));
+    let mut clock = pin!(sleep_until(state.deadline(limits)));
     stage.mark_changed();
     let mut is_ordered = true;
     loop {
@@ -69,12 +70,12 @@ pub(crate) async fn serve(
             }
             order = stage.changed(), if is_ordered => match (order, *stage.borrow_and_update()) {
                 (Ok(()), Stage::Serving) => {}
-                (Ok(()), Stage::Draining) => line.drain(),
-                // An unregistered driver's socket: nobody will say `Over`.
+                (Ok(()), Stage::Draining) => state.drain(),
+                // The driver was unregistered: nobody will send `Over`.
                 (Err(_), Stage::Draining) => is_ordered = false,
                 (Err(_), Stage::Serving) | (_, Stage::Over) => return,
             },
-            alarm = poll_fn(|cx| ring(&line, limits, clock.as_mut(), cx)) => match alarm {
+            alarm = poll_fn(|cx| ring(&state, limits, clock.as_mut(), cx)) => match alarm {
                 Alarm::Sleep(_) | Alarm::Poll => {}
                 Alarm::Close => {
                     tracing::debug!(driver = %route.handle.name(), "connection timed out");
@@ -85,22 +86,22 @@ pub(crate) async fn serve(
     }
 }
 
-/// Ready when the alarm rang and something must be done about it.
+/// Ready when the alarm rang and something is to be done.
 ///
-/// The clock is set forward only when it rings and backward whenever the
-/// deadline comes nearer, so a busy connection hardly ever touches the timer.
+/// The timer is set later only when it fires, and earlier whenever the deadline
+/// comes nearer, so a busy connection hardly ever sets it.
 fn ring(
-    line: &Line,
+    state: &ConnectionState,
     limits: &Limits,
     mut clock: Pin<&mut Sleep>,
     cx: &mut Context<'_>,
 ) -> Poll<Alarm> {
-    let deadline: Instant = line.deadline(limits);
+    let deadline: Instant = state.deadline(limits);
     if deadline < clock.deadline() {
         clock.as_mut().reset(deadline);
     }
     while clock.as_mut().poll(cx).is_ready() {
-        match line.alarm(limits) {
+        match state.alarm(limits) {
             Alarm::Sleep(deadline) => clock.as_mut().reset(deadline),
             alarm @ (Alarm::Poll | Alarm::Close) => return Poll::Ready(alarm),
         }

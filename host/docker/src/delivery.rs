@@ -1,19 +1,18 @@
-//! Whether an answer left this process.
+//! Tells whether an answer was delivered, and undoes what it tells of if not.
 //!
 //! What a request created travels with its answer as an [`Undelivered`]: from
-//! the service's thread through the response's body to the connection's
-//! [`Line`]. It is disarmed in one place, when everything behind which it
-//! stands was written to the socket; dropped anywhere else it undoes what was
-//! created. So a connection that dies needs no clean-up, and a handler's work
-//! outlives its connection without a task of its own.
+//! the service's thread through the response's body to the [`ConnectionState`].
+//! It is disarmed in one place, when the whole answer was written to the socket.
+//! Dropped anywhere else, it undoes what was created. So a connection that
+//! breaks needs no clean-up, and what a handler did is undone without a task.
 //!
-//! It is judged by bytes. An answer's last ones are hyper's to write from the
-//! moment it takes the body's one frame, and hyper flushes its I/O only when it
-//! has nothing left to write. Pipelined requests are judged each, because hyper
-//! begins a request when the answer before it is flushed; that is its habit
-//! and not its promise, so a test pins it.
+//! Delivered means that the last byte was written. hyper has all of an answer's
+//! bytes from the moment it takes the body's one frame, and it flushes its I/O
+//! only when it has nothing left to write. With pipelined requests each answer
+//! counts for itself, because hyper begins a request when the answer before it
+//! is flushed. hyper does not promise that, so a test checks it.
 
-use crate::line::Line;
+use crate::connection_state::ConnectionState;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use ipam_api::{DriverHandle, Receipt};
@@ -29,7 +28,7 @@ use tokio::{
     net::UnixStream,
 };
 
-/// Something that a request created and whose answer is not written yet.
+/// What a request created, while its answer is not written yet.
 pub(crate) struct Undelivered {
     handle: Arc<dyn DriverHandle>,
     receipt: Option<Receipt>,
@@ -40,7 +39,7 @@ impl Undelivered {
         Self { handle, receipt: Some(receipt) }
     }
 
-    /// Its answer is written.
+    /// The answer is written: nothing is to be undone.
     pub(crate) fn delivered(mut self) {
         self.receipt = None;
     }
@@ -56,16 +55,20 @@ impl Drop for Undelivered {
     }
 }
 
-/// An answer's body: one frame, and what it tells the client of.
+/// An answer's body: one frame, and what the request created.
 pub(crate) struct AnswerBody {
     bytes: Bytes,
     undelivered: Option<Undelivered>,
-    line: Arc<Line>,
+    state: Arc<ConnectionState>,
 }
 
 impl AnswerBody {
-    pub(crate) fn new(bytes: Bytes, undelivered: Option<Undelivered>, line: Arc<Line>) -> Self {
-        Self { bytes, undelivered, line }
+    pub(crate) fn new(
+        bytes: Bytes,
+        undelivered: Option<Undelivered>,
+        state: Arc<ConnectionState>,
+    ) -> Self {
+        Self { bytes, undelivered, state }
     }
 }
 
@@ -81,7 +84,7 @@ impl Body for AnswerBody {
             return Poll::Ready(None);
         }
         let undelivered = self.undelivered.take();
-        self.line.handed_over(undelivered);
+        self.state.handed_over(undelivered);
         Poll::Ready(Some(Ok(Frame::data(mem::take(&mut self.bytes)))))
     }
 
@@ -94,19 +97,19 @@ impl Body for AnswerBody {
     }
 }
 
-/// A socket that tells its [`Line`] what it read and wrote.
-pub(crate) struct Observed {
+/// A socket that tells the [`ConnectionState`] what was read and written.
+pub(crate) struct TrackedStream {
     stream: UnixStream,
-    line: Arc<Line>,
+    state: Arc<ConnectionState>,
 }
 
-impl Observed {
-    pub(crate) fn new(stream: UnixStream, line: Arc<Line>) -> Self {
-        Self { stream, line }
+impl TrackedStream {
+    pub(crate) fn new(stream: UnixStream, state: Arc<ConnectionState>) -> Self {
+        Self { stream, state }
     }
 }
 
-impl AsyncRead for Observed {
+impl AsyncRead for TrackedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -115,13 +118,13 @@ impl AsyncRead for Observed {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if buf.filled().len() > before {
-            self.line.received();
+            self.state.received();
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Observed {
+impl AsyncWrite for TrackedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -144,7 +147,7 @@ impl AsyncWrite for Observed {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        self.line.flushed();
+        self.state.flushed();
         Poll::Ready(Ok(()))
     }
 

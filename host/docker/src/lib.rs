@@ -1,13 +1,16 @@
 #![doc = include_str!("../PROTOCOL.md")]
 
+mod body;
 mod config;
 mod connection;
+mod connection_state;
 mod delivery;
-mod line;
+mod outcome;
 mod replies;
 mod routes;
 mod server;
 mod socket;
+mod submit;
 pub mod wire;
 
 pub use config::{Config, Limits};

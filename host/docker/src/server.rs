@@ -1,11 +1,13 @@
-//! Drivers come and go, and their sockets with them.
+//! The server: opens a socket for each registered driver, and closes it.
 
 use crate::{
     config::{Config, Limits},
     connection::{self, Stage},
+    outcome::Outcome,
     replies::Replies,
-    routes::{self, Outcome, Route},
+    routes::Route,
     socket::{SocketError, SocketFile},
+    submit,
 };
 use ipam_api::{DriverHandle, DriverName, Subscriber};
 use std::{
@@ -25,14 +27,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long to wait when the system cannot accept: it is out of descriptors or
-/// memory, and does not say when it no longer is.
+/// How long to wait after the system could not accept a connection. It is out
+/// of descriptors or memory, and does not tell when that ends.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Docker's remote IPAM protocol, one socket for each registered driver.
 ///
-/// A clone is the same server. Dropped without [`Server::shutdown`], the last
-/// one closes everything at once and removes its sockets.
+/// A clone is the same server. When the last clone is dropped without
+/// [`Server::shutdown`], every connection is closed at once and the sockets are
+/// removed.
 #[derive(Clone)]
 pub struct Server(Arc<Inner>);
 
@@ -40,9 +43,9 @@ struct Inner {
     config: Arc<Config>,
     runtime: Handle,
     replies: Arc<Replies<Outcome>>,
-    /// Hands out the replies.
+    /// Dispatches the replies.
     task: JoinHandle<()>,
-    /// Nothing when the server is shutting down.
+    /// `None` when the server is shutting down.
     sockets: Mutex<Option<BTreeMap<DriverName, Socket>>>,
 }
 
@@ -53,19 +56,19 @@ struct Socket {
 }
 
 impl Server {
-    /// A server without sockets. It works on `runtime`, which must have I/O
-    /// and time; a current-thread runtime is enough.
+    /// A server without sockets. Its tasks run on `runtime`, which must have I/O
+    /// and time enabled; a current-thread runtime is enough.
     #[must_use]
     pub fn new(config: Config, runtime: Handle) -> Self {
         let sockets = Mutex::new(Some(BTreeMap::new()));
         let replies = Arc::new(Replies::new());
-        let task = runtime.spawn(Arc::clone(&replies).hand_out());
+        let task = runtime.spawn(Arc::clone(&replies).dispatch());
         Self(Arc::new(Inner { config: Arc::new(config), runtime, replies, task, sockets }))
     }
 
-    /// Removes the sockets, lets running requests end for at most `grace`, then
-    /// ends them. Drivers that are registered afterwards are refused, and what
-    /// requests that were ended still come to is undone.
+    /// Removes the sockets, waits at most `grace` for running requests, and then
+    /// ends them. What an ended request still creates is undone. A driver that is
+    /// registered afterwards is refused.
     pub async fn shutdown(&self, grace: Duration) {
         let sockets = self.0.sockets().take().unwrap_or_default();
         let mut open = Vec::new();
@@ -76,22 +79,23 @@ impl Server {
         }
         let drained = timeout(grace, async {
             for (_, task) in &mut open {
-                // A panic in there was reported when it happened.
+                // A panic of the task was reported when it happened.
                 let _ = task.await;
             }
         });
         if drained.await.is_ok() {
             return self.0.replies.close();
         }
-        tracing::warn!("requests still running after {grace:?}: ended");
+        tracing::warn!("requests were still running after {grace:?} and were ended");
         for (stage, task) in open {
             stage.send_replace(Stage::Over);
             if !task.is_finished() {
                 let _ = task.await;
             }
         }
-        // What still comes has no connection: it is undone where it comes from,
-        // though nobody may run this server's tasks any more.
+        // Replies that still come have no connection. They are dropped, and so
+        // undone, on the thread they come from: the runtime of this server may
+        // have stopped.
         self.0.replies.close();
     }
 
@@ -100,7 +104,7 @@ impl Server {
         let path = self.0.path(&name)?;
         let mut sockets = self.0.sockets();
         let sockets = sockets.as_mut().ok_or(SocketError::ShuttingDown)?;
-        // Before a file is touched: one of ours there is no stale one.
+        // Before a file is touched: a socket of this server is not a stale one.
         if sockets.values().any(|socket| socket.file.path() == path) {
             return Err(SocketError::Taken { path });
         }
@@ -116,9 +120,9 @@ impl Server {
         tracing::info!(driver = %name, path = %file.path().display(), "serving Docker");
         let (stage, stages) = watch::channel(Stage::Serving);
         let (config, replies) = (Arc::clone(&self.0.config), Arc::clone(&self.0.replies));
-        let (asks, asked) = mpsc::unbounded_channel();
-        self.0.runtime.spawn(routes::submit(Arc::clone(&handle), asked));
-        let route = Arc::new(Route { handle, config, replies, asks });
+        let (submissions, receiver) = mpsc::unbounded_channel();
+        self.0.runtime.spawn(submit::in_batches(Arc::clone(&handle), receiver));
+        let route = Arc::new(Route { handle, config, replies, submissions });
         let task = self.0.runtime.spawn(accept(listener, route, stages));
         sockets.insert(name, Socket { file, stage, task });
         Ok(())
@@ -127,14 +131,14 @@ impl Server {
 
 impl Inner {
     fn sockets(&self) -> MutexGuard<'_, Option<BTreeMap<DriverName, Socket>>> {
-        // Each change is a single insertion or removal.
+        // A panic leaves nothing half done: each change is one insertion or removal.
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, name: &DriverName) -> Result<PathBuf, SocketError> {
         let Config { plugin_dir, names, .. } = &*self.config;
         let docker_name = names.get(name).map_or(name.as_str(), String::as_str);
-        // What is safe as a driver's name is safe as a file's.
+        // What is allowed in a driver's name is safe in the name of a file.
         match docker_name.parse::<DriverName>() {
             Ok(docker_name) => Ok(plugin_dir.join(format!("{docker_name}.sock"))),
             Err(_) => Err(SocketError::InvalidName { name: docker_name.to_owned() }),
@@ -160,7 +164,7 @@ impl Subscriber for Server {
         ipam_api::Server::Docker
     }
 
-    /// Running requests end by themselves, each within its limits.
+    /// Running requests end on their own, each within its limits.
     fn unregistered(&self, name: &DriverName) {
         let socket = self.0.sockets().as_mut().and_then(|sockets| sockets.remove(name));
         if let Some(socket) = socket {
@@ -175,7 +179,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Serves a socket until it is told to stop, and its last connection ended.
+/// Serves a socket until it is told to stop and its last connection has ended.
 async fn accept(listener: UnixListener, route: Arc<Route>, stages: watch::Receiver<Stage>) {
     let connections_max = route.config.limits.connections_max.clamp(1, Limits::CONNECTIONS_MOST);
     let slots = Arc::new(Semaphore::new(connections_max));
@@ -205,8 +209,8 @@ async fn accept(listener: UnixListener, route: Arc<Route>, stages: watch::Receiv
         _ = stop => {}
         () = connections => {}
     }
-    // Who is in the queue has perhaps sent a request already, and Docker would
-    // repeat it without its body.
+    // A client in the socket's queue may have sent a request already, and Docker
+    // would repeat it without its body.
     let mut queued = Vec::new();
     while let Poll::Ready(Ok((stream, _))) =
         poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
@@ -217,7 +221,7 @@ async fn accept(listener: UnixListener, route: Arc<Route>, stages: watch::Receiv
     for connection in queued {
         let _ = connection.await;
     }
-    // All of them: nobody is served any more.
+    // With all slots taken, no connection is left.
     let all = u32::try_from(connections_max).expect("CONNECTIONS_MOST fits");
     let _ = slots.acquire_many(all).await;
 }

@@ -1,7 +1,7 @@
-//! Socket files: taking a path, and giving it back.
+//! Socket files: created for a driver, and removed afterwards.
 //!
-//! A path is taken only if nothing is there, or the socket of a process that
-//! is gone. It is given back only if it is still ours.
+//! A path is used only if nothing is there, or the socket of a process that
+//! ended. A file is removed only if it is still ours.
 
 use rustix::{
     fs::{Mode, fchmod},
@@ -23,10 +23,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Owner and group, as Docker's own plugin helpers set it (go-connections,
-/// `sockets/unix_socket_unix.go`): who may write here may take addresses.
+/// Owner and group may connect, as with Docker's own plugin helpers
+/// (go-connections, `sockets/unix_socket_unix.go`). Whoever may connect may
+/// request addresses.
 const MODE: u32 = 0o660;
-/// Connections that wait to be accepted. The kernel has a limit of its own,
+/// How many connections may wait to be accepted. The kernel's own limit is
 /// `net.core.somaxconn`.
 const BACKLOG: i32 = 1024;
 
@@ -34,7 +35,7 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocketError {
-    /// Another driver of this server has that name.
+    /// Another driver of this server has this socket.
     #[error("{}: another driver has this socket: give one of them another name for Docker", path.display())]
     Taken {
         /// The socket.
@@ -46,14 +47,14 @@ pub enum SocketError {
         /// The socket.
         path: PathBuf,
     },
-    /// Something else has the name.
-    #[error("{}: in the way, and not a socket", path.display())]
+    /// A file that is not a socket has this name.
+    #[error("{}: a file that is not a socket is in the way", path.display())]
     NotASocket {
         /// The file.
         path: PathBuf,
     },
-    /// The name is no name for a socket file.
-    #[error("{name:?} is not a name that a plugin can have")]
+    /// The name cannot be the name of a socket file.
+    #[error("{name:?} cannot be the name of a plugin")]
     InvalidName {
         /// What the operator wrote.
         name: String,
@@ -61,23 +62,23 @@ pub enum SocketError {
     /// The server is shutting down.
     #[error("shutting down")]
     ShuttingDown,
-    /// The system did not let us.
+    /// A system call failed.
     #[error("{}: cannot {action}: {reason}", path.display())]
     Io {
         /// The socket.
         path: PathBuf,
         /// What failed.
         action: &'static str,
-        /// Why. Part of the text, so not a source of the error.
+        /// Why. It is part of the text, so it is not the error's source.
         reason: io::Error,
     },
 }
 
-/// A socket file of ours. Dropped, it is removed.
+/// A socket file of this process. It is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: what tells our file from a successor's.
+    /// Device and inode, which tell our file from one that replaced it.
     identity: (u64, u64),
 }
 
@@ -88,14 +89,14 @@ impl SocketFile {
             let path = path.clone();
             move |errno: Errno| SocketError::Io { path, action, reason: errno.into() }
         };
-        let address = SocketAddrUnix::new(&path).map_err(io("use so long a path"))?;
+        let address = SocketAddrUnix::new(&path).map_err(io("use a path of this length"))?;
         make_way(&path, &address)?;
         let socket = stream_socket().map_err(io("make a socket"))?;
-        // The file gets the mode of the socket it is bound to, less the umask:
-        // at no time may more people write than in the end.
+        // The file gets the mode of the socket it is bound to, less the umask, so
+        // at no time may more users connect than in the end.
         fchmod(&socket, Mode::from_raw_mode(MODE)).map_err(io("set the mode"))?;
         bind(&socket, &address).map_err(io("bind"))?;
-        let metadata = status(&path).map_err(io("find what was bound"))?;
+        let metadata = status(&path).map_err(io("examine the bound file"))?;
         let file = Self { path: path.clone(), identity: identity(&metadata) };
         listen(&socket, BACKLOG).map_err(io("listen"))?;
         fs::set_permissions(&path, Permissions::from_mode(MODE))
@@ -103,7 +104,7 @@ impl SocketFile {
         Ok((file, socket.into()))
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -113,21 +114,21 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let ours = status(&self.path).is_ok_and(|found| identity(&found) == self.identity);
         if !ours {
-            tracing::warn!(path = %self.path.display(), "socket is not ours any more: left alone");
+            tracing::warn!(path = %self.path.display(), "another file has replaced the socket: it is not removed");
         } else if let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket");
         }
     }
 }
 
-/// Removes the socket of a process that is gone.
+/// Removes the socket of a process that ended.
 fn make_way(path: &Path, address: &SocketAddrUnix) -> Result<(), SocketError> {
     let io = |action| {
         move |errno: Errno| SocketError::Io { path: path.into(), action, reason: errno.into() }
     };
     match status(path) {
         Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(io("look at what is there")(error)),
+        Err(error) => return Err(io("examine what is there")(error)),
         Ok(found) if !found.file_type().is_socket() => {
             return Err(SocketError::NotASocket { path: path.into() });
         }
@@ -137,18 +138,18 @@ fn make_way(path: &Path, address: &SocketAddrUnix) -> Result<(), SocketError> {
     match connect(&socket, address) {
         Err(Errno::CONNREFUSED) => match fs::remove_file(path) {
             Err(reason) if reason.kind() != ErrorKind::NotFound => {
-                let action = "remove the socket of a process that is gone";
+                let action = "remove the socket of a process that ended";
                 Err(SocketError::Io { path: path.into(), action, reason })
             }
             _ => Ok(()),
         },
         Err(Errno::NOENT) => Ok(()),
-        // A full queue says that somebody has one; so does a socket of another
-        // type.
+        // A full queue shows that a process listens, and so does a socket of
+        // another type.
         Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => {
             Err(SocketError::InUse { path: path.into() })
         }
-        Err(error) => Err(io("ask who is listening")(error)),
+        Err(error) => Err(io("find out who is listening")(error)),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The protocol's messages, read as Go's `encoding/json` reads them.
 //!
-//! Keys match in any case, the last of several wins, `null` leaves a field as
-//! it is, absent fields are zero and unknown ones are skipped. Stricter than
-//! Go: the body is one object and nothing behind it, and its text is UTF-8
-//! throughout, escapes and what is skipped included.
+//! Keys match in any case, the last of several wins, `null` leaves a field as it
+//! is, absent fields are zero, and unknown fields are skipped. Two rules are
+//! stricter than Go's: nothing may follow the one object, and all of the body
+//! must be UTF-8, including escapes and what is skipped.
 
 use super::{pool_id, pool_request, preferred_address, released_address};
 use ipam_api::{AddressRequest, Code, Error, Options, PoolId, PoolRequest};
@@ -56,15 +56,15 @@ pub fn read_release_address(body: &[u8]) -> Result<(PoolId, IpAddr), Error> {
 
 /// Reads one object.
 ///
-/// Docker repeats a request whose connection broke with an empty body; that
-/// one must never count as an object of zero fields.
+/// Docker sends a request whose connection broke again, with an empty body. That
+/// must never count as an object of zero fields.
 fn read<'de, M: Message<'de>>(body: &'de [u8]) -> Result<M, Error> {
     let wrong = |text: String| Error::new(Code::InvalidRequest, text);
     if body.trim_ascii().is_empty() {
         return Err(wrong("empty request body".to_owned()));
     }
-    // All of it, and not just what is read: what cannot be read is not passed
-    // over, whatever the key is.
+    // All of the body is checked, also what is skipped: text that is not valid is
+    // refused, whatever its key is.
     let body = std::str::from_utf8(body).map_err(|error| wrong(error.to_string()))?;
     if has_lone_surrogate(body) {
         return Err(wrong("half of a surrogate pair is no character".to_owned()));
@@ -75,8 +75,8 @@ fn read<'de, M: Message<'de>>(body: &'de [u8]) -> Result<M, Error> {
         .map_err(|error| wrong(error.to_string()))
 }
 
-/// Whether an escape names half a character, which Go would repair. A backslash
-/// outside of a string is no JSON, and other escapes are left to who reads them.
+/// Whether an escape is half a surrogate pair, which Go would replace. A backslash
+/// outside of a string is no JSON, and the parser checks the other escapes.
 fn has_lone_surrogate(json: &str) -> bool {
     let unit = |text: &str| {
         let digits = text.strip_prefix("\\u").and_then(|rest| rest.get(..4));
@@ -102,8 +102,8 @@ fn has_lone_surrogate(json: &str) -> bool {
 
 /// An object whose keys match in any case.
 trait Message<'de>: Default {
-    /// Reads the value of `key` into its field; `false` when there is none and
-    /// nothing was read.
+    /// Reads the value of `key` into its field. Returns `false`, and reads nothing,
+    /// when there is no such field.
     fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error>;
 }
 
@@ -176,12 +176,12 @@ fn take<'de, F: Field<'de>, A: MapAccess<'de>>(
         return Ok(false);
     }
     let value = map.next_value::<Option<F::Value>>();
-    // Without its name, "expected a string" would not help anybody.
+    // Without the field's name, "expected a string" would not help.
     field.set(value.map_err(|error| A::Error::custom(format_args!("{name}: {error}")))?);
     Ok(true)
 }
 
-/// What a field does with the value that was read for it.
+/// How a field takes the value that was read for it.
 trait Field<'de> {
     type Value: Deserialize<'de>;
 
@@ -209,7 +209,7 @@ impl Field<'_> for bool {
 impl Field<'_> for Options {
     type Value = std::collections::BTreeMap<String, Option<String>>;
 
-    /// Go empties a map for `null` and adds to it for anything else.
+    /// Go empties a map for `null`, and adds the entries of an object to it.
     fn set(&mut self, value: Option<Self::Value>) {
         match value {
             None => self.clear(),

@@ -1,9 +1,9 @@
-//! Texts of the protocol, and the contract's values.
+//! Converts between the protocol's texts and the contract's values.
 //!
-//! In: JSON as Docker sends it, or its single texts. Out: values of the
-//! contract, or the contract's error. Whoever holds a result has nothing left
-//! to parse. Go writes an absent string as `""` and an absent map as `null`;
-//! neither goes further than this module.
+//! In: JSON as Docker sends it, or single texts of it. Out: values of the
+//! contract, which need no further parsing, or the contract's error. Go writes
+//! an absent string as `""` and an absent map as `null`; no value of the contract
+//! has either.
 
 mod message;
 mod response;
@@ -22,7 +22,7 @@ use ipam_api::{
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// How much of a caller's text an error repeats, in bytes.
+/// How much of a client's text an error repeats, in bytes.
 const QUOTE_MAX_BYTES: usize = 64;
 
 /// Docker's positional request for a pool, as a value of the contract.
@@ -34,8 +34,7 @@ const QUOTE_MAX_BYTES: usize = 64;
 /// | `0.0.0.0/24`, `::/64` | any pool of that family and length |
 /// | any other prefix | that pool, host bits masked |
 ///
-/// The family comes from the prefix when there is one; `v6` counts only
-/// without.
+/// The family is that of the prefix. `v6` counts only when there is no prefix.
 ///
 /// ```
 /// use ipam_api::{Family, Options, PoolChoice};
@@ -47,7 +46,7 @@ const QUOTE_MAX_BYTES: usize = 64;
 /// ```
 ///
 /// # Errors
-/// - `invalid-address-space`: there is none;
+/// - `invalid-address-space`: it is empty;
 /// - `invalid-pool`: not a prefix, or a v4-mapped one;
 /// - `invalid-sub-pool`: the same, or without an exact pool of its family.
 pub fn pool_request(
@@ -100,13 +99,13 @@ fn sub_pool_of(pool: &IpNet, text: &str) -> Result<IpNet, Error> {
     }
 }
 
-/// A prefix with its host bits; `code` is what is wrong when it is not one.
+/// Parses a prefix with its host bits; `code` is the error if it is none.
 fn prefix(text: &str, code: Code) -> Result<IpNet, Error> {
     parse_prefix(text)
         .map_err(|why| Error::new(code, format!("{}: {} {why}", code.engine_text(), quoted(text))))
 }
 
-/// The preferred address of a request; an empty text is none. IPv4-mapped
+/// Parses the preferred address of a request; an empty text is none. IPv4-mapped
 /// addresses are unmapped.
 ///
 /// # Errors
@@ -118,10 +117,10 @@ pub fn preferred_address(text: &str) -> Result<Option<IpAddr>, Error> {
     }
 }
 
-/// The address of a release. IPv4-mapped addresses are unmapped.
+/// Parses the address of a release. IPv4-mapped addresses are unmapped.
 ///
 /// # Errors
-/// `invalid-request` for anything that is no address, nothing included.
+/// `invalid-request` for anything that is no address, also an empty text.
 pub fn released_address(text: &str) -> Result<IpAddr, Error> {
     address(text, "invalid address")
 }
@@ -131,7 +130,7 @@ fn address(text: &str, wrong: &str) -> Result<IpAddr, Error> {
         .map_err(|_| Error::new(Code::InvalidRequest, format!("{wrong}: {}", quoted(text))))
 }
 
-/// A pool's id.
+/// Parses a pool's id.
 ///
 /// # Errors
 /// A bad request when it is empty, in the words of the reference, or too long.
@@ -142,7 +141,7 @@ pub fn pool_id(text: &str) -> Result<PoolId, Error> {
     })
 }
 
-/// A caller's text as an error may repeat it: escaped and bounded.
+/// A client's text as an error repeats it: escaped and bounded.
 fn quoted(text: &str) -> String {
     ipam_api::text::quoted(QUOTE_MAX_BYTES, text)
 }

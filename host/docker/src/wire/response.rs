@@ -1,4 +1,4 @@
-//! The protocol's answers. Every function gives the whole body.
+//! The protocol's answers. Each function returns a whole body.
 
 use ipam_api::{AddressGrant, AddressSpaces, Capability, Options, PoolGrant, names, text::bounded};
 use ipnet::IpNet;
@@ -6,11 +6,10 @@ use serde::{Serialize, Serializer};
 
 /// The longest text of an error, in bytes.
 const ERROR_MAX_BYTES: usize = 4096;
-/// Room for nearly every answer, in bytes, so that it is written without
-/// growing.
+/// Room for nearly every answer, in bytes, so that the buffer does not grow.
 const TYPICAL_BYTES: usize = 192;
 
-/// To `/Plugin.Activate`: we are an IPAM driver.
+/// To `/Plugin.Activate`: this plugin is an IPAM driver.
 #[must_use]
 pub fn activated() -> Vec<u8> {
     #[derive(Serialize)]
@@ -21,8 +20,8 @@ pub fn activated() -> Vec<u8> {
     json(&Activated { implements: [names::PLUGIN_ENDPOINT_TYPE] })
 }
 
-/// To `/IpamDriver.GetCapabilities`. Replay is never asked of Docker: what was
-/// granted is durable here.
+/// To `/IpamDriver.GetCapabilities`. Docker is never asked for replay: grants are
+/// durable here.
 #[must_use]
 pub fn capabilities(capability: Capability) -> Vec<u8> {
     #[derive(Serialize)]
@@ -68,8 +67,8 @@ pub fn granted_pool(grant: &PoolGrant) -> Vec<u8> {
     })
 }
 
-/// To `/IpamDriver.RequestAddress`. A grant without an address has an empty
-/// one, which Docker reads as its `ErrNoIPReturned`.
+/// To `/IpamDriver.RequestAddress`. Without an address in the grant, the text is
+/// empty, which Docker reads as its `ErrNoIPReturned`.
 #[must_use]
 pub fn granted_address(grant: &AddressGrant) -> Vec<u8> {
     #[derive(Serialize)]
@@ -87,8 +86,8 @@ pub fn released() -> Vec<u8> {
     b"{}".to_vec()
 }
 
-/// Why not, under both names that clients read: Docker's `Err`, and the
-/// `Error` of libnetwork's own answers. Docker prints it on a terminal: it is
+/// A refusal's text, under both names that clients read: Docker's `Err`, and the
+/// `Error` of libnetwork's own answers. Docker prints it on a terminal, so it is
 /// one line, escaped and bounded.
 #[must_use]
 pub fn refused(text: &str) -> Vec<u8> {
@@ -117,6 +116,6 @@ impl Serialize for Prefix {
 fn json(answer: &impl Serialize) -> Vec<u8> {
     let mut body = Vec::with_capacity(TYPICAL_BYTES);
     serde_json::to_writer(&mut body, answer)
-        .expect("memory takes every write, and every key is a string");
+        .expect("a write to memory does not fail, and every key is a string");
     body
 }

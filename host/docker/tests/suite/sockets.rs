@@ -71,11 +71,11 @@ async fn a_file_in_the_way_is_left_alone() {
     let text = refusal(|directory| {
         fs::File::create(directory.join("lab.sock")).unwrap();
     });
-    assert_eq!(text, "DIR/lab.sock: in the way, and not a socket");
+    assert_eq!(text, "DIR/lab.sock: a file that is not a socket is in the way");
     let text = refusal(|directory| {
         std::os::unix::fs::symlink("/nowhere", directory.join("lab.sock")).unwrap();
     });
-    assert_eq!(text, "DIR/lab.sock: in the way, and not a socket");
+    assert_eq!(text, "DIR/lab.sock: a file that is not a socket is in the way");
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_path_too_long_for_a_socket_is_named() {
         config.plugin_dir.push("x".repeat(108));
     });
     let error = server.registered(Lab::named("lab")).expect_err("too long").to_string();
-    assert!(error.contains("cannot use so long a path"), "{error}");
+    assert!(error.contains("cannot use a path of this length"), "{error}");
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_configured_name_cannot_leave_the_directory() {
         config.names.insert("lab".parse().unwrap(), "../lab".into());
     });
     let error = server.registered(Lab::named("lab")).expect_err("not a name");
-    assert_eq!(error.to_string(), r#""../lab" is not a name that a plugin can have"#);
+    assert_eq!(error.to_string(), r#""../lab" cannot be the name of a plugin"#);
 }
 
 #[tokio::test]
