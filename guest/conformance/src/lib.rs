@@ -9,11 +9,12 @@ mod promises;
 mod report;
 mod settings;
 
+pub use ipam_report::{Outcome, Score};
 pub use model::{AddressGrant, Choice, Driver, Family, Options, PoolGrant, PoolRequest, Refusal};
 #[cfg(not(target_family = "wasm"))]
 pub use native::{check, check_with};
 pub use promises::{PROMISES, Promise};
-pub use report::{Json, Outcome, Report, Score, Text};
+pub use report::{Json, Report, Text};
 pub use settings::{InvalidArguments, Settings};
 
 use case::{Case, Memory, Stop};
@@ -34,9 +35,9 @@ pub fn run(driver: &mut dyn Driver, settings: &Settings, report: &mut dyn Report
             report.begin(promise);
         }
         let outcome = judge(driver, settings, &mut memory, promise);
-        let is_broken = matches!(outcome, Outcome::Fail { .. });
+        let is_broken = outcome.is_fail();
         if is_shown {
-            score.count(promise, &outcome);
+            score.count(promise.section, &outcome);
             report.end(promise, &outcome);
         }
         if is_start && is_broken {

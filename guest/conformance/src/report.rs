@@ -1,67 +1,9 @@
 //! What is said of each promise: lines for people, or JSON for programs.
 
 use crate::promises::Promise;
+use ipam_report::{Outcome, Score, Verdict};
 use serde::Serialize;
 use std::io::{self, Write};
-
-/// What came of one promise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum Outcome {
-    /// It was kept.
-    Pass,
-    /// It was broken.
-    Fail {
-        /// The rule that was broken.
-        reason: String,
-        /// The last questions with their answers, which show it.
-        exchange: Vec<String>,
-    },
-    /// The driver does not offer what it is about.
-    NotApplicable {
-        /// How that is known.
-        reason: String,
-    },
-}
-
-/// How many promises of each section were kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Score {
-    sections: Vec<Section>,
-}
-
-/// The score of one section.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Section {
-    section: &'static str,
-    passed: usize,
-    failed: usize,
-    not_applicable: usize,
-}
-
-impl Score {
-    pub(crate) fn count(&mut self, promise: &Promise, outcome: &Outcome) {
-        let is_new = self.sections.last().is_none_or(|last| last.section != promise.section);
-        if is_new {
-            let section = promise.section;
-            self.sections.push(Section { section, passed: 0, failed: 0, not_applicable: 0 });
-        }
-        if let Some(section) = self.sections.last_mut() {
-            match outcome {
-                Outcome::Pass => section.passed += 1,
-                Outcome::Fail { .. } => section.failed += 1,
-                Outcome::NotApplicable { .. } => section.not_applicable += 1,
-            }
-        }
-    }
-
-    /// Whether no promise was broken, and any was kept.
-    #[must_use]
-    pub fn conforms(&self) -> bool {
-        let sum = |of: fn(&Section) -> usize| self.sections.iter().map(of).sum::<usize>();
-        sum(|it| it.failed) == 0 && sum(|it| it.passed) > 0
-    }
-}
 
 /// Who is told.
 pub trait Report {
@@ -111,26 +53,12 @@ impl<W: Write> Report for Text<W> {
 
     fn score(&mut self, score: &Score) {
         said(writeln!(self.0));
-        for Section { section, passed, failed, not_applicable } in &score.sections {
-            let judged = passed + failed;
-            said(write!(self.0, "{section}: {passed} of {judged}"));
-            said(match not_applicable {
-                0 => writeln!(self.0),
-                number => writeln!(self.0, ", {number} not applicable"),
-            });
+        for section in score.sections() {
+            said(writeln!(self.0, "{section}"));
         }
         let verdict = if score.conforms() { "it conforms" } else { "it does not conform" };
         said(writeln!(self.0, "{verdict}").and_then(|()| self.0.flush()));
     }
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    section: &'a str,
-    promise: &'a str,
-    title: &'a str,
-    #[serde(flatten)]
-    outcome: &'a Outcome,
 }
 
 impl<W: Write> Json<W> {
@@ -147,11 +75,12 @@ impl<W: Write> Report for Json<W> {
 
     fn end(&mut self, promise: &Promise, outcome: &Outcome) {
         let Promise { section, name, title, .. } = promise;
-        self.line(&Line { section, promise: name, title, outcome });
+        let [section, promise, title] = [section, name, title].map(|text| (*text).to_owned());
+        self.line(&Verdict { section, promise, title, outcome: outcome.clone() });
     }
 
     fn score(&mut self, score: &Score) {
-        score.sections.iter().for_each(|section| self.line(section));
+        score.sections().iter().for_each(|section| self.line(section));
     }
 }
 
@@ -167,7 +96,7 @@ mod tests {
         let mut bytes = Vec::new();
         let promise = &PROMISES[0];
         let mut score = Score::default();
-        score.count(promise, outcome);
+        score.count(promise.section, outcome);
         {
             let mut report = report(&mut bytes);
             report.begin(promise);
@@ -191,12 +120,5 @@ mod tests {
         assert_eq!(lines[0]["outcome"], "fail");
         assert_eq!(lines[0]["exchange"][0], "a -> b");
         assert_eq!(lines[1]["failed"], 1);
-    }
-
-    #[test]
-    fn a_driver_that_offers_nothing_does_not_conform() {
-        let outcome = Outcome::NotApplicable { reason: "nothing".into() };
-        let text = said_of(&outcome, |bytes| Box::new(Text(bytes)));
-        assert!(text.ends_with("start: 0 of 0, 1 not applicable\nit does not conform\n"), "{text}");
     }
 }

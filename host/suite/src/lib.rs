@@ -13,8 +13,9 @@ mod verdict;
 
 pub use docker::Plugin;
 pub use guest::SuiteError;
+pub use ipam_report::{Outcome, Section, Verdict};
 pub use junit::junit;
-pub use verdict::{Outcome, Report, Section, Verdict};
+pub use verdict::Report;
 
 use asking::{Maker, Registered};
 use ipam_api::{Callback, Capability, Digest, Driver, DriverName, Factory, Failure, Start};
