@@ -1,8 +1,9 @@
-//! The ledger beside an observation: which of its entries no engine knows.
+//! Compares the ledger with an observation: finds the entries that no engine
+//! knows.
 //!
-//! In come [`Held`] and [`Observation`], out come [`Found`]. Pure: no I/O and no
-//! clock. Whenever the engines' answers leave it open whether something is in
-//! use, it is in use.
+//! In: [`Held`] and [`Observation`]. Out: [`Found`]. It is pure: no I/O and no
+//! clock. When the engines' answers do not tell whether something is in use, it
+//! counts as in use.
 
 use crate::{
     held::{GrantedBy, Held, HeldLease, HeldPool, Space},
@@ -20,12 +21,12 @@ use std::{
 pub struct Unknown {
     /// Addresses of pools that an engine knows.
     pub addresses: Vec<Found>,
-    /// Pools that no engine knows. Their addresses go with them, and are not
-    /// in `addresses`: they belong to a network that another engine may have.
+    /// Pools that no engine knows. Their addresses are released with them and are
+    /// not in `addresses`: they belong to a network that another engine may have.
     pub pools: Vec<Found>,
 }
 
-/// What two observations say together.
+/// What two observations show together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Confirmed {
     /// Unknown in both, in the same generation.
@@ -42,18 +43,18 @@ pub(crate) struct Confirmed {
 /// - Only what Docker's server granted is found, and no pool under which another
 ///   server granted something.
 /// - In a global space only what is stale is found, and only when the engines
-///   know what their swarm's managers have handed out. An address is judged by
-///   itself only where no node can have one that is not shown.
-/// - An address is in use when anything at all has it: an endpoint, a container,
-///   a gateway or an auxiliary address, in whatever network of whatever driver.
-/// - A pool is in use when its prefix and a network's subnet have an address in
-///   common, whatever that network's driver is called; when anything has an
-///   address in it; when a container at rest had one in it or is configured to
-///   get one; and when a network leaves open which subnets it has.
-/// - An address is judged by itself when a network names its driver, its subnet
+///   know what their swarm's managers have handed out. A single address is found
+///   only where no node can have one that is not shown.
+/// - An address is in use when anything has it: an endpoint, a container, a
+///   gateway or an auxiliary address, in any network of any driver.
+/// - A pool is in use when it overlaps a network's subnet, whatever that network's
+///   driver is called; when anything has an address in it; when a container at
+///   rest had one in it or is configured to get one; and when a network does not
+///   say which subnets it has.
+/// - A single address is found only when a network names its driver, its subnet
 ///   and its sub-pool, and no network that may have it hides its endpoints. A
-///   range that is no pool's of that subnet may be any of theirs.
-/// - A gateway goes with its pool alone: engines do not show every gateway.
+///   range that is the sub-pool of no pool of that subnet may be any of theirs.
+/// - A gateway is found only with its pool: engines do not show every gateway.
 #[must_use]
 pub fn compare(held: &[Held], seen: &Observation) -> Unknown {
     let known = Known::new(seen);
@@ -100,8 +101,8 @@ pub fn compare(held: &[Held], seen: &Observation) -> Unknown {
     unknown
 }
 
-/// The drivers of `pools` that no network of `seen` names. To a driver that goes
-/// by another name there, all of its networks would be missing.
+/// The drivers of `pools` that no network of `seen` names. If a driver has another
+/// name there, all of its networks seem to be missing.
 pub(crate) fn unnamed(pools: &[Found], seen: &Observation) -> BTreeSet<String> {
     let named: HashSet<&str> = seen.networks.iter().map(|network| &*network.driver).collect();
     let all = pools.iter().map(|found| &found.driver);
@@ -179,7 +180,7 @@ struct Known<'a> {
 /// The networks of one driver and subnet.
 struct Networks<'a> {
     ranges: Option<&'a HashSet<Option<IpNet>>>,
-    /// Whether one is of any subnet of that length.
+    /// Whether one may have any subnet of that length.
     is_any: bool,
 }
 
@@ -241,14 +242,14 @@ impl Networks<'_> {
     }
 }
 
-/// Prefixes, to ask which addresses they have.
+/// A set of prefixes.
 #[derive(Default)]
 struct Subnets {
     /// By the first address.
     exact: BTreeSet<(IpAddr, u8)>,
-    /// Families and lengths of those of which only that is known.
+    /// Families and lengths of prefixes of which nothing else is known.
     lengths: HashSet<(bool, u8)>,
-    /// Whether there is one of which nothing is known.
+    /// Whether there is a prefix of which nothing is known.
     is_open: bool,
 }
 
@@ -260,9 +261,8 @@ impl Subnets {
         };
     }
 
-    /// Whether one has, or may have, an address of this prefix: one around it,
-    /// or one in it. A prefix of length 0 is the null driver's, and shares with
-    /// itself alone.
+    /// Whether a prefix of the set overlaps, or may overlap, this one. A prefix of
+    /// length 0 is the null driver's, and overlaps only itself.
     fn share(&self, prefix: IpNet) -> bool {
         let (first, length) = (prefix.network(), prefix.prefix_len());
         let is_around = |shorter| {
@@ -324,7 +324,7 @@ pub(crate) fn confirm(first: Unknown, held: &[Held], second: &Unknown) -> Confir
         }
         match again.get(&key(found.address)).copied() {
             Some(now) if now.address.is_some() => confirmed.addresses.push(now.clone()),
-            // Somebody claims it or leases under it, so somebody has its network.
+            // It was claimed or leased under, so an engine has its network.
             Some(now)
                 if now.newest > found.newest
                     || now.leases.iter().any(|lease| !has(&found, lease)) =>
@@ -332,7 +332,7 @@ pub(crate) fn confirm(first: Unknown, held: &[Held], second: &Unknown) -> Confir
                 confirmed.changed.push(found);
             }
             Some(now) => confirmed.pools.push(now.clone()),
-            // Its network was removed meanwhile: it goes with the pool.
+            // Its network was removed meanwhile: it is released with the pool.
             None if again.contains_key(&key(None)) => confirmed.changed.push(found),
             None => confirmed.seen_again.push(found),
         }

@@ -1,18 +1,18 @@
-//! What a Docker Engine knows, read over its socket.
+//! Reads what Docker Engines know, over their sockets.
 //!
-//! In come paths of unix sockets, out comes one [`Observation`] of all of
-//! them. It is complete or it is an error, which names the socket and the
-//! question: what is missing from an observation is taken for forgotten.
+//! In: paths of unix sockets. Out: one [`Observation`] of all of them, or an
+//! error that names the socket and the request. An observation must be complete,
+//! because what is missing from it is taken for forgotten.
 //!
-//! Three kinds of question are asked of an engine: which containers run with
-//! which addresses (`GET /containers/json?all=1`), which networks there are
-//! (`GET /networks`), and what each network has (`GET /networks/ID?verbose=true`,
-//! since the list shows no endpoints). Of the last only for networks whose
-//! addresses Docker's own drivers do not manage; of the others the list shows the
-//! subnets, and the containers show the addresses.
+//! An engine gets these requests:
 //!
-//! `GET /info` says whether it is a manager of a swarm. A manager is also asked
-//! for the nodes, the services and all tasks of its swarm.
+//! - `GET /containers/json?all=1`: the containers with their addresses;
+//! - `GET /networks`: the networks with their subnets;
+//! - `GET /networks/ID?verbose=true`: the endpoints of a network, which the list
+//!   does not show. Not for networks of Docker's own IPAM drivers, whose
+//!   addresses the containers show;
+//! - `GET /info`: whether it is a manager of a swarm. If so, also for the nodes,
+//!   the services and all tasks of its swarm.
 
 mod answers;
 mod http;
@@ -33,29 +33,30 @@ use std::{
 use swarm::{Info, Node, Service, TASKS, Task};
 use tokio::time::timeout;
 
-/// The version of the Engine API that is spoken, at most. Pinned, because an
-/// answer that is misread may free what is in use; an engine serves all
-/// versions back to its own oldest one.
+/// The newest version of the Engine API that is used. It is pinned, because a
+/// misread answer may free what is in use. An engine serves all versions back to
+/// its own oldest one.
 const API_NEWEST: (u16, u16) = (1, 51);
-/// Docker 20.10's, the oldest whose answers were compared with these types.
+/// Docker 20.10's version, the oldest whose answers these types were tested with.
 const API_OLDEST: (u16, u16) = (1, 41);
-/// How often a network may vanish between the list and its inspection.
+/// How often the networks are read if one vanishes between the list and its
+/// inspection.
 const ATTEMPTS: usize = 3;
 
-/// What one engine may cost. Each limit is finite.
+/// What reading one engine may cost. Each limit is finite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest answer, in bytes. A container is about 2 KiB of one, an
+    /// The largest answer, in bytes. A container takes about 2 KiB of it, an
     /// endpoint about 250 bytes.
     pub answer_max_bytes: usize,
     /// How long one answer may take, from connecting to its last byte.
     pub answer_timeout: Duration,
-    /// How long all answers of one engine may take.
+    /// How long all answers of one engine may take together.
     pub engine_timeout: Duration,
     /// How many networks an engine may have.
     pub networks_max: usize,
-    /// How many containers an engine may have, running or not; and how many
-    /// nodes, services and tasks a swarm, of each.
+    /// How many containers an engine may have, running or not; also how many
+    /// nodes, how many services and how many tasks its swarm may have.
     pub containers_max: usize,
     /// How many addresses of endpoints, services and tasks an engine may know.
     pub addresses_max: usize,
@@ -74,13 +75,13 @@ impl Default for Limits {
     }
 }
 
-/// Why an engine could not be read completely, for the operator.
+/// Why an engine could not be read completely. For the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {asked}", socket.display())]
 pub struct EngineError {
-    /// The engine's socket; `no socket` if none was given.
+    /// The engine's socket, or `no socket` if none was given.
     pub socket: PathBuf,
-    /// What was asked: the method and the path, or `all of it`.
+    /// The request: its method and path, or `all of it`.
     pub asked: String,
     /// What went wrong.
     #[source]
@@ -95,15 +96,15 @@ pub enum ErrorKind {
     /// HTTP.
     #[error(transparent)]
     Exchange(ipam_http_client::Error),
-    /// No whole answer within this time.
+    /// The whole answer did not come within this time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// The engine refused.
+    /// The engine answered with an error.
     #[error("answered {status}: {message}")]
     Status {
         /// The status code.
         status: u16,
-        /// What it said, shortened.
+        /// Its text, shortened.
         message: String,
     },
     /// More than [`Limits`] allow.
@@ -114,21 +115,21 @@ pub enum ErrorKind {
         /// What there is too much of: bytes, networks and so on.
         what: &'static str,
     },
-    /// The answer is not the JSON that this question is answered with.
+    /// The answer is not the JSON that this request is answered with.
     #[error("an answer that cannot be read")]
     Json(#[source] serde_json::Error),
-    /// The answer holds something that cannot be understood.
+    /// The answer has a value that is not understood.
     #[error("{0}")]
     Odd(String),
-    /// No engine was given: then everything would be unknown.
+    /// No engine was given, so everything would be unknown.
     #[error("no engine to ask")]
     NoEngine,
 }
 
 /// Docker Engines behind unix sockets.
 ///
-/// They are asked one after the other. Must be used inside a tokio runtime
-/// with I/O and time.
+/// They are read one after the other. Must be used inside a tokio runtime with
+/// I/O and time enabled.
 #[derive(Debug, Clone)]
 pub struct DockerEngines {
     sockets: Vec<PathBuf>,
@@ -146,10 +147,11 @@ impl DockerEngines {
 impl Engines for DockerEngines {
     type Error = EngineError;
 
-    /// What all of them know.
+    /// Returns what all of them know.
     ///
     /// # Errors
-    /// The first that cannot be read completely; also when there is none.
+    /// That of the first engine that cannot be read completely; also when there is
+    /// none.
     async fn observe(&mut self) -> Result<Observation, EngineError> {
         if self.sockets.is_empty() {
             let (socket, asked) = ("no socket".into(), "nothing".to_owned());
@@ -175,13 +177,13 @@ struct Engine<'a> {
 }
 
 impl Engine<'_> {
-    /// About the answer to `GET path`.
+    /// An error with the answer to `GET path`.
     fn error(&self, path: &str, kind: ErrorKind) -> EngineError {
         EngineError { socket: self.socket.to_owned(), asked: format!("GET {path}"), kind }
     }
 
     async fn observe(&self) -> Result<Observation, EngineError> {
-        // Without a version in its path this is answered by every engine.
+        // Every engine answers this without a version in its path.
         let version: Version = self.get("/version").await?;
         let api = version.choose(API_OLDEST, API_NEWEST);
         let (major, minor) = api.map_err(|kind| self.error("/version", kind))?;
@@ -195,8 +197,8 @@ impl Engine<'_> {
         self.attempt(&root).await?.ok_or_else(|| self.error("/networks", kind()))
     }
 
-    /// Nothing if a network vanished meanwhile. It may have been one that only
-    /// seems to be gone, so the list is asked for again.
+    /// Reads everything once. `None` if a network vanished meanwhile: that network
+    /// may only seem to be gone, so the list is read again.
     async fn attempt(&self, root: &str) -> Result<Option<Observation>, EngineError> {
         let asked = format!("{root}/containers/json?all=1");
         let containers: Vec<Container> = self.get(&asked).await?;
@@ -207,8 +209,8 @@ impl Engine<'_> {
         for addresses in handed_out {
             reading.in_the_swarm(addresses);
         }
-        // After the containers and the tasks, so that it has all networks that
-        // those name.
+        // Read after the containers and the tasks, so that the list has every
+        // network that those name.
         let asked = format!("{root}/networks");
         let networks: Vec<NetworkSummary> = self.get(&asked).await?;
         self.limit("networks", networks.len(), self.limits.networks_max, &asked)?;
@@ -239,8 +241,8 @@ impl Engine<'_> {
         Ok(Some(reading.observation()))
     }
 
-    /// What the engine says of its swarm, and the addresses of services and
-    /// tasks if it is a manager.
+    /// Returns what the engine says of its swarm and, of a manager, the addresses
+    /// of services and tasks.
     async fn swarm(&self, root: &str) -> Result<(Swarms, Vec<BTreeSet<IpAddr>>), EngineError> {
         let info: Info = self.get(&format!("{root}/info")).await?;
         if !info.is_manager() {

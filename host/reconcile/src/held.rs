@@ -1,4 +1,5 @@
-//! What the ledger holds, as plain values that any client of it can fill in.
+//! What the ledger holds, as plain values that any client of the ledger can fill
+//! in.
 
 use ipam_api::{IpNet, PoolId};
 use std::net::IpAddr;
@@ -6,9 +7,8 @@ use std::net::IpAddr;
 /// What one driver's part of the ledger holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// The driver as Docker calls it, which is what a network's inspection
-    /// shows as its IPAM driver: the name of its socket, or `name:tag` of a
-    /// managed plugin.
+    /// The driver's name in Docker, which is what a network's inspection shows as
+    /// its IPAM driver: the name of its socket, or `name:tag` of a managed plugin.
     pub driver: String,
     /// Its pools.
     pub pools: Vec<HeldPool>,
@@ -21,7 +21,7 @@ pub struct HeldPool {
     pub pool_id: PoolId,
     /// The pool; host bits are zero.
     pub prefix: IpNet,
-    /// Where its automatic addresses come from, as it was asked for.
+    /// Its sub-pool, which automatic addresses come from.
     pub sub_pool: Option<IpNet>,
     /// The generation of the ledger's entry.
     pub generation: u64,

@@ -1,5 +1,5 @@
-//! What Docker engines know: networks of their IPAM drivers, the addresses of
-//! endpoints in them, and the swarms that they are nodes of.
+//! What Docker Engines know: networks with their IPAM drivers, addresses of
+//! endpoints, and the swarms that the engines are nodes of.
 
 use ipam_api::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -12,9 +12,9 @@ pub struct Observation {
     /// Subnets of the networks whose IPAM driver is Docker's own; host bits are
     /// zero.
     pub dockers_own: BTreeSet<IpNet>,
-    /// Addresses in use by a container whose network the engine did not list,
-    /// or is of Docker's own driver; and what a swarm's manager says that its
-    /// services and tasks have, in whatever network.
+    /// Addresses of containers whose network the engine did not list or is of
+    /// Docker's own driver; and addresses of a swarm's services and tasks, in any
+    /// network, as its manager lists them.
     pub unplaced: BTreeSet<IpAddr>,
     /// Addresses that a container at rest had when it ran, and those that a
     /// container is configured to get (`--ip`). Docker has released them, so
@@ -31,14 +31,14 @@ pub struct Swarms {
     pub members: BTreeSet<String>,
     /// All nodes that the managers among them list, themselves included.
     pub nodes: BTreeSet<String>,
-    /// Whether an engine does not say all of its swarm: it is locked or has no
-    /// leader, or it is a manager whose list of networks may be its own alone.
+    /// Whether an engine does not show all of its swarm: the swarm is locked or has
+    /// no leader, or a manager's list may have only its own networks.
     pub is_unclear: bool,
 }
 
 impl Swarms {
     /// Why it is not known what the swarms' managers have handed out, for the
-    /// operator; nothing if it is known.
+    /// operator. `None` if it is known.
     #[must_use]
     pub fn why_unknown(&self) -> Option<&'static str> {
         if self.is_unclear {
@@ -60,17 +60,17 @@ pub struct Network {
     pub name: String,
     /// Its IPAM driver, as Docker calls it.
     pub driver: String,
-    /// Its subnets, of both families. None when the engine leaves it open which
-    /// they are (`"Config": null`): then it may have any.
+    /// Its subnets, of both families. Empty when the engine does not say which they
+    /// are (`"Config": null`): it may have any then.
     pub subnets: Vec<Subnet>,
     /// The addresses of its endpoints, without their lengths.
     pub endpoints: BTreeSet<IpAddr>,
-    /// Whether `endpoints` is all of them. A swarm's manager lists networks
-    /// that it has no part in, and of those it knows no endpoint.
+    /// Whether `endpoints` is complete. A swarm's manager lists networks that it
+    /// does not take part in, and knows no endpoint of those.
     pub is_complete: bool,
-    /// Whether it is a swarm's, and nobody has an address in it that is neither
-    /// in `endpoints` nor in [`Observation::unplaced`]. Each node has one for
-    /// its load balancer, which only that node's engine shows.
+    /// Whether it is a swarm's network of which every address is in `endpoints` or
+    /// in [`Observation::unplaced`]. Otherwise each node may have an address for
+    /// its load balancer that only that node's engine shows.
     pub shows_all_of_swarm: bool,
 }
 
@@ -101,7 +101,7 @@ impl Observation {
         self.swarms.is_unclear |= other.swarms.is_unclear;
     }
 
-    /// The names of the networks that leave open which subnets they have, in
+    /// The names of the networks that do not say which subnets they have, in
     /// order.
     #[must_use]
     pub fn open(&self) -> BTreeSet<&str> {

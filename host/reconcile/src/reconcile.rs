@@ -1,9 +1,10 @@
-//! Two observations, a grace period apart, and the releases that both call for.
+//! Compares the ledger with the engines twice, a grace period apart, and releases
+//! what was unknown both times.
 //!
-//! In come a ledger, engines and a clock, each behind a trait; out comes a
-//! [`Report`]. What must hold: the ledger is read *before* the engines each
-//! time, so that what was granted meanwhile is not taken for forgotten; an
-//! observation that failed frees nothing.
+//! In: a ledger, engines and a clock, each behind a trait. Out: a [`Report`].
+//! What must hold: the ledger is read *before* the engines each time, so that
+//! what is granted in between is not taken for forgotten; an observation that
+//! failed frees nothing.
 
 use crate::{
     compare::{Confirmed, Unknown, compare, confirm, unjudged, unnamed},
@@ -17,40 +18,40 @@ use ipam_api::{
 };
 use std::{collections::HashSet, error, future::Future, time::Duration};
 
-/// Where entries are held, and released.
+/// Where entries are held and released.
 pub trait Ledger {
     /// Why it cannot be read or changed, for the operator.
     type Error: error::Error + Send + Sync + 'static;
 
-    /// Everything that it holds, at one moment.
+    /// Returns everything that it holds at one moment.
     ///
     /// # Errors
     /// When that cannot be read completely.
     fn held(&mut self) -> impl Future<Output = Result<Vec<Held>, Self::Error>>;
 
-    /// Releases what [`Found::receipt`] names, with the leases under it if that
-    /// is a pool; nothing if it does not exist in that generation any more, or
-    /// if something under it was granted after [`Found::newest`]. Whether
-    /// something was released.
+    /// Releases what [`Found::receipt`] names; with a pool, also the leases under
+    /// it. Releases nothing if the entry does not exist in that generation any
+    /// more, or if something under it was granted after [`Found::newest`].
+    /// Returns whether something was released.
     ///
     /// # Errors
-    /// When that could not be done, or is not known.
+    /// When the release failed, or it is not known whether it did.
     fn release(&mut self, found: &Found) -> impl Future<Output = Result<bool, Self::Error>>;
 }
 
-/// The engines that are compared with.
+/// The engines that the ledger is compared with.
 pub trait Engines {
     /// Why they cannot be read, for the operator.
     type Error: error::Error + Send + Sync + 'static;
 
-    /// What all of them know.
+    /// Returns what all of them know.
     ///
     /// # Errors
     /// When one of them cannot be read completely.
     fn observe(&mut self) -> impl Future<Output = Result<Observation, Self::Error>>;
 }
 
-/// What passes the grace period.
+/// What waits for the grace period.
 pub trait Clock {
     /// Waits.
     fn sleep(&mut self, time: Duration) -> impl Future<Output = ()>;
@@ -69,19 +70,19 @@ impl Clock for TokioClock {
 /// How to reconcile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How long something must be unknown. Docker shows an endpoint only after
-    /// its address was granted, and in between may wait for other plugins,
-    /// each of them 15 s when it is down.
+    /// How long something must be unknown. Docker shows an endpoint only some time
+    /// after its address was granted: in between it may wait for other plugins,
+    /// 15 s for each that is down.
     pub grace: Duration,
-    /// Whether to change nothing.
+    /// Whether to report only, and change nothing.
     pub dry_run: bool,
-    /// Whether the engines given are all that use this ledger: then a pool
-    /// that none of them knows is freed too.
+    /// Whether the given engines are all that use this ledger. Then a pool that
+    /// none of them knows is freed, too.
     pub exclusive: bool,
 }
 
 impl Options {
-    /// The grace period that is long enough for two families and a network
+    /// A grace period that is long enough for two address families and a network
     /// plugin that is down.
     pub const GRACE: Duration = Duration::from_secs(60);
 }
@@ -107,7 +108,7 @@ pub enum Progress<'a> {
         /// Pools that the ledger holds and no engine knows.
         pools: usize,
     },
-    /// Networks leave open which subnets they have (`"Config": null`): they may
+    /// Networks do not say which subnets they have (`"Config": null`). They may
     /// have any, so no pool is freed.
     SubnetsOpen {
         /// How many names they have.
@@ -130,7 +131,7 @@ pub enum Progress<'a> {
     },
     /// Something was freed.
     Freed(&'a Found),
-    /// Something was released or granted again since it was seen.
+    /// Something was released or granted again after it was seen.
     Changed(&'a Found),
 }
 
@@ -144,14 +145,14 @@ pub enum Error<L: error::Error + 'static, E: error::Error + 'static> {
     /// The engines cannot be read.
     #[error("what the engines know cannot be read completely")]
     Engines(#[source] E),
-    /// Pools were to be freed of drivers that no network of any engine names:
-    /// they may go by another name there, as managed plugins do.
+    /// Pools of drivers were to be freed that no network of any engine names. The
+    /// drivers may have another name there, as managed plugins do.
     #[error(
         "no network of these engines names the IPAM driver {drivers}, so whether its pools are \
          in use is not known (if it goes by another name there, say which)"
     )]
     Unnamed {
-        /// Their names, as the ledger's driver was said to be called.
+        /// Their names, as given to this crate.
         drivers: String,
     },
 }
@@ -159,7 +160,7 @@ pub enum Error<L: error::Error + 'static, E: error::Error + 'static> {
 /// How much of the names of networks the operator is shown, in bytes.
 const NAMES_MAX_BYTES: usize = 256;
 
-/// What of an observation keeps pools whatever the ledger holds.
+/// Tells the operator of networks that keep every pool from being freed.
 fn tell_open(seen: &Observation, progress: &mut dyn FnMut(Progress<'_>)) {
     let open = seen.open();
     if !open.is_empty() {
@@ -168,7 +169,7 @@ fn tell_open(seen: &Observation, progress: &mut dyn FnMut(Progress<'_>)) {
     }
 }
 
-/// Whether pools may be freed, if that is what is asked.
+/// Checks that pools may be freed, if they are to be.
 fn must_be_named<L: error::Error, E: error::Error>(
     unknown: &Unknown,
     seen: &Observation,
@@ -184,12 +185,12 @@ fn must_be_named<L: error::Error, E: error::Error>(
 
 /// Frees what the ledger holds and no engine has known for the grace period.
 ///
-/// A release that fails ends it: the report says why, and what is left.
+/// The first release that fails ends it. The report says why, and what is left.
 ///
 /// # Errors
 /// When the ledger or an engine cannot be read, and when [`Options::exclusive`]
-/// is said of engines that have no network of a driver whose pools would be
-/// freed. Then nothing was changed.
+/// is set and no engine has a network of a driver whose pools would be freed.
+/// Nothing was changed then.
 pub async fn reconcile<L: Ledger, E: Engines>(
     ledger: &mut L,
     engines: &mut E,
@@ -229,7 +230,7 @@ pub async fn reconcile<L: Ledger, E: Engines>(
     let Confirmed { addresses, pools, seen_again, changed } = confirm(first, &held, &second);
     (report.seen_again, report.changed) = (seen_again, changed);
     report.needs_manager = unjudged(&held, &seen);
-    // A manager that does not tell all of its swarm any more has seen nothing.
+    // A manager that no longer shows all of its swarm does not count.
     let places: HashSet<_> = report.needs_manager.iter().map(Found::place).collect();
     report.seen_again.retain(|found| {
         let (driver, pool_id, address) = found.place();
@@ -251,8 +252,8 @@ pub async fn reconcile<L: Ledger, E: Engines>(
     Ok(report)
 }
 
-/// Between the second observation and here nothing can come into use that is
-/// freed here: a grant would have a generation of its own.
+/// Nothing that is freed here can have come into use after the second
+/// observation: a grant would have a new generation.
 async fn free<L: Ledger>(
     ledger: &mut L,
     to_free: Vec<Found>,

@@ -1,4 +1,4 @@
-//! What was found and what was done about it, for people and as JSON.
+//! The report of a reconciliation: lines for people, and JSON for programs.
 
 use ipam_api::{IpNet, PoolId, Receipt};
 use serde::{Serialize, Serializer};
@@ -23,14 +23,14 @@ pub struct Found {
     /// The pool's sub-pool.
     #[serde(serialize_with = "optional_text")]
     pub sub_pool: Option<IpNet>,
-    /// The address, if it is one.
+    /// The address; `None` for a pool.
     pub address: Option<IpAddr>,
     /// The generation of the entry: of the address, if it is one.
     pub generation: u64,
-    /// The largest generation that was seen of it and under it: what was
-    /// granted since is not to be released.
+    /// The largest generation that was seen of it and under it. What was granted
+    /// later is not released.
     pub newest: u64,
-    /// What would be released with the pool, and the generation of each.
+    /// The leases that would be released with the pool, each with its generation.
     pub leases: BTreeMap<IpAddr, u64>,
 }
 
@@ -40,7 +40,7 @@ impl Found {
         (&self.driver, &self.pool_id, self.address)
     }
 
-    /// What frees it, and frees nothing that was granted since.
+    /// The receipt that frees it, and nothing that was granted later.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
         Receipt {
@@ -69,10 +69,10 @@ impl fmt::Display for Found {
     }
 }
 
-/// What a reconciliation found and did. Each entry is in one list at most.
+/// What a reconciliation found and did. Each entry is in at most one list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whether nothing was to be changed.
+    /// Whether it was a dry run, which changes nothing.
     pub dry_run: bool,
     /// Addresses that were freed.
     pub freed: Vec<Found>,
@@ -80,19 +80,19 @@ pub struct Report {
     pub pools_freed: Vec<Found>,
     /// Addresses and pools that a run which is not dry would have freed.
     pub would_free: Vec<Found>,
-    /// Pools that no engine knew twice, and that stay because the engines are
-    /// not said to be all there are.
+    /// Pools that no engine knew either time. They stay, because the given engines
+    /// may not be all.
     pub pools_unknown: Vec<Found>,
-    /// Pools that are stale in the global space, and stale addresses of others,
-    /// which stay because the engines do not know whether they are in use: that
-    /// takes a manager of the swarm.
+    /// Stale pools of the global space, and stale addresses of other pools there.
+    /// They stay, because only a manager of the swarm knows whether they are in
+    /// use.
     pub needs_manager: Vec<Found>,
-    /// Unknown at first, and known after the grace period.
+    /// Unknown at first, but known after the grace period.
     pub seen_again: Vec<Found>,
-    /// Released, granted again, or leased under, since it was seen.
+    /// Released, granted again or leased under after it was seen.
     pub changed: Vec<Found>,
-    /// What should have been freed and was not, because a release failed. It
-    /// may still have been freed when the answer was lost.
+    /// What was not freed, because a release failed. If only the answer was lost,
+    /// the first of these was freed nevertheless.
     pub left: Vec<Found>,
     /// Why the first of `left` was not freed.
     pub failure: Option<String>,

@@ -1,7 +1,7 @@
-//! The Engine API's answers, and what of them is known.
+//! The Engine API's answers, and what is read from them.
 //!
-//! A field that is not there is an error, and not an empty one: an engine
-//! whose answers have another shape must not look like one that knows nothing.
+//! A missing field is an error and not an empty field: an engine whose answers
+//! have another shape must not look like an engine that knows nothing.
 
 use super::ErrorKind;
 use crate::known::{Network, Observation, Subnet, Swarms};
@@ -12,17 +12,17 @@ use std::{
     net::IpAddr,
 };
 
-/// IPAM drivers that Docker has built in. Whoever serves Docker cannot have
-/// these names, so their networks are none of ours.
+/// Docker's built-in IPAM drivers. No plugin can have these names, so their
+/// networks are not ours.
 const DOCKERS_OWN: [&str; 3] = ["default", "null", "windows"];
-/// States of a container that holds no address. After dockerd was killed such
-/// a container still shows the address it had (seen on 20.10 and 28.5).
+/// States of a container that holds no address. After dockerd was killed, such a
+/// container still shows the address that it had (seen on 20.10 and 28.5).
 const AT_REST: [&str; 3] = ["created", "exited", "dead"];
 /// The scope of a network that a swarm's managers made.
 const SWARM: &str = "swarm";
 /// The load balancer of a node in the network that publishes ports.
 const INGRESS_BALANCER: &str = "ingress-sbox";
-/// What 20.10 writes for an address that is not there.
+/// What 20.10 writes for no address.
 const GO_NOTHING: &str = "<nil>";
 
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ pub(super) struct NetworkSummary {
     scope: String,
     #[serde(rename = "IPAM")]
     ipam: IpamSummary,
-    /// Absent here is like a list: not what the swarm answers.
+    /// If it is absent, the swarm did not answer, as with a list.
     #[serde(default = "no_answer_of_a_swarm")]
     containers: Option<IgnoredAny>,
 }
@@ -146,7 +146,7 @@ struct Attachment {
     configured: Option<Configured>,
 }
 
-/// What `--ip` and `--ip6` said.
+/// The addresses of `--ip` and `--ip6`.
 #[derive(Deserialize)]
 struct Configured {
     #[serde(rename = "IPv4Address", default)]
@@ -155,7 +155,8 @@ struct Configured {
     ipv6_address: String,
 }
 
-/// An option that must be written down: serde takes an absent one for `null`.
+/// A field that must be there, though it may be `null`: serde by itself takes an
+/// absent one for `null`.
 fn null_but_there<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
@@ -189,14 +190,14 @@ impl NetworkSummary {
         DOCKERS_OWN.contains(&&*self.ipam.driver)
     }
 
-    /// Whether the swarm itself answered it. Without a leader a manager lists
-    /// the networks that it has a part in and no others, and says no word of
-    /// that; those it shows with endpoints, of which a list has none.
+    /// Whether the swarm itself answered. A manager without a leader lists only
+    /// the networks that it takes part in, and does not say so. It shows those
+    /// with endpoints, which the swarm's own list does not have.
     pub(super) fn is_of_the_swarm(&self) -> bool {
         self.scope == SWARM && self.containers.is_none()
     }
 
-    /// Where it is inspected.
+    /// The path of its inspection.
     pub(super) fn path(&self) -> Result<String, ErrorKind> {
         if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(ErrorKind::Odd(format!("a network with the id {:?}", self.id)));
@@ -205,11 +206,11 @@ impl NetworkSummary {
     }
 }
 
-/// An observation that is being put together.
+/// An observation while it is built.
 #[derive(Default)]
 pub(super) struct Reading {
     seen: Observation,
-    /// Where a network is in `seen`; nothing for one of Docker's own drivers.
+    /// The index of a network in `seen`; `None` for one of Docker's own drivers.
     places: HashMap<String, Option<usize>>,
     addresses: usize,
 }
@@ -219,19 +220,19 @@ impl Reading {
         Self { seen: Observation { swarms, ..Observation::default() }, ..Self::default() }
     }
 
-    /// Takes note that the list of networks may be the engine's own alone.
+    /// Notes that the list may have only the engine's own networks.
     pub(super) fn is_unclear(&mut self) {
         self.seen.swarms.is_unclear = true;
     }
 
-    /// Takes note of what services and tasks of a swarm have.
+    /// Adds the addresses of a swarm's services and tasks.
     pub(super) fn in_the_swarm(&mut self, addresses: BTreeSet<IpAddr>) {
         self.addresses += addresses.len();
         self.seen.unplaced.extend(addresses);
     }
 
-    /// Takes note of a network of Docker's own drivers, which needs no look of
-    /// its own: its subnets are in the list, its addresses in the containers.
+    /// Adds a network of Docker's own drivers. It needs no inspection: the list
+    /// has its subnets, and the containers have its addresses.
     pub(super) fn dockers_own(&mut self, network: NetworkSummary) -> Result<(), ErrorKind> {
         let NetworkSummary { id, ipam, .. } = network;
         for SubnetSummary { subnet } in ipam.config.unwrap_or_default() {
@@ -261,8 +262,8 @@ impl Reading {
             endpoints.extend(address(&endpoint.ipv4_address).map_err(odd)?);
             endpoints.extend(address(&endpoint.ipv6_address).map_err(odd)?);
         }
-        // Those of the whole cluster, as far as this engine takes part in the
-        // network; they are not in this engine's local space, but known.
+        // Those of the whole cluster, if this engine takes part in the network.
+        // They are not in this engine's local space, but they are known.
         for service in services.unwrap_or_default().into_values() {
             endpoints.extend(address(&service.vip).map_err(odd)?);
             for task in service.tasks.unwrap_or_default() {
@@ -283,7 +284,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Adds what a container says of itself: with `live-restore` a running one
+    /// Adds a container's own addresses: with `live-restore` a running container
     /// can hold an address whose endpoint the engine has lost.
     pub(super) fn container(&mut self, container: Container) -> Result<(), ErrorKind> {
         let odd = |kind| ErrorKind::Odd(format!("a container: {kind}"));
@@ -310,8 +311,8 @@ impl Reading {
         self.addresses
     }
 
-    /// All that was read. An endpoint outside its network's subnets is known
-    /// whatever the subnet: Docker takes any address that it is given.
+    /// Everything that was read. An endpoint may be outside its network's subnets:
+    /// Docker takes any address that it is given. It is known nevertheless.
     pub(super) fn observation(self) -> Observation {
         let mut seen = self.seen;
         for Network { subnets, endpoints, .. } in &seen.networks {
@@ -339,17 +340,18 @@ impl Config {
     }
 }
 
-/// A prefix. 20.10 keeps host bits, and sends them to its driver, which masks.
+/// Parses a prefix. 20.10 keeps host bits and sends them to the driver, which
+/// masks them.
 fn prefix(text: &str) -> Result<IpNet, String> {
     match parse_prefix(text) {
         Ok(prefix) => Ok(prefix.trunc()),
-        // Ours has none of these; a network of another driver may.
+        // No network of ours has these, but one of another driver may.
         Err(InvalidPrefix::Mapped { means: Some(prefix) }) => Ok(prefix.trunc().into()),
         Err(_) => Err(format!("{text:?} is no subnet")),
     }
 }
 
-/// An address, with or without a length, or nothing.
+/// Parses an address with or without a length, or nothing.
 pub(super) fn address(text: &str) -> Result<Option<IpAddr>, String> {
     if text.is_empty() || text == GO_NOTHING {
         return Ok(None);

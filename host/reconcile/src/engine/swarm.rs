@@ -1,16 +1,16 @@
 //! What an engine says of the swarm that it is a node of.
 //!
-//! A manager names all services and tasks of its swarm, wherever they run, and
-//! what they have in whatever network. It does not name what each node has for
-//! its load balancers: that only the node's own engine shows.
+//! A manager lists all services and tasks of its swarm on every node, with their
+//! addresses in every network. It does not list the addresses that each node has
+//! for its load balancers: only that node's own engine shows those.
 
 use super::{ErrorKind, answers::address};
 use crate::known::Swarms;
 use serde::Deserialize;
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// All tasks. Without the filter those of containers that were attached to a
-/// network by `docker run` are left out (seen on 20.10).
+/// The path of all tasks. Without the filter the list lacks the tasks of containers
+/// that `docker run` attached to a network (seen on 20.10).
 pub(super) const TASKS: &str = "/tasks?filters=%7B%22runtime%22%3A%5B%22container%22%2C%22%22\
                                 %2C%22plugin%22%2C%22attachment%22%5D%7D";
 /// The states of an engine that is in no swarm, and in one.
@@ -76,13 +76,13 @@ struct Attachment {
 }
 
 impl Info {
-    /// Whether it can be asked what its swarm has.
+    /// Whether it is a manager, which lists what its swarm has.
     pub(super) fn is_manager(&self) -> bool {
         let SwarmInfo { local_node_state, control_available, error, .. } = &self.swarm;
         local_node_state == ACTIVE && *control_available && error.is_empty()
     }
 
-    /// What it says of its swarm, and as a manager with these nodes.
+    /// What it says of its swarm; `nodes` is a manager's list of them.
     pub(super) fn swarms(self, nodes: Vec<Node>) -> Swarms {
         let is_worker = self.swarm.local_node_state == ACTIVE
             && !self.swarm.control_available
@@ -106,8 +106,8 @@ impl Service {
 }
 
 impl Task {
-    /// What it has, and what it had: the list of tasks shows some that ended,
-    /// and whether their containers are gone is not certain.
+    /// Its addresses. The list has tasks that ended, too, whose containers may or
+    /// may not be gone.
     pub(super) fn addresses(self) -> Result<BTreeSet<IpAddr>, ErrorKind> {
         let all = self.attachments.into_iter().flatten();
         read("task", &self.id, all.flat_map(|it| it.addresses.unwrap_or_default()))
