@@ -68,6 +68,7 @@ fn dependencies_point_one_way() {
         ("ipam-sticky", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-cooldown", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-netbox", &["wasmtime", "ipam-api", "ipam-allocator"]),
+        ("ipam-report", &["wasmtime", "ipam-api", "ipam-driver"]),
         ("ipam-conformance", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-stub", &["wasmtime", "ipam-api", "ipam-driver"]),
         ("ipam-suite", &["ipam-service", "ipam-ledger", "ipam-docker", "ipam-conformance"]),
@@ -95,18 +96,49 @@ fn the_book_includes_what_there_is() {
 }
 
 #[test]
+fn every_chapter_of_the_book_is_in_its_summary() {
+    let directory = root().join("host/book/src");
+    let summary = fs::read_to_string(directory.join("SUMMARY.md")).unwrap();
+    for file in files("host/book/src", ".md") {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let is_there = name == "SUMMARY.md" || summary.contains(&format!("({name})"));
+        assert!(is_there, "{name} is not in SUMMARY.md");
+    }
+}
+
+/// The anchors of a document's headings, as GitHub and mdBook make them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut is_code = false;
+    let headings = text.lines().filter(|line| {
+        is_code ^= line.starts_with("```");
+        !is_code && line.starts_with('#')
+    });
+    let anchor = |heading: &str| {
+        let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        text.chars().filter(|it| it.is_alphanumeric() || "-_".contains(*it)).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
 fn links_in_documents_lead_somewhere() {
     let mut checked = 0;
     for directory in [".", "wit", "guest", "host", "tests"] {
         for file in files(directory, ".md") {
             let text = fs::read_to_string(&file).unwrap();
             for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-                let path = link.split('#').next().unwrap();
-                if path.is_empty() || path.contains("://") || !path.contains(['/', '.']) {
-                    continue;
+                let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+                let is_path = path.contains(['/', '.']) && !path.contains("://");
+                let to = match path {
+                    "" if !anchor.is_empty() => file.clone(),
+                    path if is_path => file.parent().unwrap().join(path),
+                    _ => continue,
+                };
+                assert!(to.exists(), "{}: {link} leads nowhere", file.display());
+                if !anchor.is_empty() && path.ends_with(".md") | path.is_empty() {
+                    let found = anchors(&fs::read_to_string(to).unwrap());
+                    assert!(found.contains(anchor), "{}: {link} is no heading", file.display());
                 }
-                let there = file.parent().unwrap().join(path).exists();
-                assert!(there, "{}: {link} leads nowhere", file.display());
                 checked += 1;
             }
         }
