@@ -17,7 +17,7 @@ pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
             let all = reading.iter().flat_map(|reading| &reading.answers);
             all.filter(|(_, outcome, _)| wanted(outcome)).map(|(.., count)| count).sum()
         };
-        let condition = match (&info.trouble, &info.held) {
+        let condition = match (&info.problem, &info.held) {
             (Some(_), _) => Condition::Failing,
             (None, None) => Condition::Busy,
             (None, Some(_)) => Condition::Serving,
@@ -25,12 +25,12 @@ pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
         let held = info.held.as_ref();
         rows.push(wire::Driver {
             condition,
-            failing_since: info.trouble.as_ref().and_then(|it| Timestamp::known(it.since)),
+            failing_since: info.problem.as_ref().and_then(|it| Timestamp::known(it.since)),
             paused_until: info
-                .trouble
+                .problem
                 .as_ref()
                 .and_then(|it| it.paused_until.and_then(Timestamp::known)),
-            reason: info.trouble.map(|trouble| trouble.reason),
+            reason: info.problem.map(|problem| problem.reason),
             origin: Some(origin(info.origin).to_owned()),
             docker_name: answers.host.docker_name(&info.name),
             digest: held.and_then(|it| it.digest).map(|digest| digest.to_string()),

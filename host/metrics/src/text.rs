@@ -106,10 +106,10 @@ impl Collector for Readings {
             bytes(it.memory_bytes_most)
         })?;
         self.each(&mut to, "serving", "1 if the driver serves", gauge, |it| {
-            ConstGauge::new(i64::from(it.trouble.is_none()))
+            ConstGauge::new(i64::from(it.problem.is_none()))
         })?;
         self.each(&mut to, "breaker_open", "1 while the driver is left alone", gauge, |it| {
-            let is_open = it.trouble.as_ref().is_some_and(|it| it.paused_until.is_some());
+            let is_open = it.problem.as_ref().is_some_and(|it| it.paused_until.is_some());
             ConstGauge::new(i64::from(is_open))
         })
     }

@@ -1,64 +1,66 @@
-//! Whether a driver serves, and since when not; for operators.
+//! Whether a driver serves, and since when it does not; for operators.
 
-use crate::{lock, meter::Meter, worker::now};
+use crate::{clock::now, sync::lock};
 use ipam_ledger::Time;
 use std::{sync::Mutex, time::Duration};
 
-/// How one driver is. Written by its thread, read by whoever asks.
+/// The health of one driver. Its thread writes it, anybody may read it.
 #[derive(Default)]
 pub(crate) struct Health {
     inner: Mutex<Inner>,
-    pub(crate) meter: Meter,
 }
 
 #[derive(Default)]
 struct Inner {
-    trouble: Option<Trouble>,
+    problem: Option<HealthProblem>,
     last_failure: Option<(Time, String)>,
     restarts: u64,
 }
 
 /// Why a driver does not serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// Since when.
+pub struct HealthProblem {
+    /// Since when it does not serve.
     pub since: Time,
-    /// What happened last; for the operator, never for a caller.
+    /// The last failure; for the operator, never for a caller.
     pub reason: String,
-    /// Until when it is left alone, because it failed again and again.
+    /// Until when it is suspended, because it failed again and again.
     pub paused_until: Option<Time>,
 }
 
 impl Health {
+    /// It does not serve.
     pub(crate) fn failed(&self, reason: &str) {
         let mut inner = lock(&self.inner);
         inner.last_failure = Some((now(), reason.to_owned()));
-        let since = inner.trouble.take().map_or_else(now, |trouble| trouble.since);
-        inner.trouble = Some(Trouble { since, reason: reason.to_owned(), paused_until: None });
+        let since = inner.problem.take().map_or_else(now, |problem| problem.since);
+        inner.problem =
+            Some(HealthProblem { since, reason: reason.to_owned(), paused_until: None });
     }
 
-    /// It is left alone for so long.
-    pub(crate) fn paused(&self, pause: Duration) {
+    /// It is suspended for that long.
+    pub(crate) fn suspended(&self, pause: Duration) {
         let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        if let Some(trouble) = &mut lock(&self.inner).trouble {
-            trouble.paused_until = Some(Time(now().0.saturating_add(ms)));
+        if let Some(problem) = &mut lock(&self.inner).problem {
+            problem.paused_until = Some(Time(now().0.saturating_add(ms)));
         }
     }
 
     /// A new instance serves.
     pub(crate) fn serves(&self) {
         let mut inner = lock(&self.inner);
-        inner.trouble = None;
+        inner.problem = None;
         inner.restarts += 1;
     }
 
-    /// What is wrong now, and how often a new instance was built.
-    pub(crate) fn report(&self) -> (Option<Trouble>, u64) {
+    /// Why it does not serve now, and how often an instance was started after the
+    /// first.
+    pub(crate) fn report(&self) -> (Option<HealthProblem>, u64) {
         let inner = lock(&self.inner);
-        (inner.trouble.clone(), inner.restarts)
+        (inner.problem.clone(), inner.restarts)
     }
 
-    /// When it failed last, and how, whether it serves again or not.
+    /// When and why it failed last, whether it serves again or not.
     pub(crate) fn last_failure(&self) -> Option<(Time, String)> {
         lock(&self.inner).last_failure.clone()
     }

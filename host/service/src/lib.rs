@@ -1,25 +1,29 @@
 //! Ask the driver, record in the ledger, reply.
 //!
 //! In: ways to make drivers ([`ipam_api::Factory`]), a store for the ledger,
-//! and requests. Out: [`ipam_api::DriverHandle`]s, told to subscribers, that answer
+//! and requests. Out: [`ipam_api::DriverHandle`]s, given to subscribers, that answer
 //! with what is durable.
 //!
-//! - [`Service`] is the registry: names, origins, subscribers, loading;
-//! - each registered driver has one queue and one plain thread (`worker`) that
-//!   owns its instance and its part of the ledger: it asks, checks and stages;
-//! - one committer folds what all threads staged into one transaction, and
-//!   answers.
+//! - `service`: [`Service`] is the registry of drivers and subscribers, and has what
+//!   operators ask and change;
+//! - `worker`: one plain thread for each driver, which takes from its queue;
+//! - `front`: a driver's handle and its queue;
+//! - `lifecycle`: when and how a driver's next instance comes;
+//! - `commit`: one transaction for what several threads staged, and the answers;
+//! - `serve`: the processor, a value: it asks the driver, checks and stages.
+//!
+//! Nothing uses what is above it in this list.
 //!
 //! What must hold:
 //!
 //! - nothing is answered before the state it was computed on is durable;
-//! - an instance that broke is never called again; the next one learns the
-//!   ledger, and that is the only way to recover from anything;
+//! - an instance that broke is never called again; the ledger is replayed into the
+//!   next one, and that is the only way to recover from any failure;
 //! - one driver's failure is not noticed by another.
 //!
-//! This crate knows no WebAssembly, no protocol and no medium.
+//! This crate knows no WebAssembly, no protocol and no file format.
 //!
-//! A native driver, hosted and asked; a component differs only in where its
+//! A native driver, served and asked; a component differs only in where its
 //! factory comes from:
 //!
 //! ```
@@ -84,49 +88,38 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod ask;
-mod bounds;
-mod breaker;
-mod candidate;
-mod committer;
-mod ending;
-mod handle;
+mod clock;
+mod commit;
+mod error;
+mod front;
 mod health;
-mod inspect;
-mod instance;
-mod kept;
+mod lifecycle;
 mod limits;
-mod load;
-mod maker;
 mod meter;
-mod outage;
-mod queue;
-mod rebuild;
-mod recover;
-mod registration;
-mod release;
+mod panics;
+mod serve;
 mod service;
-mod upgrade;
+mod sync;
 mod worker;
-mod writes;
 
 #[cfg(test)]
 mod tests;
 
-pub use handle::{ask, ask_within};
-pub use health::Trouble;
-pub use inspect::{CheckReport, DriverInfo, Held, NotNow};
+pub use front::{
+    handle::{ask, ask_within},
+    message::Held,
+};
+pub use health::HealthProblem;
+pub use lifecycle::{
+    load::{LoadError, LoadOptions},
+    maker::Maker,
+    registration::Origin,
+};
 pub use limits::Limits;
-pub use load::{LoadError, LoadOptions, Origin};
-pub use maker::Maker;
 pub use meter::{Call, Latency, Outcome, Reading, outcome_word};
-pub use service::Service;
-pub use upgrade::{UpgradeError, Upgraded};
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks, whoever panicked before: every critical section here leaves its
-/// data whole, and one driver's panic is no reason to stop another.
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub use service::{
+    compare::CheckReport,
+    inspect::{DriverInfo, NotNow},
+    registry::Service,
+    upgrade::{UpgradeError, Upgraded},
+};

@@ -1,18 +1,15 @@
-//! What drivers do, in numbers: counted where it happens, and read without
-//! waiting for any driver's thread.
+//! Counts what drivers do. The counts are read without waiting for any driver's
+//! thread.
 
-use crate::{Service, Trouble, handle::RegisteredDriver};
+use crate::health::HealthProblem;
 use ipam_api::{DriverName, Failure, Kind, Request, Served};
 use std::{
     array,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-/// What is asked of a driver in service: each [`Request`], without its words.
+/// The kind of a [`Request`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Call {
     /// [`Request::Pool`].
@@ -51,7 +48,7 @@ impl Call {
         }
     }
 
-    /// Its name, as in the contract where it has one.
+    /// Its name, as in the contract if that has one.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,11 +62,11 @@ impl Call {
     }
 }
 
-/// How an answer came out: done, or the class of its error as the caller saw
-/// it.
+/// The outcome of a request: success, or the class of the error that the caller
+/// saw.
 pub type Outcome = Result<(), Kind>;
 
-/// Its word, as operators read it.
+/// The word for an outcome, for operators.
 #[must_use]
 pub fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
@@ -108,8 +105,8 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// An answer, and how long it took from the question on: waiting, the
-    /// driver, and the ledger.
+    /// An answer, and how long it took since the request came: in the queue, in the
+    /// driver and in the ledger.
     pub(crate) fn answered(&self, call: Call, answer: &Result<Served, Failure>, took: Duration) {
         let outcome = answer.as_ref().map(|_| ()).map_err(|failure| failure.contract().kind());
         let place = OUTCOMES.iter().position(|one| *one == outcome).unwrap_or(0);
@@ -120,9 +117,12 @@ impl Meter {
         add(&self.latency_micros, micros);
     }
 
-    /// A call into the driver, and the memory that it has taken by now.
-    pub(crate) fn called(&self, took: Duration, memory_bytes: Option<u64>) {
-        add(&self.guest_calls, 1);
+    /// Calls into the driver, and its memory after the last of them.
+    pub(crate) fn called(&self, calls: u64, took: Duration, memory_bytes: Option<u64>) {
+        if calls == 0 {
+            return;
+        }
+        add(&self.guest_calls, calls);
         add(&self.guest_nanos, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         if let Some(bytes) = memory_bytes {
             self.memory_bytes.store(bytes, Ordering::Relaxed);
@@ -130,17 +130,24 @@ impl Meter {
         }
     }
 
-    /// An instance was dropped.
+    /// An instance broke.
     pub(crate) fn failed(&self) {
         add(&self.faults, 1);
     }
 
-    /// An answer broke the contract.
-    pub(crate) fn violated(&self) {
-        add(&self.violations, 1);
+    /// Answers broke the contract.
+    pub(crate) fn violated(&self, answers: u64) {
+        if answers > 0 {
+            add(&self.violations, answers);
+        }
     }
 
-    fn read(&self, driver: DriverName, (trouble, restarts): (Option<Trouble>, u64)) -> Reading {
+    /// What was counted, with what the driver's health says.
+    pub(crate) fn read(
+        &self,
+        driver: DriverName,
+        (problem, restarts): (Option<HealthProblem>, u64),
+    ) -> Reading {
         let answers = Call::ALL.into_iter().zip(&self.answers).flat_map(|(call, counts)| {
             OUTCOMES
                 .into_iter()
@@ -161,7 +168,7 @@ impl Meter {
             faults: get(&self.faults),
             violations: get(&self.violations),
             restarts,
-            trouble,
+            problem,
         }
     }
 }
@@ -179,57 +186,44 @@ fn get(count: &AtomicU64) -> u64 {
 pub struct Reading {
     /// The name it is served under.
     pub driver: DriverName,
-    /// Answers by what was asked and how it came out; none that is zero.
+    /// Answers by call and outcome, without zeros.
     pub answers: Vec<(Call, Outcome, u64)>,
     /// How long answers took.
     pub latency: Latency,
-    /// Calls into its instances, replay aside.
+    /// Calls into its instances, without those of a replay.
     pub guest_calls: u64,
     /// Time spent in them.
     pub guest_time: Duration,
-    /// Memory of the instance that served last; 0 if that is not known.
+    /// The memory of the instance that served last; 0 if unknown.
     pub memory_bytes: u64,
-    /// The most that any of its instances had after a call.
+    /// The most memory that any of its instances had after a call.
     pub memory_bytes_most: u64,
-    /// Instances that were dropped because they failed.
+    /// Instances that broke.
     pub faults: u64,
-    /// Answers of its that broke the contract.
+    /// Answers that broke the contract.
     pub violations: u64,
-    /// Instances that were built after the first.
+    /// Instances that were started after the first.
     pub restarts: u64,
     /// Why it does not serve now.
-    pub trouble: Option<Trouble>,
+    pub problem: Option<HealthProblem>,
 }
 
-/// How long answers took, from the question to the answer that is durable.
+/// How long answers took, from the request to the durable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Latency {
-    /// Answers that took no longer than each of [`Latency::BOUNDS_MICROS`] and
-    /// longer than the one before, and last those that took longer than all.
+    /// For each of [`Latency::BOUNDS_MICROS`], the answers that took no longer than
+    /// it and longer than the bound before; last, those that took longer than all.
     pub counts: [u64; Self::BOUNDS_MICROS.len() + 1],
-    /// All of them together, in whole microseconds.
+    /// The sum of all, in whole microseconds.
     pub total: Duration,
 }
 
 impl Latency {
-    /// Bounds of the counts, in microseconds.
+    /// The bounds of the counts, in microseconds.
     pub const BOUNDS_MICROS: [u64; 18] = [
         10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000,
         500_000, 1_000_000, 5_000_000, 10_000_000,
     ];
-}
-
-impl Service {
-    /// What every driver in service has done, in order of name. Waits for
-    /// nothing.
-    #[must_use]
-    pub fn readings(&self) -> Vec<Reading> {
-        let handles: Vec<Arc<RegisteredDriver>> =
-            self.registered(|all| all.values().map(|driver| driver.handle.clone()).collect());
-        let read =
-            |it: &Arc<RegisteredDriver>| it.health.meter.read(it.name.clone(), it.health.report());
-        handles.iter().map(read).collect()
-    }
 }
 
 #[cfg(test)]

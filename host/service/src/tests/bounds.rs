@@ -1,7 +1,7 @@
 //! What automatic pools may be.
 
 use super::lab::{Control, Lab, PlainFactory, REPLAYED, any_pool, granted, limits, pool};
-use crate::{LoadOptions, Origin, Service, ask, lock};
+use crate::{LoadOptions, Origin, Service, ask, sync::lock};
 use ipam_api::{Answer, Code, DriverHandle, DriverName, Error, Failure, IpNet, Request};
 use ipam_ledger::MemoryStore;
 use std::sync::Arc;

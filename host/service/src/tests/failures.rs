@@ -5,7 +5,7 @@ use super::lab::{
     FlakyStore, Lab, REPLAYED, Twist, any_pool, granted, host, id, lease, lease_of, leased, limits,
     pool, refusal, release, trap,
 };
-use crate::{Limits, lock};
+use crate::{Limits, sync::lock};
 use ipam_api::{Capability, Code, Error, Failure, Kind, Request};
 use ipam_ledger::MemoryStore;
 use std::{
@@ -188,8 +188,8 @@ fn a_driver_that_fails_again_and_again_is_left_alone_and_releases_go_through() {
     let Err(Failure::Refused(refusal)) = lab.ask(lease(POOL)) else { panic!("it is served") };
     assert_eq!(refusal.kind(), Kind::Unavailable);
     assert!(refusal.to_string().contains("tried again in 3600 s"), "{refusal}");
-    let trouble = lab.service.inspect().remove(0).trouble.unwrap();
-    assert!(trouble.paused_until.unwrap().0 > trouble.since.0 + 3_500_000, "{trouble:?}");
+    let problem = lab.service.inspect().remove(0).problem.unwrap();
+    assert!(problem.paused_until.unwrap().0 > problem.since.0 + 3_500_000, "{problem:?}");
     // The ledger decides about releases, and the driver learns it by replay.
     assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
     assert_eq!(lab.control.look(), [""; 0], "nobody called it meanwhile");
@@ -210,15 +210,11 @@ fn an_operator_does_not_wait_for_a_driver_that_is_busy() {
     let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
     lab.control.twist(Twist::Pool(Err(trap())));
     assert_eq!(lab.try_ask(pool(POOL)), Err(Kind::Internal));
-    let queue = &lab.service.registered_driver(&"lab".parse().unwrap()).unwrap().queue;
-    let (go_on, wait) = std::sync::mpsc::channel::<()>();
-    let busy = queue.soon(move |_| {
-        let _ = wait.recv();
-    });
+    let (go_on, is_done) = lab.keep_busy();
     let info = lab.service.inspect().remove(0);
-    assert_eq!((info.held, info.trouble), (None, None));
+    assert_eq!((info.held, info.problem), (None, None));
     drop(go_on);
-    busy.recv().unwrap();
+    is_done.recv().unwrap();
     let info = lab.service.inspect().remove(0);
     assert_eq!(info.held.map(|held| held.pools), Some(0));
     assert!(info.last_failure.is_some(), "it serves again, and has failed");

@@ -1,6 +1,6 @@
 //! A store that fails when a test wants it to.
 
-use crate::lock;
+use crate::sync::lock;
 use ipam_ledger::{Changes, Event, MemoryStore, State, Store, StoreError, View};
 use std::sync::{
     Arc, Mutex,

@@ -1,7 +1,11 @@
 //! A driver that is correct until it is told not to be, and short ways to ask.
 
 pub(super) use super::flaky::FlakyStore;
-use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
+use crate::{
+    Limits, LoadOptions, Origin, Service, ask,
+    front::message::{Inspect, Message},
+    sync::lock,
+};
 use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Answer, Callback, Capability, Code, Driver,
     DriverHandle, Error, Factory, Failure, Family, IpNet, Ipv4Net, Kind, Options, PoolChoice,
@@ -363,6 +367,22 @@ impl Lab {
         let (is_here, go, answer) = meet(&self.control, &*self.handle, lease(pool));
         is_here.recv().unwrap();
         (go, answer)
+    }
+
+    /// Keeps the driver's thread busy until what is returned first is dropped; the
+    /// other says when it goes on.
+    pub(super) fn keep_busy(&self) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let ((here, is_here), (go, wait)) = (mpsc::channel(), mpsc::channel());
+        let (done, is_done) = mpsc::channel();
+        let inspect: Inspect = Box::new(move |_| {
+            here.send(()).unwrap();
+            let _ = wait.recv();
+            Box::new(move || done.send(()).unwrap_or(()))
+        });
+        let handle = self.service.registered_driver(self.handle.name()).unwrap();
+        assert!(handle.queue.put(Message::Inspect(inspect)));
+        is_here.recv().unwrap();
+        (go, is_done)
     }
 
     /// Loads one more driver.

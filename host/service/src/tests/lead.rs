@@ -4,7 +4,7 @@
 use super::lab::{
     FlakyStore, Lab, REPLAYED, host, lease, lease_of, limits, meet, pool, release, shown, submit,
 };
-use crate::{Limits, ask, lock};
+use crate::{Limits, ask, sync::lock};
 use ipam_api::{DriverName, Kind};
 use ipam_ledger::{Changes, Event, MemoryStore, State, Store, StoreError, View};
 use std::{

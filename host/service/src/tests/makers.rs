@@ -1,7 +1,7 @@
 //! Whose part of the ledger a name is, and which names nobody takes by itself.
 
 use super::lab::{Control, FlakyStore, PlainFactory, REPLAYED, limits, pool};
-use crate::{LoadError, LoadOptions, Maker, Origin, Service, ask, lock};
+use crate::{LoadError, LoadOptions, Maker, Origin, Service, ask, sync::lock};
 use ipam_api::{Callback, Digest, Driver, Factory, Failure, Start};
 use ipam_ledger::MemoryStore;
 use std::sync::{Arc, Mutex};

@@ -2,7 +2,7 @@
 //! read, as on a full disk.
 
 use super::lab::{FlakyStore, Lab, REPLAYED, host, id, lease, limits, pool, release};
-use crate::kept::{Kept, decided};
+use crate::serve::deferred::{DeferredRelease, decided};
 use ipam_api::{DriverName, Kind, Receipt, Request};
 use ipam_ledger::{Actor, Audit, Event, Lease, State, Time};
 use std::sync::{Arc, atomic::Ordering};
@@ -98,6 +98,6 @@ fn the_release_of_what_was_claimed_just_before_is_of_what_was_there() {
     let claim = Event::LeaseClaimed { lease: claimed.clone(), before: there.generation };
     let cause = Audit { at: Time(0), by: Actor::Host };
     let kept = decided(vec![(cause, claim), (cause, Event::AddressReleased(claimed))]);
-    let [(_, kept @ Kept::One(_))] = &kept[..] else { panic!("{kept:?}") };
+    let [(_, kept @ DeferredRelease::One(_))] = &kept[..] else { panic!("{kept:?}") };
     assert_eq!(kept.events(&durable), [Event::AddressReleased(there)]);
 }

@@ -4,7 +4,7 @@ use super::lab::{
     FlakyStore, Lab, REPLAYED, Twist, host, id, lease, lease_of, leased, limits, pool, refusal,
     release, trap,
 };
-use crate::{Origin, lock};
+use crate::{Origin, sync::lock};
 use ipam_api::{Kind, Receipt, Request};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::atomic::Ordering};

@@ -1,7 +1,7 @@
 //! libnetwork's rules of registration, and ours.
 
 use super::lab::{Control, PlainFactory, REPLAYED, limits, pool, refusal};
-use crate::{LoadError, LoadOptions, Origin, Service, ask, lock};
+use crate::{LoadError, LoadOptions, Origin, Service, ask, sync::lock};
 use ipam_api::{Capability, DriverHandle, DriverName, Subscriber};
 use ipam_ledger::MemoryStore;
 use std::{

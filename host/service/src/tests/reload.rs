@@ -3,7 +3,7 @@
 use super::lab::{
     Control, FlakyStore, Lab, PlainFactory, REPLAYED, id, lease, lease_of, limits, pool, release,
 };
-use crate::{LoadOptions, Origin, Service, ask, lock};
+use crate::{LoadOptions, Origin, Service, ask, sync::lock};
 use ipam_api::{DriverHandle, Kind, Request};
 use std::sync::Arc;
 
@@ -37,8 +37,8 @@ fn who_disagrees_at_its_start_is_out_of_service_and_nobody_else() {
     };
 
     // The operator is told which entry it is; its callers are refused.
-    let trouble = service.inspect()[0].trouble.clone().unwrap();
-    assert!(trouble.reason.contains("disagrees") && trouble.reason.contains(POOL), "{trouble:?}");
+    let problem = service.inspect()[0].problem.clone().unwrap();
+    assert!(problem.reason.contains("disagrees") && problem.reason.contains(POOL), "{problem:?}");
     assert_eq!(kind(&handle, lease(POOL)), Err(Kind::Unavailable));
     // The ledger decides about releases.
     assert_eq!(kind(&handle, release(POOL, "10.0.0.1")), Ok(()));
@@ -54,5 +54,5 @@ fn who_disagrees_at_its_start_is_out_of_service_and_nobody_else() {
     assert_eq!(kind(&handle, lease_of(POOL, "10.0.0.1")), Ok(()));
     let again = ["start", "pool 10.0.0.0/24 again", "address 10.0.0.2 of 10.0.0.0/24 again"];
     assert_eq!(control.look()[..3], again);
-    assert!(service.inspect().iter().all(|driver| driver.trouble.is_none()));
+    assert!(service.inspect().iter().all(|driver| driver.problem.is_none()));
 }

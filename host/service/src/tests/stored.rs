@@ -8,7 +8,7 @@ use super::{
     },
     upgrade::{upgrade, version},
 };
-use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
+use crate::{Limits, LoadOptions, Origin, Service, ask, sync::lock};
 use ipam_api::{Kind, PoolChoice, PoolRequest, Request};
 use ipam_ledger::{Event, MemoryStore, Store as _};
 use std::{

@@ -5,7 +5,7 @@ use super::lab::{
     Control, FlakyStore, Lab, PlainFactory, REPLAYED, Twist, host, id, lease, lease_of, leased,
     limits, meet, pool, release,
 };
-use crate::{Limits, LoadOptions, Origin, Service, ask, lock};
+use crate::{Limits, LoadOptions, Origin, Service, ask, sync::lock};
 use ipam_api::{Capability, DriverName, Kind, PoolRequest, Request};
 use ipam_ledger::{Changes, MemoryStore, State, Store, StoreError, View};
 use std::{

@@ -4,7 +4,7 @@
 use super::lab::{
     FlakyStore, Lab, PlainFactory, REPLAYED, Twist, lease, lease_of, limits, pool, release, trap,
 };
-use crate::{Origin, lock, worker::now};
+use crate::{Origin, clock::now, sync::lock};
 use ipam_api::Capability;
 use std::{
     sync::Arc,

@@ -4,7 +4,7 @@ use super::lab::{
     Control, FlakyStore, Lab, PlainFactory, REPLAYED, Twist, any_pool, host, id, lease, limits,
     pool, release,
 };
-use crate::{Origin, UpgradeError, Upgraded, lock};
+use crate::{Origin, UpgradeError, Upgraded, sync::lock};
 use ipam_api::{Capability, DriverName, Factory, Kind, Receipt, Request};
 use ipam_ledger::{MemoryStore, Store as _};
 use std::{
@@ -100,11 +100,11 @@ fn a_driver_that_is_out_of_service_is_put_back_by_a_better_version() {
     lab.control.twist(Twist::Panic);
     assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
     assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
-    assert!(lab.service.inspect()[0].trouble.is_some());
+    assert!(lab.service.inspect()[0].problem.is_some());
     let (_, factory) = version("lab", REPLAYED);
     upgrade(&lab, &factory, false).unwrap();
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
-    assert_eq!(lab.service.inspect()[0].trouble, None);
+    assert_eq!(lab.service.inspect()[0].problem, None);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn the_names_of_a_component_change_together_or_not_at_all() {
     assert!(crate::ask(&*handle("other"), lease(POOL)).is_err());
     let (new, factory) = two("new");
     let refused = service.upgrade(&name(), &factory, Origin::Component, None, false).unwrap_err();
-    assert!(matches!(refused, UpgradeError::Hitch { .. }), "{refused}");
+    assert!(matches!(refused, UpgradeError::Interrupted { .. }), "{refused}");
     fails.store(false, Ordering::SeqCst);
     old.look();
     new.look();
@@ -235,7 +235,7 @@ fn an_upgrade_that_a_failed_commit_overtakes_is_given_up() {
         assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)), "the store works again");
         drop(go);
         let refused = upgrading.join().unwrap().unwrap_err();
-        assert!(matches!(refused, UpgradeError::Hitch { .. }), "{refused}");
+        assert!(matches!(refused, UpgradeError::Interrupted { .. }), "{refused}");
     });
     assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)), "the old one serves on");
     assert_eq!(lab.service.check(&name()).unwrap().differences, [""; 0]);

@@ -5,7 +5,7 @@ use super::{
     lab::{FlakyStore, Lab, REPLAYED, id, lease, limits, pool, pool_request},
     upgrade::{upgrade, version},
 };
-use crate::lock;
+use crate::sync::lock;
 use ipam_api::{
     AddressGrant, AddressRequest, IpNet, Options, PoolChoice, PoolGrant, Receipt, Request,
 };

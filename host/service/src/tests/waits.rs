@@ -4,8 +4,8 @@ use super::lab::{
     Control, FlakyStore, Lab, PlainFactory, REPLAYED, any_pool, host, lease, limits, pool,
     pool_request, release, trap,
 };
-use crate::kept::{Kept, decided};
-use crate::{Limits, LoadError, LoadOptions, NotNow, Origin, Service, UpgradeError, lock};
+use crate::serve::deferred::{DeferredRelease, decided};
+use crate::{Limits, LoadError, LoadOptions, NotNow, Origin, Service, UpgradeError, sync::lock};
 use ipam_api::{Capability, Factory, Family, Kind, PoolChoice, PoolRequest, Request};
 use ipam_ledger::{Event, MemoryStore, State};
 use std::{
@@ -52,8 +52,8 @@ fn who_learns_too_slowly_is_out_of_service_and_its_releases_go_on() {
     });
     let (_, factory) = plain("lab", REPLAYED);
     let names = service.load(factory, component()).unwrap();
-    let trouble = service.inspect().remove(0).trouble.unwrap();
-    assert!(trouble.reason.contains("did not learn the ledger within"), "{trouble:?}");
+    let problem = service.inspect().remove(0).problem.unwrap();
+    assert!(problem.reason.contains("did not learn the ledger within"), "{problem:?}");
     let handle = service.handle(&names[0]).unwrap();
     let kind = |request| crate::ask(&*handle, request).map_err(|it| it.contract().kind());
     assert_eq!(kind(lease(POOL)).unwrap_err(), Kind::Unavailable);
@@ -100,14 +100,7 @@ fn the_end_waits_for_no_call_and_grants_nothing_after_its_time() {
 fn a_thread_that_does_not_end_is_left_behind() {
     let few = Limits { shutdown_time: SHORT, halt_time: SHORT, ..limits() };
     let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, few);
-    let queue = &lab.service.registered_driver(&"lab".parse().unwrap()).unwrap().queue;
-    let (_never, wait) = mpsc::channel::<()>();
-    let (here, is_here) = mpsc::channel();
-    drop(queue.soon(move |_| {
-        here.send(()).unwrap();
-        let _ = wait.recv();
-    }));
-    is_here.recv().unwrap();
+    let _never = lab.keep_busy();
     let began = Instant::now();
     lab.service.shutdown();
     assert!(began.elapsed() < PATIENCE);
@@ -188,7 +181,7 @@ fn an_upgrade_replaces_a_driver_that_is_being_rebuilt() {
         let upgrade = || lab.service.upgrade(&name, &factory, Origin::Component, None, false);
         let upgrading = scope.spawn(upgrade);
         let queue = lab.service.registered_driver(&name).unwrap().queue.clone();
-        while !queue.is_wanted() {
+        while !queue.waiters().any() {
             thread::yield_now();
         }
         drop(go);
@@ -239,20 +232,16 @@ fn an_operator_waits_for_a_busy_thread_for_a_while_only() {
         Limits { operator_patience: SHORT, ..limits() },
     );
     let name = "lab".parse().unwrap();
-    let queue = &lab.service.registered_driver(&name).unwrap().queue;
-    let (go, wait) = mpsc::channel::<()>();
-    let busy = queue.soon(move |_| {
-        let _ = wait.recv();
-    });
+    let (go, is_done) = lab.keep_busy();
     assert_eq!(lab.service.reset(&name), Err(NotNow));
     assert_eq!(lab.service.look(&name, |state| state.lease_total()), None);
     assert_eq!(lab.service.check(&name).unwrap().notes, [NotNow.to_string()]);
     let (_, factory) = plain("lab", REPLAYED);
     let late = lab.service.upgrade(&name, &factory, Origin::Component, None, false);
-    assert!(matches!(late, Err(UpgradeError::Hitch { .. })), "{late:?}");
+    assert!(matches!(late, Err(UpgradeError::Interrupted { .. })), "{late:?}");
     assert!(crate::ask_within(&*lab.handle, pool(POOL), SHORT).is_none());
     drop(go);
-    busy.recv().unwrap();
+    is_done.recv().unwrap();
     assert_eq!(lab.service.look(&name, |state| state.pools().count()), Some(1));
 }
 
@@ -333,7 +322,7 @@ fn a_pool_is_released_with_all_its_holds_if_that_was_decided() {
     let leases = state.leases_of(&held.pool_id).cloned().map(Event::AddressReleased);
     let want: Vec<_> = leases.chain([Event::PoolReleased(held.clone())]).collect();
     let kept = decided(want.iter().map(|event| ((), event.clone())).collect());
-    let [((), kept @ Kept::Pool(_))] = &kept[..] else { panic!("{kept:?}") };
+    let [((), kept @ DeferredRelease::Pool(_))] = &kept[..] else { panic!("{kept:?}") };
     let got = kept.events(&state);
     assert_eq!(got.len(), want.len());
     assert!(want.iter().all(|event| got.contains(event)), "{got:?}");

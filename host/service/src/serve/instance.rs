@@ -1,0 +1,104 @@
+//! One instance of a driver, which may panic.
+
+use crate::panics::{guard, quietly};
+use ipam_api::{
+    AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Factory, Failure, PoolGrant,
+    PoolId, PoolRequest, PoolStatus, Start, Writes,
+};
+use ipam_ledger::Time;
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// A started instance. A panic of native code counts as a trap: whoever sees
+/// [`Failure::Broken`] drops the instance, so that nobody uses what a panic left
+/// behind.
+pub(crate) struct Instance {
+    /// Nothing only while this is dropped.
+    driver: Option<Box<dyn Driver>>,
+    /// When the current request began.
+    at: SystemTime,
+}
+
+impl Instance {
+    /// Makes and starts an instance.
+    pub(crate) fn make(
+        factory: &dyn Factory,
+        start: &Start,
+        callback: Box<dyn Callback>,
+    ) -> Result<Self, Failure> {
+        guard(|| factory.make(start, callback))
+            .map(|driver| Self { driver: Some(driver), at: UNIX_EPOCH })
+    }
+
+    /// Says when the request began that the next calls are for.
+    pub(crate) fn set_time(&mut self, at: Time) {
+        self.at = UNIX_EPOCH + Duration::from_millis(at.0);
+    }
+
+    pub(crate) fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure> {
+        self.call(|driver| driver.default_address_spaces())
+    }
+
+    pub(crate) fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure> {
+        self.call(|driver| driver.request_pool(request))
+    }
+
+    pub(crate) fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure> {
+        self.call(|driver| driver.release_pool(pool_id))
+    }
+
+    pub(crate) fn request_address(
+        &mut self,
+        request: &AddressRequest,
+    ) -> Result<AddressGrant, Failure> {
+        self.call(|driver| driver.request_address(request))
+    }
+
+    pub(crate) fn release_address(
+        &mut self,
+        pool_id: &PoolId,
+        address: IpAddr,
+    ) -> Result<(), Failure> {
+        self.call(|driver| driver.release_address(pool_id, address))
+    }
+
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        self.driver.as_ref().and_then(|driver| driver.memory_bytes())
+    }
+
+    pub(crate) fn pool_status(&mut self, pool_id: &PoolId) -> Result<Option<PoolStatus>, Failure> {
+        self.call(|driver| driver.pool_status(pool_id).transpose())
+    }
+
+    /// What the last call wrote to its store.
+    pub(crate) fn take_writes(&mut self) -> Result<Writes, Failure> {
+        match &mut self.driver {
+            Some(driver) => guard(|| Ok(driver.take_writes())),
+            None => Ok(Writes::new()),
+        }
+    }
+
+    fn call<T>(
+        &mut self,
+        ask: impl FnOnce(&mut dyn Driver) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match &mut self.driver {
+            Some(driver) => guard(|| {
+                driver.begin(self.at);
+                ask(driver.as_mut())
+            }),
+            None => Err(Failure::broken("the instance is gone")),
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let driver = self.driver.take();
+        if let Err(reason) = quietly(|| drop(driver)) {
+            tracing::warn!(reason, "a driver panicked while it was dropped");
+        }
+    }
+}
