@@ -1,6 +1,6 @@
 //! What automatic pools may be.
 
-use super::lab::{Control, Lab, PlainFactory, REPLAYED, any_pool, granted, limits, pool};
+use super::harness::{Control, FakeFactory, Harness, REPLAYED, any_pool, granted, limits, pool};
 use crate::{LoadOptions, Origin, Service, ask, sync::lock};
 use ipam_api::{Answer, Code, DriverHandle, DriverName, Error, Failure, IpNet, Request};
 use ipam_ledger::MemoryStore;
@@ -9,12 +9,12 @@ use std::sync::Arc;
 #[test]
 fn what_no_network_of_containers_may_have_is_a_violation() {
     for proposed in ["127.0.0.0/24", "169.254.0.0/16", "0.0.0.0/1", "255.255.255.0/24"] {
-        let lab = Lab::new();
-        lab.control.twist(granted("new", proposed));
-        let Failure::Broken { reason } = lab.ask(any_pool()).unwrap_err() else { panic!() };
+        let harness = Harness::new();
+        harness.control.twist(granted("new", proposed));
+        let Failure::Broken { reason } = harness.ask(any_pool()).unwrap_err() else { panic!() };
         assert!(reason.contains("broke the contract: automatic pool"), "{proposed}: {reason}");
         // By name it is its caller's.
-        assert_eq!(lab.try_ask(pool(proposed)), Ok(proposed.into()));
+        assert_eq!(harness.try_ask(pool(proposed)), Ok(proposed.into()));
     }
 }
 
@@ -24,12 +24,12 @@ fn bounded(pools: &[&str]) -> (Service, Arc<dyn DriverHandle>, Arc<Control>) {
     lock(&control.registers).push(("lab".into(), REPLAYED));
     let service = Service::new(Box::new(MemoryStore::default()), limits()).unwrap();
     let options = LoadOptions { pools: Some(nets(pools)), ..LoadOptions::new(Origin::Component) };
-    service.load(Arc::new(PlainFactory(control.clone())), options).unwrap();
-    let handle = service.handle(&lab()).unwrap();
+    service.load(Arc::new(FakeFactory(control.clone())), options).unwrap();
+    let handle = service.handle(&harness()).unwrap();
     (service, handle, control)
 }
 
-fn lab() -> DriverName {
+fn harness() -> DriverName {
     "lab".parse().unwrap()
 }
 
@@ -86,13 +86,13 @@ fn what_the_operator_grants_is_the_operators() {
 fn bounds_hold_from_the_next_request_on_and_outlive_an_instance() {
     let (service, handle, control) = bounded(&["10.0.0.0/23"]);
     assert_eq!(asked(&handle, any_pool()), Ok("10.0.0.0/24".into()));
-    service.bound_pools(&lab(), Some(&nets(&["10.0.2.0/24"])));
-    control.twist(super::lab::Twist::Panic);
+    service.bound_pools(&harness(), Some(&nets(&["10.0.2.0/24"])));
+    control.twist(super::harness::Twist::Panic);
     assert!(asked(&handle, any_pool()).is_err());
     assert_eq!(asked(&handle, any_pool()), Ok("10.0.2.0/24".into()));
-    let factory: Arc<dyn ipam_api::Factory> = Arc::new(PlainFactory(control));
-    service.upgrade(&lab(), &factory, Origin::Component, None, false).unwrap();
+    let factory: Arc<dyn ipam_api::Factory> = Arc::new(FakeFactory(control));
+    service.upgrade(&harness(), &factory, Origin::Component, None, false).unwrap();
     assert_eq!(asked(&handle, any_pool()), Err(Code::NoAvailablePool.into()));
-    service.bound_pools(&lab(), None);
+    service.bound_pools(&harness(), None);
     assert_eq!(asked(&handle, any_pool()), Ok("10.0.1.0/24".into()));
 }

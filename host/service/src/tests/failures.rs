@@ -1,9 +1,9 @@
 //! Instances that break, refuse or disagree, and what becomes of everybody
 //! else.
 
-use super::lab::{
-    FlakyStore, Lab, REPLAYED, Twist, any_pool, granted, host, id, lease, lease_of, leased, limits,
-    pool, refusal, release, trap,
+use super::harness::{
+    FlakyStore, Harness, REPLAYED, Twist, any_pool, granted, host, id, lease, lease_of, leased,
+    limits, pool, refusal, release, trap,
 };
 use crate::{Limits, sync::lock};
 use ipam_api::{Capability, Code, Error, Failure, Kind, Request};
@@ -15,25 +15,25 @@ use std::{
 
 const POOL: &str = "10.0.0.0/24";
 
-fn lab_with_pool() -> Lab {
-    let lab = Lab::new();
-    lab.ask(pool(POOL)).unwrap();
-    lab.control.look();
-    lab
+fn harness_with_pool() -> Harness {
+    let harness = Harness::new();
+    harness.ask(pool(POOL)).unwrap();
+    harness.control.look();
+    harness
 }
 
 #[test]
 fn a_trap_in_the_middle_of_a_batch_costs_one_request() {
-    let lab = lab_with_pool();
-    let (go, first) = lab.hold(POOL);
-    lab.control.twist(leased(Some("10.0.0.2/24")));
-    lab.control.twist(Twist::Address(Err(trap())));
-    let answers: Vec<_> = (0..4).map(|_| lab.submit(lease(POOL))).collect();
+    let harness = harness_with_pool();
+    let (go, first) = harness.hold(POOL);
+    harness.control.twist(leased(Some("10.0.0.2/24")));
+    harness.control.twist(Twist::Address(Err(trap())));
+    let answers: Vec<_> = (0..4).map(|_| harness.submit(lease(POOL))).collect();
     drop(go);
     assert_eq!(first.recv().unwrap(), Ok(host(1)));
     let answers: Vec<_> = answers.into_iter().map(|answer| answer.recv().unwrap()).collect();
     assert_eq!(answers, [Ok(host(2)), Err(Kind::Internal), Ok(host(3)), Ok(host(4))]);
-    let calls = lab.control.look();
+    let calls = harness.control.look();
     let rebuilt = calls.iter().position(|call| call == "start").unwrap();
     let again = [
         "pool 10.0.0.0/24 again",
@@ -45,37 +45,34 @@ fn a_trap_in_the_middle_of_a_batch_costs_one_request() {
 
 /// A driver that breaks while a lease is on its way to the store.
 #[track_caller]
-fn breaks_while_a_lease_is_in_flight(commit_fails: bool) -> (Lab, [Result<String, Kind>; 3]) {
-    let mut store = FlakyStore::new(false);
+fn breaks_while_a_lease_is_in_flight(commit_fails: bool) -> (Harness, [Result<String, Kind>; 3]) {
+    let (store, commits) = FlakyStore::gated();
     let fails = store.fails.clone();
-    let (began, begins) = mpsc::channel();
-    let (go_on, goes_on) = mpsc::channel();
-    store.gate = Some((began, goes_on));
-    let lab = Lab::with(Box::new(store), REPLAYED, limits());
-    let pooled = lab.submit(pool(POOL));
-    begins.recv().unwrap();
-    go_on.send(()).unwrap();
+    let harness = Harness::with(Box::new(store), REPLAYED, limits());
+    let pooled = harness.submit(pool(POOL));
+    commits.begun();
+    commits.pass();
     pooled.recv().unwrap().unwrap();
 
     // Another one waits behind it, so the committer's thread has the commit.
-    let (served, leased) = lab.hold(POOL);
+    let (served, leased) = harness.hold(POOL);
     let (here, is_here) = mpsc::channel();
     let (on, gate) = mpsc::channel::<()>();
-    lab.control.twist(Twist::Meet { here, gate, breaks: true });
-    let broken = lab.submit(lease(POOL));
+    harness.control.twist(Twist::Meet { here, gate, breaks: true });
+    let broken = harness.submit(lease(POOL));
     drop(served);
-    begins.recv().unwrap();
+    commits.begun();
     is_here.recv().unwrap();
-    lab.control.look();
-    let next = lab.submit(lease(POOL));
+    harness.control.look();
+    let next = harness.submit(lease(POOL));
     drop(on);
     fails.store(commit_fails, Ordering::SeqCst);
-    go_on.send(()).unwrap();
+    commits.pass();
     let leased = leased.recv().unwrap();
     fails.store(false, Ordering::SeqCst);
-    drop((begins, go_on));
+    drop(commits);
     let answers = [leased, broken.recv().unwrap(), next.recv().unwrap()];
-    (lab, answers)
+    (harness, answers)
 }
 
 #[test]
@@ -86,11 +83,11 @@ fn a_rebuild_knows_what_was_in_flight() {
 
 #[test]
 fn a_rebuild_knows_nothing_of_what_failed_in_flight() {
-    let (lab, answers) = breaks_while_a_lease_is_in_flight(true);
+    let (harness, answers) = breaks_while_a_lease_is_in_flight(true);
     assert_eq!(answers[..2], [Err(Kind::Unavailable), Err(Kind::Unavailable)]);
     // The last one waited for the new instance.
     assert_eq!(answers[2], Ok(host(1)));
-    let calls = lab.control.look();
+    let calls = harness.control.look();
     let lost = "address 10.0.0.1 of 10.0.0.0/24 again".to_owned();
     let rebuilt = calls.iter().filter(|call| *call == "start").count();
     assert!(rebuilt == 1 && !calls.contains(&lost), "{calls:?}");
@@ -98,58 +95,62 @@ fn a_rebuild_knows_nothing_of_what_failed_in_flight() {
 
 #[test]
 fn a_panic_is_a_trap() {
-    let lab = lab_with_pool();
-    lab.control.twist(Twist::Panic);
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
+    let harness = harness_with_pool();
+    harness.control.twist(Twist::Panic);
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(1)));
 }
 
 #[test]
 fn callers_do_not_hear_why_a_driver_broke() {
-    let lab = lab_with_pool();
-    lab.control.twist(Twist::Address(Err(trap())));
-    let text = lab.ask(lease(POOL)).unwrap_err().contract().to_string();
+    let harness = harness_with_pool();
+    harness.control.twist(Twist::Address(Err(trap())));
+    let text = harness.ask(lease(POOL)).unwrap_err().contract().to_string();
     assert_eq!(text, "IPAM Internal Error");
 }
 
 #[test]
 fn a_refusal_is_no_failure() {
-    let lab = lab_with_pool();
-    lab.control.twist(Twist::Address(Err(refusal())));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::BadRequest));
-    assert!(!lab.control.look().contains(&"start".to_owned()));
+    let harness = harness_with_pool();
+    harness.control.twist(Twist::Address(Err(refusal())));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::BadRequest));
+    assert!(!harness.control.look().contains(&"start".to_owned()));
 }
 
 #[test]
 fn a_driver_that_disagrees_with_the_ledger_is_not_served_until_it_agrees() {
-    let lab = lab_with_pool();
-    lab.ask(lease(POOL)).unwrap();
-    *lock(&lab.control.replay_answers) = Some(id("other"));
-    lab.control.twist(Twist::Address(Err(trap())));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
-    assert_eq!(lab.try_ask(any_pool()), Err(Kind::Unavailable));
-    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()), "the ledger decides");
-    assert_eq!(lab.try_ask(release(POOL, "10.1.0.1")), Err(Kind::BadRequest));
-    *lock(&lab.control.replay_answers) = None;
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
+    let harness = harness_with_pool();
+    harness.ask(lease(POOL)).unwrap();
+    *lock(&harness.control.replay_answers) = Some(id("other"));
+    harness.control.twist(Twist::Address(Err(trap())));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    assert_eq!(harness.try_ask(any_pool()), Err(Kind::Unavailable));
+    assert_eq!(
+        harness.try_ask(release(POOL, "10.0.0.1")),
+        Ok("released".into()),
+        "the ledger decides"
+    );
+    assert_eq!(harness.try_ask(release(POOL, "10.1.0.1")), Err(Kind::BadRequest));
+    *lock(&harness.control.replay_answers) = None;
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(1)));
 }
 
 #[test]
 fn a_driver_that_registers_otherwise_is_not_served() {
-    let lab = lab_with_pool();
+    let harness = harness_with_pool();
     for other in [
         vec![("lab".to_owned(), Capability::default())],
         vec![("other".to_owned(), REPLAYED)],
         vec![("lab".to_owned(), REPLAYED), ("more".to_owned(), REPLAYED)],
         vec![],
     ] {
-        let before = std::mem::replace(&mut *lock(&lab.control.registers), other.clone());
-        lab.control.twist(Twist::Address(Err(trap())));
-        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
-        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable), "{other:?}");
-        *lock(&lab.control.registers) = before;
-        assert_eq!(lab.try_ask(lease(POOL)).map(drop), Ok(()));
+        let before = std::mem::replace(&mut *lock(&harness.control.registers), other.clone());
+        harness.control.twist(Twist::Address(Err(trap())));
+        assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+        assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable), "{other:?}");
+        *lock(&harness.control.registers) = before;
+        assert_eq!(harness.try_ask(lease(POOL)).map(drop), Ok(()));
     }
 }
 
@@ -157,65 +158,65 @@ fn a_driver_that_registers_otherwise_is_not_served() {
 fn a_driver_that_does_not_start_is_not_tried_during_the_pause() {
     let hours = Duration::from_secs(3600);
     let limits = Limits { backoff_min: hours, backoff_max: hours, ..Limits::default() };
-    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
-    lab.ask(pool(POOL)).unwrap();
-    *lock(&lab.control.start_fails) = Some(refusal());
-    lab.control.twist(Twist::Address(Err(trap())));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
-    lab.control.look();
-    *lock(&lab.control.start_fails) = None;
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
-    assert_eq!(lab.control.look(), [""; 0]);
+    let harness = Harness::with(Box::new(MemoryStore::default()), REPLAYED, limits);
+    harness.ask(pool(POOL)).unwrap();
+    *lock(&harness.control.start_fails) = Some(refusal());
+    harness.control.twist(Twist::Address(Err(trap())));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    harness.control.look();
+    *lock(&harness.control.start_fails) = None;
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    assert_eq!(harness.control.look(), [""; 0]);
 }
 
 #[test]
 fn a_driver_that_fails_again_and_again_is_left_alone_and_releases_go_through() {
     let hours = Duration::from_secs(3600);
     let limits = Limits { faults_max: 2, breaker_min: hours, breaker_max: hours, ..limits() };
-    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
+    let harness = Harness::with(Box::new(MemoryStore::default()), REPLAYED, limits);
     let lab_name = "lab".parse().unwrap();
-    lab.ask(pool(POOL)).unwrap();
-    lab.ask(lease(POOL)).unwrap();
+    harness.ask(pool(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
     let fails = || {
-        lab.control.twist(Twist::Address(Err(trap())));
-        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
+        harness.control.twist(Twist::Address(Err(trap())));
+        assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
     };
     fails();
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)), "once is nothing");
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)), "once is nothing");
     fails();
-    lab.control.look();
-    let Err(Failure::Refused(refusal)) = lab.ask(lease(POOL)) else { panic!("it is served") };
+    harness.control.look();
+    let Err(Failure::Refused(refusal)) = harness.ask(lease(POOL)) else { panic!("it is served") };
     assert_eq!(refusal.kind(), Kind::Unavailable);
     assert!(refusal.to_string().contains("tried again in 3600 s"), "{refusal}");
-    let problem = lab.service.inspect().remove(0).problem.unwrap();
+    let problem = harness.service.inspect().remove(0).problem.unwrap();
     assert!(problem.paused_until.unwrap().0 > problem.since.0 + 3_500_000, "{problem:?}");
     // The ledger decides about releases, and the driver learns it by replay.
-    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
-    assert_eq!(lab.control.look(), [""; 0], "nobody called it meanwhile");
+    assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    assert_eq!(harness.control.look(), [""; 0], "nobody called it meanwhile");
 
-    *lock(&lab.control.start_fails) = Some(super::lab::refusal());
-    assert!(lab.service.reset(&lab_name).unwrap().unwrap().is_err());
-    *lock(&lab.control.start_fails) = None;
-    assert_eq!(lab.service.reset(&lab_name), Ok(Some(Ok(()))));
-    let replayed = lab.control.look();
+    *lock(&harness.control.start_fails) = Some(super::harness::refusal());
+    assert!(harness.service.reset(&lab_name).unwrap().unwrap().is_err());
+    *lock(&harness.control.start_fails) = None;
+    assert_eq!(harness.service.reset(&lab_name), Ok(Some(Ok(()))));
+    let replayed = harness.control.look();
     assert_eq!(replayed[replayed.len() - 1], "address 10.0.0.2 of 10.0.0.0/24 again");
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)), "it is free");
-    assert_eq!(lab.service.reset(&"nobody".parse().unwrap()), Ok(None));
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(1)), "it is free");
+    assert_eq!(harness.service.reset(&"nobody".parse().unwrap()), Ok(None));
 }
 
 #[test]
 fn an_operator_does_not_wait_for_a_driver_that_is_busy() {
     let limits = Limits { inspect_patience: Duration::from_millis(20), ..limits() };
-    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
-    lab.control.twist(Twist::Pool(Err(trap())));
-    assert_eq!(lab.try_ask(pool(POOL)), Err(Kind::Internal));
-    let (go_on, is_done) = lab.keep_busy();
-    let info = lab.service.inspect().remove(0);
+    let harness = Harness::with(Box::new(MemoryStore::default()), REPLAYED, limits);
+    harness.control.twist(Twist::Pool(Err(trap())));
+    assert_eq!(harness.try_ask(pool(POOL)), Err(Kind::Internal));
+    let (go_on, is_done) = harness.keep_busy();
+    let info = harness.service.inspect().remove(0);
     assert_eq!((info.held, info.problem), (None, None));
     drop(go_on);
     is_done.recv().unwrap();
-    let info = lab.service.inspect().remove(0);
+    let info = harness.service.inspect().remove(0);
     assert_eq!(info.held.map(|held| held.pools), Some(0));
     assert!(info.last_failure.is_some(), "it serves again, and has failed");
 }
@@ -223,13 +224,13 @@ fn an_operator_does_not_wait_for_a_driver_that_is_busy() {
 #[test]
 fn a_release_stands_whatever_the_driver_says() {
     for failure in [refusal(), trap()] {
-        let lab = lab_with_pool();
-        lab.ask(lease(POOL)).unwrap();
-        lab.control.look();
-        lock(&lab.control.release_fails).push_back(failure);
-        assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
-        assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
-        let calls = lab.control.look();
+        let harness = harness_with_pool();
+        harness.ask(lease(POOL)).unwrap();
+        harness.control.look();
+        lock(&harness.control.release_fails).push_back(failure);
+        assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+        assert_eq!(harness.try_ask(lease(POOL)), Ok(host(1)));
+        let calls = harness.control.look();
         let want = [
             "release 10.0.0.1 of 10.0.0.0/24",
             "start",
@@ -242,101 +243,101 @@ fn a_release_stands_whatever_the_driver_says() {
 
 #[test]
 fn a_pool_is_released_after_its_leases() {
-    let lab = lab_with_pool();
-    lab.ask(lease(POOL)).unwrap();
-    lab.ask(lease(POOL)).unwrap();
-    lab.control.look();
-    assert_eq!(lab.try_ask(Request::ReleasePool(id(POOL))), Ok("released".into()));
+    let harness = harness_with_pool();
+    harness.ask(lease(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    harness.control.look();
+    assert_eq!(harness.try_ask(Request::ReleasePool(id(POOL))), Ok("released".into()));
     let want = [
         "release 10.0.0.1 of 10.0.0.0/24",
         "release 10.0.0.2 of 10.0.0.0/24",
         "release 10.0.0.0/24",
     ];
-    assert_eq!(lab.control.look(), want);
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::NotFound));
+    assert_eq!(harness.control.look(), want);
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::NotFound));
 }
 
 /// A driver without replay keeps its state elsewhere: it is never shown the
 /// ledger, and told what it missed.
-fn lab_without_replay() -> Lab {
-    let lab = Lab::with(Box::new(MemoryStore::default()), Capability::default(), limits());
-    lab.ask(pool(POOL)).unwrap();
-    lab.ask(lease(POOL)).unwrap();
-    lab.control.look();
-    lab
+fn harness_without_replay() -> Harness {
+    let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), limits());
+    harness.ask(pool(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    harness.control.look();
+    harness
 }
 
 #[test]
 fn a_driver_without_replay_is_told_what_was_released_while_it_was_away() {
-    let lab = lab_without_replay();
-    *lock(&lab.control.start_fails) = Some(trap());
-    lab.control.twist(Twist::Address(Err(trap())));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
-    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
-    assert_eq!(lab.try_ask(Request::ReleasePool(id(POOL))), Ok("released".into()));
-    *lock(&lab.control.start_fails) = None;
-    lab.control.look();
-    assert_eq!(lab.try_ask(pool("10.5.0.0/24")), Ok("10.5.0.0/24".into()));
+    let harness = harness_without_replay();
+    *lock(&harness.control.start_fails) = Some(trap());
+    harness.control.twist(Twist::Address(Err(trap())));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    assert_eq!(harness.try_ask(Request::ReleasePool(id(POOL))), Ok("released".into()));
+    *lock(&harness.control.start_fails) = None;
+    harness.control.look();
+    assert_eq!(harness.try_ask(pool("10.5.0.0/24")), Ok("10.5.0.0/24".into()));
     // The new instance knows nothing of these, says so, and is served.
     let want =
         ["start", "release 10.0.0.1 of 10.0.0.0/24", "release 10.0.0.0/24", "pool 10.5.0.0/24"];
-    assert_eq!(lab.control.look(), want);
+    assert_eq!(harness.control.look(), want);
 }
 
 #[test]
 fn what_a_driver_is_owed_is_bounded() {
     let limits = Limits { releases_kept_max: 1, ..limits() };
-    let lab = Lab::with(Box::new(MemoryStore::default()), Capability::default(), limits);
-    lab.ask(pool(POOL)).unwrap();
-    lab.ask(lease(POOL)).unwrap();
-    lab.ask(lease(POOL)).unwrap();
-    *lock(&lab.control.start_fails) = Some(trap());
-    lab.control.twist(Twist::Address(Err(trap())));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
-    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
-    assert_eq!(lab.try_ask(release(POOL, "10.0.0.2")), Ok("released".into()));
-    *lock(&lab.control.start_fails) = None;
-    lab.control.look();
-    lab.ask(pool("10.5.0.0/24")).unwrap();
+    let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), limits);
+    harness.ask(pool(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    *lock(&harness.control.start_fails) = Some(trap());
+    harness.control.twist(Twist::Address(Err(trap())));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    assert_eq!(harness.try_ask(release(POOL, "10.0.0.2")), Ok("released".into()));
+    *lock(&harness.control.start_fails) = None;
+    harness.control.look();
+    harness.ask(pool("10.5.0.0/24")).unwrap();
     let want = ["start", "release 10.0.0.1 of 10.0.0.0/24", "pool 10.5.0.0/24"];
-    assert_eq!(lab.control.look(), want);
+    assert_eq!(harness.control.look(), want);
 }
 
 #[test]
 fn a_driver_without_replay_is_told_of_refused_proposals_unless_somebody_holds_them() {
-    let lab = lab_without_replay();
-    lab.control.twist(leased(Some("10.9.9.9/24")));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
-    lab.control.twist(leased(Some("10.0.0.1/24")));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
-    lab.control.twist(granted("evil", "10.0.0.0/8"));
-    assert_eq!(lab.try_ask(any_pool()), Err(Kind::Internal));
-    lab.ask(pool("10.5.0.0/24")).unwrap();
+    let harness = harness_without_replay();
+    harness.control.twist(leased(Some("10.9.9.9/24")));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    harness.control.twist(leased(Some("10.0.0.1/24")));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    harness.control.twist(granted("evil", "10.0.0.0/8"));
+    assert_eq!(harness.try_ask(any_pool()), Err(Kind::Internal));
+    harness.ask(pool("10.5.0.0/24")).unwrap();
     let told: Vec<_> =
-        lab.control.look().into_iter().filter(|call| call.starts_with("release")).collect();
+        harness.control.look().into_iter().filter(|call| call.starts_with("release")).collect();
     assert_eq!(told, ["release 10.9.9.9 of 10.0.0.0/24", "release evil"]);
 }
 
 #[test]
 fn a_driver_that_cannot_reach_its_state_is_not_served_until_it_can() {
-    let lab = lab_without_replay();
+    let harness = harness_without_replay();
     let unreachable = Failure::Refused(Error::from(Code::Other(Kind::Unavailable)));
     for _ in 0..3 {
-        lock(&lab.control.release_fails).push_back(unreachable.clone());
+        lock(&harness.control.release_fails).push_back(unreachable.clone());
     }
-    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
-    assert_eq!(lab.try_ask(any_pool()), Err(Kind::Unavailable));
-    assert_eq!(lab.try_ask(pool("10.5.0.0/24")), Ok("10.5.0.0/24".into()));
+    assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    assert_eq!(harness.try_ask(any_pool()), Err(Kind::Unavailable));
+    assert_eq!(harness.try_ask(pool("10.5.0.0/24")), Ok("10.5.0.0/24".into()));
 }
 
 #[test]
 fn a_full_queue_refuses_at_once() {
     let limits = Limits { queue_max: 2, ..limits() };
-    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, limits);
-    lab.ask(pool(POOL)).unwrap();
-    let (go, first) = lab.hold(POOL);
-    let waiting: Vec<_> = (0..2).map(|_| lab.submit(lease(POOL))).collect();
-    assert_eq!(lab.submit(lease(POOL)).recv().unwrap(), Err(Kind::Unavailable));
+    let harness = Harness::with(Box::new(MemoryStore::default()), REPLAYED, limits);
+    harness.ask(pool(POOL)).unwrap();
+    let (go, first) = harness.hold(POOL);
+    let waiting: Vec<_> = (0..2).map(|_| harness.submit(lease(POOL))).collect();
+    assert_eq!(harness.submit(lease(POOL)).recv().unwrap(), Err(Kind::Unavailable));
     drop(go);
     assert_eq!(first.recv().unwrap(), Ok(host(1)));
     let served: Vec<_> = waiting.into_iter().map(|answer| answer.recv().unwrap()).collect();
@@ -345,14 +346,14 @@ fn a_full_queue_refuses_at_once() {
 
 #[test]
 fn a_reply_that_panics_hurts_nobody() {
-    let lab = lab_with_pool();
-    lab.handle.submit(lease(POOL), Box::new(|_| panic!("in a reply")));
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+    let harness = harness_with_pool();
+    harness.handle.submit(lease(POOL), Box::new(|_| panic!("in a reply")));
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)));
 }
 
 #[test]
 fn status_comes_from_the_driver() {
-    let lab = lab_with_pool();
-    lab.ask(lease_of(POOL, "10.0.0.200")).unwrap();
-    assert_eq!(lab.try_ask(Request::Status(id(POOL))), Ok("1 in use".into()));
+    let harness = harness_with_pool();
+    harness.ask(lease_of(POOL, "10.0.0.200")).unwrap();
+    assert_eq!(harness.try_ask(Request::Status(id(POOL))), Ok("1 in use".into()));
 }

@@ -1,5 +1,6 @@
 //! A store that fails when a test wants it to.
 
+use super::harness::PATIENCE;
 use crate::sync::lock;
 use ipam_ledger::{Changes, Event, MemoryStore, State, Store, StoreError, View};
 use std::sync::{
@@ -26,7 +27,31 @@ pub(super) struct FlakyStore {
     pub(super) gate: Option<(mpsc::Sender<usize>, mpsc::Receiver<()>)>,
 }
 
+/// Holds each commit of a store until a test lets it pass; dropped, it holds none.
+pub(super) struct Gate {
+    begins: mpsc::Receiver<usize>,
+    go: mpsc::Sender<()>,
+}
+
+impl Gate {
+    /// Waits until a commit has begun, and returns how many changes it has.
+    pub(super) fn begun(&self) -> usize {
+        self.begins.recv_timeout(PATIENCE).expect("a commit begins")
+    }
+
+    /// Lets the commit that has begun pass.
+    pub(super) fn pass(&self) {
+        self.go.send(()).unwrap();
+    }
+}
+
 impl FlakyStore {
+    /// A durable store whose commits wait at a gate.
+    pub(super) fn gated() -> (Self, Gate) {
+        let ((began, begins), (go, goes)) = (mpsc::channel(), mpsc::channel());
+        (Self { gate: Some((began, goes)), ..Self::new(false) }, Gate { begins, go })
+    }
+
     pub(super) fn new(is_volatile: bool) -> Self {
         let committed = Arc::default();
         Self {

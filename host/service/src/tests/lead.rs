@@ -1,8 +1,9 @@
 //! A driver's thread commits by itself where nobody else is at it and nothing
 //! else waits for it.
 
-use super::lab::{
-    FlakyStore, Lab, REPLAYED, host, lease, lease_of, limits, meet, pool, release, shown, submit,
+use super::harness::{
+    FlakyStore, Gate, Harness, PATIENCE, REPLAYED, host, lease, lease_of, limits, meet, pool,
+    release, shown, submit,
 };
 use crate::{Limits, ask, sync::lock};
 use ipam_api::{DriverName, Kind};
@@ -19,7 +20,6 @@ use std::{
 };
 
 const POOL: &str = "10.0.0.0/24";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store that says who does what.
 struct Spoken {
@@ -58,29 +58,29 @@ impl Store for Spoken {
 
 type Said = mpsc::Receiver<(&'static str, ThreadId)>;
 
-fn lab(store_idle: Duration) -> (Lab, Said, Arc<AtomicBool>) {
+fn harness(store_idle: Duration) -> (Harness, Said, Arc<AtomicBool>) {
     let (said, hears) = mpsc::channel();
     let is_due = Arc::new(AtomicBool::new(false));
     let store = Spoken { medium: MemoryStore::default(), said, is_due: is_due.clone() };
-    let lab = Lab::with(Box::new(store), REPLAYED, Limits { store_idle, ..limits() });
-    lab.ask(pool(POOL)).unwrap();
-    (lab, hears, is_due)
+    let harness = Harness::with(Box::new(store), REPLAYED, Limits { store_idle, ..limits() });
+    harness.ask(pool(POOL)).unwrap();
+    (harness, hears, is_due)
 }
 
 /// The driver's thread, which is the one that serves.
-fn driver(lab: &Lab) -> ThreadId {
-    let inspected = lab.service.look(&"lab".parse().unwrap(), |_| thread::current().id());
+fn driver(harness: &Harness) -> ThreadId {
+    let inspected = harness.service.look(&"lab".parse().unwrap(), |_| thread::current().id());
     inspected.unwrap()
 }
 
 #[test]
 fn what_comes_alone_is_committed_by_the_drivers_thread() {
-    let (lab, said, _) = lab(PATIENCE);
-    let driver = driver(&lab);
+    let (harness, said, _) = harness(PATIENCE);
+    let driver = driver(&harness);
     said.try_iter().for_each(drop);
     for _ in 0..100 {
-        lab.ask(lease(POOL)).unwrap();
-        lab.ask(release(POOL, "10.0.0.1")).unwrap();
+        harness.ask(lease(POOL)).unwrap();
+        harness.ask(release(POOL, "10.0.0.1")).unwrap();
     }
     // The committer's thread has the store for a moment now and then.
     let (commits, maintained): (Vec<_>, Vec<_>) =
@@ -94,40 +94,40 @@ fn what_comes_alone_is_committed_by_the_drivers_thread() {
 
 #[test]
 fn what_has_others_behind_it_is_committed_while_they_are_served() {
-    let (lab, begins, go) = gated(&[]);
-    let (on, first) = lab.hold(POOL);
+    let (harness, gate) = gated(&[]);
+    let (on, first) = harness.hold(POOL);
     // They wait in the queue when that is served.
-    let (is_here, last_on, last) = meet(&lab.control, &*lab.handle, lease(POOL));
+    let (is_here, last_on, last) = meet(&harness.control, &*harness.handle, lease(POOL));
     drop(on);
-    begins.recv_timeout(PATIENCE).unwrap();
+    gate.begun();
     is_here.recv_timeout(PATIENCE).expect("it is served while the first is committed");
-    drop((last_on, go, begins));
+    drop((last_on, gate));
     assert!([first, last].into_iter().all(|answer| answer.recv().unwrap().is_ok()));
 }
 
 /// A disk that hangs under one driver's commit keeps its thread, and no other.
 #[test]
 fn a_commit_that_hangs_keeps_no_other_drivers_thread() {
-    let (lab, begins, go) = gated(&["other"]);
-    let waits = lab.submit(lease(POOL));
-    begins.recv_timeout(PATIENCE).unwrap();
-    let other = lab.service.handle(&"other".parse().unwrap()).unwrap();
+    let (harness, gate) = gated(&["other"]);
+    let waits = harness.submit(lease(POOL));
+    gate.begun();
+    let other = harness.service.handle(&"other".parse().unwrap()).unwrap();
     // Refused by its thread, and on nothing that is to be committed.
     let refused = ask(&*other, lease("10.9.0.0/24")).unwrap_err();
     assert_eq!(refused.contract().kind(), Kind::NotFound, "{refused}");
-    drop((go, begins));
+    drop(gate);
     waits.recv_timeout(PATIENCE).unwrap().unwrap();
 }
 
 #[test]
 fn what_is_to_be_done_after_it_is_done_on_the_committers_thread() {
-    let (lab, said, is_due) = lab(PATIENCE);
-    let driver = driver(&lab);
+    let (harness, said, is_due) = harness(PATIENCE);
+    let driver = driver(&harness);
     said.try_iter().for_each(drop);
     is_due.store(true, Ordering::SeqCst);
     for _ in 0..3 {
-        lab.ask(lease(POOL)).unwrap();
-        lab.ask(release(POOL, "10.0.0.1")).unwrap();
+        harness.ask(lease(POOL)).unwrap();
+        harness.ask(release(POOL, "10.0.0.1")).unwrap();
         let next = || said.recv_timeout(PATIENCE).unwrap();
         loop {
             match next() {
@@ -141,9 +141,9 @@ fn what_is_to_be_done_after_it_is_done_on_the_committers_thread() {
 #[test]
 fn the_store_is_put_in_order_when_nothing_has_come_for_a_while() {
     let idle = Duration::from_millis(20);
-    let (lab, said, _) = lab(idle);
+    let (harness, said, _) = harness(idle);
     for _ in 0..2 {
-        lab.ask(lease(POOL)).unwrap();
+        harness.ask(lease(POOL)).unwrap();
         while said.recv_timeout(PATIENCE).unwrap().0 != "all" {}
         // Once is enough.
         assert_eq!(said.recv_timeout(3 * idle), Err(mpsc::RecvTimeoutError::Timeout));
@@ -153,52 +153,49 @@ fn the_store_is_put_in_order_when_nothing_has_come_for_a_while() {
 #[test]
 fn and_not_before() {
     let idle = Duration::from_millis(500);
-    let (lab, said, _) = lab(idle);
+    let (harness, said, _) = harness(idle);
     let begin = Instant::now();
     while begin.elapsed() < 3 * idle {
-        lab.ask(lease(POOL)).unwrap();
-        lab.ask(release(POOL, "10.0.0.1")).unwrap();
+        harness.ask(lease(POOL)).unwrap();
+        harness.ask(release(POOL, "10.0.0.1")).unwrap();
     }
     assert!(said.try_iter().all(|(what, _)| what != "all"));
 }
 
-/// A lab with a pool, and further drivers, whose commits each say that they
-/// begin and wait for a word; whether they fail is told when it is made.
-fn gated(others: &[&str]) -> (Lab, mpsc::Receiver<usize>, mpsc::Sender<()>) {
-    let (lab, _, begins, go) = failing(others);
-    (lab, begins, go)
+/// A harness with a pool, and further drivers, whose commits wait at a gate.
+fn gated(others: &[&str]) -> (Harness, Gate) {
+    let (harness, gate, _) = failing(others);
+    (harness, gate)
 }
 
-fn failing(others: &[&str]) -> (Lab, Arc<AtomicBool>, mpsc::Receiver<usize>, mpsc::Sender<()>) {
-    let mut store = FlakyStore::new(false);
+/// [`gated`], with a store that fails when it is told to.
+fn failing(others: &[&str]) -> (Harness, Gate, Arc<AtomicBool>) {
+    let (store, gate) = FlakyStore::gated();
     let fails = store.fails.clone();
-    let (began, begins) = mpsc::channel();
-    let (go, goes) = mpsc::channel();
-    store.gate = Some((began, goes));
-    let lab = Lab::with(Box::new(store), REPLAYED, limits());
+    let harness = Harness::with(Box::new(store), REPLAYED, limits());
     // Each driver's first commit has its version, too.
-    let mounts = others.iter().map(|name| lab.load(name).1).chain([lab.handle.clone()]);
-    for handle in mounts {
+    let handles = others.iter().map(|name| harness.load(name).1).chain([harness.handle.clone()]);
+    for handle in handles {
         let pooled = submit(&*handle, pool(POOL));
-        begins.recv_timeout(PATIENCE).unwrap();
-        go.send(()).unwrap();
+        gate.begun();
+        gate.pass();
         pooled.recv_timeout(PATIENCE).unwrap().unwrap();
     }
-    (lab, fails, begins, go)
+    (harness, gate, fails)
 }
 
 /// What was served after a commit that fails, which the driver's thread makes.
 #[test]
 fn what_is_served_after_a_commit_that_fails_rests_on_what_there_was() {
-    let (lab, fails, begins, go) = failing(&[]);
-    let lost = lab.submit(lease(POOL));
-    begins.recv_timeout(PATIENCE).unwrap();
-    let follows = lab.submit(lease(POOL));
+    let (harness, gate, fails) = failing(&[]);
+    let lost = harness.submit(lease(POOL));
+    gate.begun();
+    let follows = harness.submit(lease(POOL));
     fails.store(true, Ordering::SeqCst);
-    go.send(()).unwrap();
+    gate.pass();
     assert_eq!(lost.recv_timeout(PATIENCE).unwrap(), Err(Kind::Unavailable));
     fails.store(false, Ordering::SeqCst);
-    drop((go, begins));
+    drop(gate);
     let follows = follows.recv_timeout(PATIENCE).unwrap();
     assert!([Ok(host(1)), Err(Kind::Unavailable)].contains(&follows), "{follows:?}");
 }
@@ -206,13 +203,13 @@ fn what_is_served_after_a_commit_that_fails_rests_on_what_there_was() {
 /// A refusal that rests on a commit is said when that has come to be.
 #[test]
 fn a_refusal_waits_for_the_commit_that_it_rests_on() {
-    let (lab, begins, go) = gated(&[]);
-    let granted = lab.submit(lease_of(POOL, "10.0.0.7"));
-    begins.recv_timeout(PATIENCE).unwrap();
-    let refused = lab.submit(lease_of(POOL, "10.0.0.7"));
+    let (harness, gate) = gated(&[]);
+    let granted = harness.submit(lease_of(POOL, "10.0.0.7"));
+    gate.begun();
+    let refused = harness.submit(lease_of(POOL, "10.0.0.7"));
     let early = refused.recv_timeout(Duration::from_millis(100));
     assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
-    drop((go, begins));
+    drop(gate);
     assert_eq!(granted.recv_timeout(PATIENCE).unwrap(), Ok("10.0.0.7/24".into()));
     assert_eq!(refused.recv_timeout(PATIENCE).unwrap(), Err(Kind::Forbidden));
 }
@@ -223,18 +220,18 @@ fn the_order_of_commits_is_that_of_the_answers() {
     const THREADS: usize = 4;
     let store = FlakyStore::new(false);
     let committed = store.committed.clone();
-    let lab = Lab::with(Box::new(store), REPLAYED, limits());
-    lab.ask(pool("10.0.0.0/30")).unwrap();
+    let harness = Harness::with(Box::new(store), REPLAYED, limits());
+    harness.ask(pool("10.0.0.0/30")).unwrap();
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for _ in 0..500 {
-                    let leased = match ask(&*lab.handle, lease("10.0.0.0/30")) {
+                    let leased = match ask(&*harness.handle, lease("10.0.0.0/30")) {
                         Ok(served) => shown(&served.answer),
                         Err(_) => continue,
                     };
                     let address = leased.strip_suffix("/30").unwrap();
-                    lab.submit(release("10.0.0.0/30", address)).recv().unwrap().unwrap();
+                    harness.submit(release("10.0.0.0/30", address)).recv().unwrap().unwrap();
                 }
             });
         }

@@ -1,6 +1,6 @@
 //! Whose part of the ledger a name is, and which names nobody takes by itself.
 
-use super::lab::{Control, FlakyStore, PlainFactory, REPLAYED, limits, pool};
+use super::harness::{Control, FakeFactory, FlakyStore, REPLAYED, limits, pool};
 use crate::{LoadError, LoadOptions, Maker, Origin, Service, ask, sync::lock};
 use ipam_api::{Callback, Digest, Driver, Factory, Failure, Start};
 use ipam_ledger::MemoryStore;
@@ -13,7 +13,7 @@ const POOL: &str = "10.0.0.0/24";
 struct Days(Arc<Mutex<MemoryStore>>);
 
 /// A factory of a file.
-struct File(PlainFactory, u8);
+struct File(FakeFactory, u8);
 
 impl Factory for File {
     fn make(&self, start: &Start, to: Box<dyn Callback>) -> Result<Box<dyn Driver>, Failure> {
@@ -33,7 +33,7 @@ impl Days {
         let service = Service::new(Box::new(store), limits()).unwrap();
         let control = Arc::new(Control::default());
         lock(&control.registers).push((name.into(), REPLAYED));
-        let factory = Arc::new(File(PlainFactory(control.clone()), file));
+        let factory = Arc::new(File(FakeFactory(control.clone()), file));
         let names = service.load(factory, options);
         let told = control.look();
         match names {
@@ -126,7 +126,7 @@ fn a_part_that_holds_nothing_is_free() {
     let service = Service::new(Box::new(store), limits()).unwrap();
     let control = Arc::new(Control::default());
     lock(&control.registers).push(("lab".into(), REPLAYED));
-    service.load(Arc::new(PlainFactory(control)), file("/a/lab.wasm")).unwrap();
+    service.load(Arc::new(FakeFactory(control)), file("/a/lab.wasm")).unwrap();
     drop(service);
     assert_eq!(Days(medium).day("lab", 2, file("/b/lab.wasm")).unwrap(), ["start"]);
 }

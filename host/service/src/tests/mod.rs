@@ -2,10 +2,12 @@
 
 mod bounds;
 mod checks;
+mod commits;
 mod failures;
+pub(crate) mod fake;
 mod flaky;
 mod gateways;
-mod lab;
+mod harness;
 mod lead;
 mod makers;
 mod outage;
@@ -14,6 +16,7 @@ mod property;
 mod registry;
 mod reload;
 mod repeats;
+pub(crate) mod requests;
 mod stored;
 mod stores;
 mod times;

@@ -1,6 +1,6 @@
 //! Many threads at once.
 
-use super::lab::{FlakyStore, Lab, REPLAYED, any_pool, id, lease, limits, pool, release};
+use super::harness::{FlakyStore, Harness, REPLAYED, any_pool, id, lease, limits, pool, release};
 use crate::{
     Limits,
     Origin::{BuiltIn, Component},
@@ -44,10 +44,10 @@ fn addresses_leased_and_released_by_many_are_never_held_twice() {
     ];
     let origins = [Component, BuiltIn, Component, BuiltIn];
     for (origin, (store, limits)) in origins.into_iter().zip(labs) {
-        let lab = Lab::of(origin, store, REPLAYED, limits);
-        lab.ask(pool("10.0.0.0/24")).unwrap();
+        let harness = Harness::of(origin, store, REPLAYED, limits);
+        harness.ask(pool("10.0.0.0/24")).unwrap();
         let held = Mutex::new(BTreeSet::new());
-        in_threads(&lab.handle, |handle| {
+        in_threads(&harness.handle, |handle| {
             for _ in 0..50 {
                 let address = leased(ask(handle, lease("10.0.0.0/24")).unwrap().answer);
                 assert!(held.lock().unwrap().insert(address), "{address} is held twice");
@@ -55,16 +55,16 @@ fn addresses_leased_and_released_by_many_are_never_held_twice() {
                 ask(handle, release("10.0.0.0/24", &address.to_string())).unwrap();
             }
         });
-        assert_eq!(lab.try_ask(Request::Status(id("10.0.0.0/24"))), Ok("0 in use".into()));
+        assert_eq!(harness.try_ask(Request::Status(id("10.0.0.0/24"))), Ok("0 in use".into()));
     }
 }
 
 #[test]
 fn as_many_as_there_are_are_leased_and_no_more() {
-    let lab = Lab::new();
-    lab.ask(pool("10.0.0.0/24")).unwrap();
+    let harness = Harness::new();
+    harness.ask(pool("10.0.0.0/24")).unwrap();
     let (held, refused) = (Mutex::new(BTreeSet::new()), Mutex::new(0));
-    in_threads(&lab.handle, |handle| {
+    in_threads(&harness.handle, |handle| {
         for _ in 0..20 {
             match ask(handle, lease("10.0.0.0/24")) {
                 Ok(served) => assert!(held.lock().unwrap().insert(leased(served.answer))),
@@ -77,9 +77,9 @@ fn as_many_as_there_are_are_leased_and_no_more() {
 
 #[test]
 fn automatic_pools_are_all_different() {
-    let lab = Lab::new();
+    let harness = Harness::new();
     let pools = Mutex::new(BTreeSet::new());
-    in_threads(&lab.handle, |handle| {
+    in_threads(&harness.handle, |handle| {
         for _ in 0..10 {
             let Answer::Pool(grant) = ask(handle, any_pool()).unwrap().answer else { panic!() };
             assert!(pools.lock().unwrap().insert(grant.pool));
@@ -90,14 +90,14 @@ fn automatic_pools_are_all_different() {
 
 #[test]
 fn shutdown_serves_what_waits_and_refuses_what_comes() {
-    let lab = Lab::new();
-    lab.ask(pool("10.0.0.0/24")).unwrap();
-    let (go, first) = lab.hold("10.0.0.0/24");
-    let waiting: Vec<_> = (0..100).map(|_| lab.submit(lease("10.0.0.0/24"))).collect();
+    let harness = Harness::new();
+    harness.ask(pool("10.0.0.0/24")).unwrap();
+    let (go, first) = harness.hold("10.0.0.0/24");
+    let waiting: Vec<_> = (0..100).map(|_| harness.submit(lease("10.0.0.0/24"))).collect();
     drop(go);
-    lab.service.shutdown();
+    harness.service.shutdown();
     assert!(first.try_recv().unwrap().is_ok());
     assert!(waiting.into_iter().all(|answer| answer.try_recv().unwrap().is_ok()));
-    assert!(lab.submit(lease("10.0.0.0/24")).try_recv().unwrap().is_err());
-    lab.service.shutdown();
+    assert!(harness.submit(lease("10.0.0.0/24")).try_recv().unwrap().is_err());
+    harness.service.shutdown();
 }

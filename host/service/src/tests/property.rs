@@ -1,7 +1,7 @@
 //! Whatever breaks, what was answered is so, and nothing else is.
 
-use super::lab::{
-    FlakyStore, Lab, REPLAYED, Twist, host, id, lease, lease_of, leased, limits, pool, refusal,
+use super::harness::{
+    FlakyStore, Harness, REPLAYED, Twist, host, id, lease, lease_of, leased, limits, pool, refusal,
     release, trap,
 };
 use crate::{Origin, sync::lock};
@@ -50,9 +50,9 @@ fn address(number: u8) -> String {
 fn play(steps: &[Step], is_volatile: bool, origin: Origin) -> Result<(), TestCaseError> {
     let store = FlakyStore::new(is_volatile);
     let store_fails = store.fails.clone();
-    let lab = Lab::of(origin, Box::new(store), REPLAYED, limits());
-    lab.control.counts.store(true, Ordering::SeqCst);
-    lab.ask(pool(POOL)).unwrap();
+    let harness = Harness::of(origin, Box::new(store), REPLAYED, limits());
+    harness.control.counts.store(true, Ordering::SeqCst);
+    harness.ask(pool(POOL)).unwrap();
     let mut leases = 0;
     // What callers were told they have, and have not given back.
     let mut held: BTreeMap<String, Receipt> = BTreeMap::new();
@@ -63,7 +63,7 @@ fn play(steps: &[Step], is_volatile: bool, origin: Origin) -> Result<(), TestCas
             Step::Release(number) => {
                 // Refused or not, a release is made: at the latest when the
                 // store works again.
-                let answer = lab.try_ask(release(POOL, &address(*number)));
+                let answer = harness.try_ask(release(POOL, &address(*number)));
                 prop_assert!(matches!(answer, Ok(_) | Err(Kind::Unavailable)), "{:?}", answer);
                 held.remove(&host(*number));
                 continue;
@@ -71,20 +71,20 @@ fn play(steps: &[Step], is_volatile: bool, origin: Origin) -> Result<(), TestCas
             Step::Undo(number) => {
                 held.remove(&host(*number))
                     .into_iter()
-                    .for_each(|receipt| lab.handle.undo(receipt));
+                    .for_each(|receipt| harness.handle.undo(receipt));
                 continue;
             }
             Step::Lie(number) => {
-                lab.control.twist(leased(Some(&host(*number))));
+                harness.control.twist(leased(Some(&host(*number))));
                 continue;
             }
             Step::Break => {
-                lab.control.twist(Twist::Address(Err(trap())));
+                harness.control.twist(Twist::Address(Err(trap())));
                 continue;
             }
             Step::ReleaseFails(breaks) => {
                 let failure = if *breaks { trap() } else { refusal() };
-                lock(&lab.control.release_fails).push_back(failure);
+                lock(&harness.control.release_fails).push_back(failure);
                 continue;
             }
             Step::StoreFails(fails) => {
@@ -92,31 +92,31 @@ fn play(steps: &[Step], is_volatile: bool, origin: Origin) -> Result<(), TestCas
                 continue;
             }
             Step::StartFails(fails) => {
-                *lock(&lab.control.start_fails) = fails.then(refusal);
+                *lock(&harness.control.start_fails) = fails.then(refusal);
                 continue;
             }
         };
-        if let Ok(served) = lab.ask(request) {
+        if let Ok(served) = harness.ask(request) {
             leases += 1;
-            let got = super::lab::shown(&served.answer);
+            let got = super::harness::shown(&served.answer);
             let earlier = held.insert(got, served.receipt.expect("a lease has a receipt"));
             prop_assert!(earlier.is_none(), "{:?} was leased twice", earlier);
         }
     }
     store_fails.store(false, Ordering::SeqCst);
-    *lock(&lab.control.start_fails) = None;
-    lock(&lab.control.twists).clear();
-    lock(&lab.control.release_fails).clear();
+    *lock(&harness.control.start_fails) = None;
+    lock(&harness.control.twists).clear();
+    lock(&harness.control.release_fails).clear();
     // One more instance, which knows nothing but the ledger.
-    lab.control.twist(Twist::Address(Err(trap())));
-    while lab.try_ask(lease(POOL)) != Err(Kind::Internal) {}
+    harness.control.twist(Twist::Address(Err(trap())));
+    while harness.try_ask(lease(POOL)) != Err(Kind::Internal) {}
     // What it counted is what was answered, whatever broke.
-    let stored = lab.service.look(&"lab".parse().unwrap(), |it| it.stored().clone()).unwrap();
+    let stored = harness.service.look(&"lab".parse().unwrap(), |it| it.stored().clone()).unwrap();
     prop_assert_eq!(stored.get("leases").map_or(0, Vec::len), leases);
     let in_use = format!("{} in use", held.len());
-    prop_assert_eq!(lab.try_ask(Request::Status(id(POOL))), Ok(in_use));
+    prop_assert_eq!(harness.try_ask(Request::Status(id(POOL))), Ok(in_use));
     for number in 1..=HOSTS {
-        let answer = lab.try_ask(lease_of(POOL, &address(number)));
+        let answer = harness.try_ask(lease_of(POOL, &address(number)));
         let is_held = held.contains_key(&host(number));
         let want = if is_held { Err(Kind::Forbidden) } else { Ok(host(number)) };
         prop_assert_eq!(answer, want);

@@ -1,6 +1,6 @@
 //! libnetwork's rules of registration, and ours.
 
-use super::lab::{Control, PlainFactory, REPLAYED, limits, pool, refusal};
+use super::harness::{Control, FakeFactory, REPLAYED, limits, pool, refusal};
 use crate::{LoadError, LoadOptions, Origin, Service, ask, sync::lock};
 use ipam_api::{Capability, DriverHandle, DriverName, Subscriber};
 use ipam_ledger::MemoryStore;
@@ -13,10 +13,10 @@ fn service() -> Service {
     Service::new(Box::new(MemoryStore::default()), limits()).unwrap()
 }
 
-fn factory(names: &[&str]) -> (Arc<PlainFactory>, Arc<Control>) {
+fn factory(names: &[&str]) -> (Arc<FakeFactory>, Arc<Control>) {
     let control = Arc::new(Control::default());
     lock(&control.registers).extend(names.iter().map(|name| ((*name).to_owned(), REPLAYED)));
-    (Arc::new(PlainFactory(control.clone())), control)
+    (Arc::new(FakeFactory(control.clone())), control)
 }
 
 /// As an operator has it who lets a component register several names.
@@ -162,7 +162,7 @@ fn the_operator_renames_the_one_name_of_a_component() {
     let (loaded, control) = renamed(&["lab"], "other");
     loaded.unwrap();
     let handle = service.handle(&name("other")).unwrap();
-    control.twist(super::lab::Twist::Panic);
+    control.twist(super::harness::Twist::Panic);
     assert!(ask(&*handle, pool("10.0.0.0/24")).is_err());
     assert!(ask(&*handle, pool("10.0.0.0/24")).is_ok());
 }

@@ -1,7 +1,7 @@
 //! A driver that is loaded over what the ledger holds of it.
 
-use super::lab::{
-    Control, FlakyStore, Lab, PlainFactory, REPLAYED, id, lease, lease_of, limits, pool, release,
+use super::harness::{
+    Control, FakeFactory, FlakyStore, Harness, REPLAYED, id, lease, lease_of, limits, pool, release,
 };
 use crate::{LoadOptions, Origin, Service, ask, sync::lock};
 use ipam_api::{DriverHandle, Kind, Request};
@@ -10,10 +10,10 @@ use std::sync::Arc;
 const POOL: &str = "10.0.0.0/24";
 
 /// Another service on the same medium, with a driver that was not loaded yet.
-fn next(store: FlakyStore) -> (Service, Arc<Control>, Arc<PlainFactory>) {
+fn next(store: FlakyStore) -> (Service, Arc<Control>, Arc<FakeFactory>) {
     let control = Arc::new(Control::default());
     lock(&control.registers).push(("lab".into(), REPLAYED));
-    let factory = Arc::new(PlainFactory(control.clone()));
+    let factory = Arc::new(FakeFactory(control.clone()));
     (Service::new(Box::new(store), limits()).unwrap(), control, factory)
 }
 
@@ -21,11 +21,11 @@ fn next(store: FlakyStore) -> (Service, Arc<Control>, Arc<PlainFactory>) {
 fn who_disagrees_at_its_start_is_out_of_service_and_nobody_else() {
     let store = FlakyStore::new(false);
     let medium = store.medium.clone();
-    let lab = Lab::with(Box::new(store), REPLAYED, limits());
-    lab.ask(pool(POOL)).unwrap();
-    lab.ask(lease_of(POOL, "10.0.0.1")).unwrap();
-    lab.ask(lease_of(POOL, "10.0.0.2")).unwrap();
-    drop(lab);
+    let harness = Harness::with(Box::new(store), REPLAYED, limits());
+    harness.ask(pool(POOL)).unwrap();
+    harness.ask(lease_of(POOL, "10.0.0.1")).unwrap();
+    harness.ask(lease_of(POOL, "10.0.0.2")).unwrap();
+    drop(harness);
 
     let store = FlakyStore { medium, ..FlakyStore::new(false) };
     let (service, control, factory) = next(store);
@@ -45,7 +45,7 @@ fn who_disagrees_at_its_start_is_out_of_service_and_nobody_else() {
     // Another driver serves.
     let other = Arc::new(Control::default());
     lock(&other.registers).push(("other".into(), REPLAYED));
-    service.load(Arc::new(PlainFactory(other)), LoadOptions::new(Origin::Component)).unwrap();
+    service.load(Arc::new(FakeFactory(other)), LoadOptions::new(Origin::Component)).unwrap();
     assert_eq!(kind(&service.handle(&"other".parse().unwrap()).unwrap(), pool(POOL)), Ok(()));
 
     // Once it agrees, it serves what is left.

@@ -2,8 +2,8 @@
 //! call, or not at all.
 
 use super::{
-    lab::{
-        FlakyStore, Lab, PlainFactory, REPLAYED, Twist, counted, granted, host, lease, leased,
+    harness::{
+        FakeFactory, FlakyStore, Harness, REPLAYED, Twist, counted, granted, host, lease, leased,
         limits, pool, pool_request, refusal, release, trap,
     },
     upgrade::{upgrade, version},
@@ -23,7 +23,7 @@ use std::{
 const POOL: &str = "10.0.0.0/24";
 
 struct Counting {
-    lab: Lab,
+    harness: Harness,
     medium: Arc<Mutex<MemoryStore>>,
     fails: Arc<AtomicBool>,
     committed: Arc<Mutex<Vec<Event>>>,
@@ -35,12 +35,12 @@ impl Counting {
         let store = FlakyStore::new(is_volatile);
         let (medium, fails) = (store.medium.clone(), store.fails.clone());
         let committed = store.committed.clone();
-        let lab = Lab::with(Box::new(store), REPLAYED, limits());
-        lab.control.counts.store(true, Ordering::SeqCst);
-        lab.ask(pool(POOL)).unwrap();
-        lab.ask(lease(POOL)).unwrap();
-        lab.control.look();
-        let this = Self { lab, medium, fails, committed };
+        let harness = Harness::with(Box::new(store), REPLAYED, limits());
+        harness.control.counts.store(true, Ordering::SeqCst);
+        harness.ask(pool(POOL)).unwrap();
+        harness.ask(lease(POOL)).unwrap();
+        harness.control.look();
+        let this = Self { harness, medium, fails, committed };
         this.check("leases=1 pools=1");
         this
     }
@@ -49,7 +49,7 @@ impl Counting {
     #[track_caller]
     fn check(&self, want: &str) {
         let name = "lab".parse().unwrap();
-        let applied = self.lab.service.look(&name, |state| counted(state.stored())).unwrap();
+        let applied = self.harness.service.look(&name, |state| counted(state.stored())).unwrap();
         let durable = counted(lock(&self.medium).load(&name).unwrap().stored());
         assert_eq!((&*applied, &*durable), (want, want));
     }
@@ -57,8 +57,8 @@ impl Counting {
 
 #[test]
 fn what_is_written_is_staged_behind_what_came_of_the_call() {
-    let Counting { lab, committed, .. } = &Counting::new(false);
-    lab.ask(release(POOL, "10.0.0.1")).unwrap();
+    let Counting { harness, committed, .. } = &Counting::new(false);
+    harness.ask(release(POOL, "10.0.0.1")).unwrap();
     let committed = lock(committed);
     // Every change is followed by what was written for it.
     let is_stored = |event: &&Event| matches!(event, Event::Stored(_));
@@ -75,16 +75,16 @@ fn what_is_written_is_staged_behind_what_came_of_the_call() {
 fn a_proposal_that_breaks_the_contract_writes_nothing() {
     for twist in [leased(Some(&host(1))), leased(Some("10.9.0.1/24"))] {
         let counting = Counting::new(false);
-        counting.lab.control.twist(twist);
-        assert_eq!(counting.lab.try_ask(lease(POOL)), Err(Kind::Internal));
+        counting.harness.control.twist(twist);
+        assert_eq!(counting.harness.try_ask(lease(POOL)), Err(Kind::Internal));
         counting.check("leases=1 pools=1");
-        counting.lab.control.look();
-        counting.lab.ask(lease(POOL)).unwrap();
+        counting.harness.control.look();
+        counting.harness.ask(lease(POOL)).unwrap();
         counting.check("leases=2 pools=1");
     }
     let counting = Counting::new(true);
-    counting.lab.control.twist(granted("10.0.0.0/24", "10.7.0.0/24"));
-    assert_eq!(counting.lab.try_ask(pool("10.7.0.0/24")), Err(Kind::Internal));
+    counting.harness.control.twist(granted("10.0.0.0/24", "10.7.0.0/24"));
+    assert_eq!(counting.harness.try_ask(pool("10.7.0.0/24")), Err(Kind::Internal));
     counting.check("leases=1 pools=1");
 }
 
@@ -96,10 +96,10 @@ fn a_trap_and_a_refusal_write_nothing() {
         (Twist::Address(Err(refusal())), Kind::BadRequest),
     ] {
         let counting = Counting::new(false);
-        counting.lab.control.twist(twist);
-        assert_eq!(counting.lab.try_ask(lease(POOL)), Err(kind));
+        counting.harness.control.twist(twist);
+        assert_eq!(counting.harness.try_ask(lease(POOL)), Err(kind));
         counting.check("leases=1 pools=1");
-        counting.lab.ask(lease(POOL)).unwrap();
+        counting.harness.ask(lease(POOL)).unwrap();
         counting.check("leases=2 pools=1");
     }
 }
@@ -107,10 +107,10 @@ fn a_trap_and_a_refusal_write_nothing() {
 #[test]
 fn the_store_is_there_before_the_start_and_replay_does_not_change_it() {
     let counting = Counting::new(false);
-    counting.lab.control.twist(Twist::Panic);
-    assert_eq!(counting.lab.try_ask(lease(POOL)), Err(Kind::Internal));
-    assert_eq!(counting.lab.try_ask(lease(POOL)), Ok(host(2)));
-    let calls = counting.lab.control.look();
+    counting.harness.control.twist(Twist::Panic);
+    assert_eq!(counting.harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(counting.harness.try_ask(lease(POOL)), Ok(host(2)));
+    let calls = counting.harness.control.look();
     let again = ["pool 10.0.0.0/24 again", "address 10.0.0.1 of 10.0.0.0/24 again"];
     let want = [&["start", "stored leases=1 pools=1"][..], &again].concat();
     assert_eq!(calls[1..5], want);
@@ -120,8 +120,8 @@ fn the_store_is_there_before_the_start_and_replay_does_not_change_it() {
 #[test]
 fn a_refused_release_writes_nothing_and_the_lease_is_gone() {
     let counting = Counting::new(false);
-    lock(&counting.lab.control.release_fails).push_back(refusal());
-    assert_eq!(counting.lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    lock(&counting.harness.control.release_fails).push_back(refusal());
+    assert_eq!(counting.harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
     counting.check("leases=1 pools=1");
 }
 
@@ -130,11 +130,11 @@ fn what_a_failed_commit_was_to_write_is_gone() {
     for is_volatile in [true, false] {
         let counting = Counting::new(is_volatile);
         counting.fails.store(true, Ordering::SeqCst);
-        assert_eq!(counting.lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
+        assert_eq!(counting.harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
         counting.fails.store(false, Ordering::SeqCst);
-        counting.lab.control.look();
-        assert_eq!(counting.lab.try_ask(lease(POOL)), Ok(host(2)));
-        let calls = counting.lab.control.look();
+        counting.harness.control.look();
+        assert_eq!(counting.harness.try_ask(lease(POOL)), Ok(host(2)));
+        let calls = counting.harness.control.look();
         assert!(calls.contains(&"stored leases=1 pools=1".to_owned()), "{calls:?}");
         counting.check("leases=2 pools=1");
     }
@@ -143,9 +143,9 @@ fn what_a_failed_commit_was_to_write_is_gone() {
 #[test]
 fn what_is_undone_is_told_and_written() {
     let counting = Counting::new(false);
-    let receipt = counting.lab.ask(lease(POOL)).unwrap().receipt.unwrap();
-    counting.lab.handle.undo(receipt);
-    counting.lab.ask(lease(POOL)).unwrap();
+    let receipt = counting.harness.ask(lease(POOL)).unwrap().receipt.unwrap();
+    counting.harness.handle.undo(receipt);
+    counting.harness.ask(lease(POOL)).unwrap();
     counting.check("leases=3 pools=1 released=1");
 }
 
@@ -155,22 +155,22 @@ fn a_pool_that_the_caller_excludes_is_granted_and_released_in_one_request() {
     let exclude = vec!["10.0.1.0/24".parse().unwrap()];
     let any = pool_request(PoolChoice::Automatic(ipam_api::Family::Ipv4));
     let request = Request::Pool(PoolRequest { exclude, ..any });
-    assert_eq!(counting.lab.try_ask(request.clone()), Ok("10.0.2.0/24".into()));
+    assert_eq!(counting.harness.try_ask(request.clone()), Ok("10.0.2.0/24".into()));
     counting.check("leases=1 pools=3 released=1");
     let stored =
         lock(&counting.committed).iter().filter(|it| matches!(it, Event::Stored(_))).count();
     assert_eq!(stored, 3, "one for each request");
     // Nothing comes of a request that breaks the driver, wherever it does.
-    counting.lab.control.twist(granted("10.0.1.0/24", "10.0.1.0/24"));
-    counting.lab.control.twist(Twist::Panic);
-    assert_eq!(counting.lab.try_ask(request), Err(Kind::Internal));
+    counting.harness.control.twist(granted("10.0.1.0/24", "10.0.1.0/24"));
+    counting.harness.control.twist(Twist::Panic);
+    assert_eq!(counting.harness.try_ask(request), Err(Kind::Internal));
     counting.check("leases=1 pools=3 released=1");
 }
 
 #[test]
 fn drivers_have_stores_of_their_own() {
     let counting = Counting::new(false);
-    let (control, handle) = counting.lab.load("other");
+    let (control, handle) = counting.harness.load("other");
     control.counts.store(true, Ordering::SeqCst);
     ask(&*handle, pool(POOL)).unwrap();
     counting.check("leases=1 pools=1");
@@ -182,14 +182,14 @@ fn drivers_have_stores_of_their_own() {
 
 #[test]
 fn what_is_stored_outlives_the_process() {
-    let Counting { lab, medium, .. } = Counting::new(false);
-    let control = lab.control.clone();
-    drop(lab);
+    let Counting { harness, medium, .. } = Counting::new(false);
+    let control = harness.control.clone();
+    drop(harness);
     control.look();
     let store = FlakyStore { medium, ..FlakyStore::new(false) };
     let service = Service::new(Box::new(store), limits()).unwrap();
     service
-        .load(Arc::new(PlainFactory(control.clone())), LoadOptions::new(Origin::Component))
+        .load(Arc::new(FakeFactory(control.clone())), LoadOptions::new(Origin::Component))
         .unwrap();
     let calls = control.look();
     assert_eq!(calls[..4], ["start", "stored ", "start", "stored leases=1 pools=1"]);
@@ -203,12 +203,12 @@ fn another_version_starts_with_what_is_stored() {
     let counting = Counting::new(false);
     let (control, factory) = version("lab", REPLAYED);
     control.counts.store(true, Ordering::SeqCst);
-    upgrade(&counting.lab, &factory, false).unwrap();
+    upgrade(&counting.harness, &factory, false).unwrap();
     let starts = |calls: Vec<String>| -> Vec<String> {
         calls.into_iter().filter(|call| call.starts_with("stored")).collect()
     };
     assert_eq!(starts(control.look()), ["stored ", "stored leases=1 pools=1"]);
-    counting.lab.ask(lease(POOL)).unwrap();
+    counting.harness.ask(lease(POOL)).unwrap();
     counting.check("leases=2 pools=1");
 }
 
@@ -219,14 +219,14 @@ fn another_version_knows_what_was_written_while_it_was_shown_the_ledger() {
     control.counts.store(true, Ordering::SeqCst);
     let (shown, go) = control.hold_replay();
     thread::scope(|scope| {
-        let upgrading = scope.spawn(|| upgrade(&counting.lab, &factory, false));
+        let upgrading = scope.spawn(|| upgrade(&counting.harness, &factory, false));
         shown.recv().unwrap();
-        counting.lab.ask(lease(POOL)).unwrap();
+        counting.harness.ask(lease(POOL)).unwrap();
         drop(go);
         upgrading.join().unwrap().unwrap();
     });
     assert!(control.look().contains(&"stored leases=2 pools=1".to_owned()));
-    counting.lab.ask(lease(POOL)).unwrap();
+    counting.harness.ask(lease(POOL)).unwrap();
     counting.check("leases=3 pools=1");
 }
 
@@ -238,12 +238,12 @@ fn a_batch_ends_when_much_was_written() {
         let (_, goes) = mpsc::channel();
         store.gate = Some((began, goes));
         let limits = Limits { written_bytes_max, ..limits() };
-        let lab = Lab::with(Box::new(store), REPLAYED, limits);
-        lab.control.counts.store(true, Ordering::SeqCst);
-        lab.ask(pool(POOL)).unwrap();
+        let harness = Harness::with(Box::new(store), REPLAYED, limits);
+        harness.control.counts.store(true, Ordering::SeqCst);
+        harness.ask(pool(POOL)).unwrap();
         begins.try_iter().for_each(drop);
-        let (on, first) = lab.hold(POOL);
-        let others = [(); 3].map(|()| lab.submit(lease(POOL)));
+        let (on, first) = harness.hold(POOL);
+        let others = [(); 3].map(|()| harness.submit(lease(POOL)));
         drop(on);
         first.recv().unwrap().unwrap();
         others.iter().for_each(|other| drop(other.recv().unwrap().unwrap()));

@@ -1,6 +1,6 @@
 //! An answer that nobody got leaves nothing behind.
 
-use super::lab::{Lab, host, lease, pool, release};
+use super::harness::{Harness, host, lease, pool, release};
 use crate::Limits;
 use ipam_api::Kind;
 use ipam_ledger::MemoryStore;
@@ -9,15 +9,15 @@ const POOL: &str = "10.0.0.0/24";
 
 #[test]
 fn what_was_granted_is_released_and_the_driver_told() {
-    let lab = Lab::new();
-    let pooled = lab.ask(pool(POOL)).unwrap();
-    let leased = lab.ask(lease(POOL)).unwrap();
-    lab.control.look();
-    lab.handle.undo(leased.receipt.unwrap());
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
-    lab.handle.undo(pooled.receipt.unwrap());
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::NotFound));
-    let calls = lab.control.look();
+    let harness = Harness::new();
+    let pooled = harness.ask(pool(POOL)).unwrap();
+    let leased = harness.ask(lease(POOL)).unwrap();
+    harness.control.look();
+    harness.handle.undo(leased.receipt.unwrap());
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(1)));
+    harness.handle.undo(pooled.receipt.unwrap());
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::NotFound));
+    let calls = harness.control.look();
     let want = [
         "release 10.0.0.1 of 10.0.0.0/24",
         "address any of 10.0.0.0/24",
@@ -29,33 +29,33 @@ fn what_was_granted_is_released_and_the_driver_told() {
 
 #[test]
 fn a_receipt_is_void_once_its_grant_is_somebody_elses() {
-    let lab = Lab::new();
-    lab.ask(pool(POOL)).unwrap();
-    let stale = lab.ask(lease(POOL)).unwrap().receipt.unwrap();
-    lab.ask(release(POOL, "10.0.0.1")).unwrap();
-    lab.ask(lease(POOL)).unwrap();
-    lab.handle.undo(stale);
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)), "the first host is still leased");
+    let harness = Harness::new();
+    harness.ask(pool(POOL)).unwrap();
+    let stale = harness.ask(lease(POOL)).unwrap().receipt.unwrap();
+    harness.ask(release(POOL, "10.0.0.1")).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    harness.handle.undo(stale);
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)), "the first host is still leased");
 }
 
 #[test]
 fn what_created_nothing_has_no_receipt() {
-    let lab = Lab::new();
-    lab.ask(pool(POOL)).unwrap();
-    assert_eq!(lab.ask(release(POOL, "10.0.0.1")).unwrap().receipt, None);
+    let harness = Harness::new();
+    harness.ask(pool(POOL)).unwrap();
+    assert_eq!(harness.ask(release(POOL, "10.0.0.1")).unwrap().receipt, None);
 }
 
 #[test]
 fn an_undo_finds_room_in_a_full_queue() {
-    let limits = Limits { queue_max: 1, ..super::lab::limits() };
-    let lab = Lab::with(Box::new(MemoryStore::default()), super::lab::REPLAYED, limits);
-    lab.ask(pool(POOL)).unwrap();
-    let leased = lab.ask(lease(POOL)).unwrap();
-    let (go, _held) = lab.hold(POOL);
-    let waiting = lab.submit(lease(POOL));
-    lab.handle.undo(leased.receipt.unwrap());
-    assert_eq!(lab.submit(lease(POOL)).recv().unwrap(), Err(Kind::Unavailable));
+    let limits = Limits { queue_max: 1, ..super::harness::limits() };
+    let harness = Harness::with(Box::new(MemoryStore::default()), super::harness::REPLAYED, limits);
+    harness.ask(pool(POOL)).unwrap();
+    let leased = harness.ask(lease(POOL)).unwrap();
+    let (go, _held) = harness.hold(POOL);
+    let waiting = harness.submit(lease(POOL));
+    harness.handle.undo(leased.receipt.unwrap());
+    assert_eq!(harness.submit(lease(POOL)).recv().unwrap(), Err(Kind::Unavailable));
     drop(go);
     assert_eq!(waiting.recv().unwrap(), Ok(host(3)));
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)));
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(1)));
 }

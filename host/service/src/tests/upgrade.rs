@@ -1,7 +1,7 @@
 //! Another version takes over, or does not; and what operators see.
 
-use super::lab::{
-    Control, FlakyStore, Lab, PlainFactory, REPLAYED, Twist, any_pool, host, id, lease, limits,
+use super::harness::{
+    Control, FakeFactory, FlakyStore, Harness, REPLAYED, Twist, any_pool, host, id, lease, limits,
     pool, release,
 };
 use crate::{Origin, UpgradeError, Upgraded, sync::lock};
@@ -26,122 +26,123 @@ fn owed(medium: &Mutex<MemoryStore>) -> usize {
 pub(super) fn version(registers: &str, capability: Capability) -> (Arc<Control>, Arc<dyn Factory>) {
     let control = Arc::new(Control::default());
     lock(&control.registers).push((registers.into(), capability));
-    (control.clone(), Arc::new(PlainFactory(control)))
+    (control.clone(), Arc::new(FakeFactory(control)))
 }
 
 pub(super) fn upgrade(
-    lab: &Lab,
+    harness: &Harness,
     factory: &Arc<dyn Factory>,
     insist: bool,
 ) -> Result<Vec<Upgraded>, UpgradeError> {
-    lab.service.upgrade(&name(), factory, Origin::Component, None, insist)
+    harness.service.upgrade(&name(), factory, Origin::Component, None, insist)
 }
 
-fn lab_with_lease() -> Lab {
-    let lab = Lab::new();
-    lab.ask(pool(POOL)).unwrap();
-    lab.ask(lease(POOL)).unwrap();
-    lab.control.look();
-    lab
+fn harness_with_lease() -> Harness {
+    let harness = Harness::new();
+    harness.ask(pool(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    harness.control.look();
+    harness
 }
 
 #[test]
 fn the_new_version_is_shown_the_ledger_and_serves() {
-    let lab = lab_with_lease();
+    let harness = harness_with_lease();
     let (control, factory) = version("lab", REPLAYED);
-    let upgraded = upgrade(&lab, &factory, false).unwrap();
+    let upgraded = upgrade(&harness, &factory, false).unwrap();
     assert_eq!((upgraded[0].replayed, upgraded[0].followed), (2, 0));
     let told = ["pool 10.0.0.0/24 again", "address 10.0.0.1 of 10.0.0.0/24 again"];
     assert_eq!(control.look(), [&["start", "start"], &told[..]].concat());
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)));
     assert_eq!(control.look(), ["address any of 10.0.0.0/24"]);
-    assert_eq!(lab.control.look(), [""; 0], "the old version is asked no more");
-    assert_eq!(lab.service.check(&name()).unwrap().differences, [""; 0]);
+    assert_eq!(harness.control.look(), [""; 0], "the old version is asked no more");
+    assert_eq!(harness.service.check(&name()).unwrap().differences, [""; 0]);
 }
 
 #[test]
 fn a_version_that_disagrees_changes_nothing_and_says_where() {
-    let lab = lab_with_lease();
+    let harness = harness_with_lease();
     let (control, factory) = version("lab", REPLAYED);
     *lock(&control.replay_answers) = Some(id("other"));
-    let refused = upgrade(&lab, &factory, true).unwrap_err().to_string();
+    let refused = upgrade(&harness, &factory, true).unwrap_err().to_string();
     assert!(refused.contains("pool 10.0.0.0/24") && refused.contains("other"), "{refused}");
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
-    assert_eq!(lab.control.look(), ["address any of 10.0.0.0/24"]);
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)));
+    assert_eq!(harness.control.look(), ["address any of 10.0.0.0/24"]);
 }
 
 #[test]
 fn names_and_needs_change_only_if_the_operator_insists() {
     for (registers, capability) in [("lab", Capability::default()), ("other", REPLAYED)] {
-        let lab = lab_with_lease();
+        let harness = harness_with_lease();
         let (_, factory) = version(registers, capability);
-        let refused = upgrade(&lab, &factory, false).unwrap_err();
+        let refused = upgrade(&harness, &factory, false).unwrap_err();
         assert!(matches!(refused, UpgradeError::Registration { .. }), "{refused}");
-        upgrade(&lab, &factory, true).unwrap();
-        assert_eq!(lab.handle.capability(), capability);
-        assert!(lab.service.handle(&name()).is_some(), "it keeps the name it is served under");
+        upgrade(&harness, &factory, true).unwrap();
+        assert_eq!(harness.handle.capability(), capability);
+        assert!(harness.service.handle(&name()).is_some(), "it keeps the name it is served under");
     }
 }
 
 #[test]
 fn who_is_not_there_or_is_built_in_is_not_upgraded() {
-    let lab = Lab::of(Origin::BuiltIn, Box::new(MemoryStore::default()), REPLAYED, limits());
+    let harness =
+        Harness::of(Origin::BuiltIn, Box::new(MemoryStore::default()), REPLAYED, limits());
     let (_, factory) = version("lab", REPLAYED);
-    assert!(matches!(upgrade(&lab, &factory, true), Err(UpgradeError::BuiltIn(_))));
+    assert!(matches!(upgrade(&harness, &factory, true), Err(UpgradeError::BuiltIn(_))));
     let nobody = "nobody".parse().unwrap();
-    let refused = lab.service.upgrade(&nobody, &factory, Origin::Component, None, true);
+    let refused = harness.service.upgrade(&nobody, &factory, Origin::Component, None, true);
     assert!(matches!(refused, Err(UpgradeError::NoDriver(_))));
 }
 
 #[test]
 fn a_driver_that_is_out_of_service_is_put_back_by_a_better_version() {
-    let lab = lab_with_lease();
-    *lock(&lab.control.start_fails) = Some(super::lab::trap());
-    lab.control.twist(Twist::Panic);
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Internal));
-    assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
-    assert!(lab.service.inspect()[0].problem.is_some());
+    let harness = harness_with_lease();
+    *lock(&harness.control.start_fails) = Some(super::harness::trap());
+    harness.control.twist(Twist::Panic);
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    assert!(harness.service.inspect()[0].problem.is_some());
     let (_, factory) = version("lab", REPLAYED);
-    upgrade(&lab, &factory, false).unwrap();
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
-    assert_eq!(lab.service.inspect()[0].problem, None);
+    upgrade(&harness, &factory, false).unwrap();
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)));
+    assert_eq!(harness.service.inspect()[0].problem, None);
 }
 
 #[test]
 fn a_check_finds_a_driver_that_forgot() {
-    let lab = lab_with_lease();
-    assert_eq!(lab.service.check(&name()).unwrap().entries, 2);
-    *lock(&lab.control.replay_answers) = Some(id("other"));
-    let report = lab.service.check(&name()).unwrap();
+    let harness = harness_with_lease();
+    assert_eq!(harness.service.check(&name()).unwrap().entries, 2);
+    *lock(&harness.control.replay_answers) = Some(id("other"));
+    let report = harness.service.check(&name()).unwrap();
     assert!(report.differences[0].contains("pool 10.0.0.0/24"), "{report:?}");
-    assert_eq!(lab.try_ask(lease(POOL)).map(drop), Ok(()), "it is still served");
+    assert_eq!(harness.try_ask(lease(POOL)).map(drop), Ok(()), "it is still served");
 }
 
 #[test]
 fn what_is_taken_back_is_just_what_was_granted_then() {
-    let lab = lab_with_lease();
-    let receipt = lab.ask(lease(POOL)).unwrap().receipt.unwrap();
+    let harness = harness_with_lease();
+    let receipt = harness.ask(lease(POOL)).unwrap().receipt.unwrap();
     let stale = Receipt { generation: receipt.generation + 1, ..receipt.clone() };
-    let take_back = |receipt, as_of| lab.try_ask(Request::TakeBack { receipt, as_of });
+    let take_back = |receipt, as_of| harness.try_ask(Request::TakeBack { receipt, as_of });
     let as_of = receipt.generation;
     assert_eq!(take_back(stale, as_of), Err(Kind::NotFound));
     assert_eq!(take_back(receipt.clone(), as_of), Ok("released".into()));
     assert_eq!(take_back(receipt.clone(), as_of), Err(Kind::NotFound));
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)));
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)));
 }
 
 #[test]
 fn what_a_driver_is_owed_outlives_the_process() {
     let store = FlakyStore::new(false);
     let medium = store.medium.clone();
-    let lab = Lab::with(Box::new(store), Capability::default(), limits());
-    lab.ask(pool(POOL)).unwrap();
-    lab.ask(lease(POOL)).unwrap();
-    *lock(&lab.control.start_fails) = Some(super::lab::trap());
-    lab.control.twist(Twist::Panic);
-    assert_eq!(lab.try_ask(any_pool()), Err(Kind::Internal));
-    assert_eq!(lab.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
-    drop(lab);
+    let harness = Harness::with(Box::new(store), Capability::default(), limits());
+    harness.ask(pool(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    *lock(&harness.control.start_fails) = Some(super::harness::trap());
+    harness.control.twist(Twist::Panic);
+    assert_eq!(harness.try_ask(any_pool()), Err(Kind::Internal));
+    assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
+    drop(harness);
     assert_eq!(owed(&medium), 1);
 
     let store = FlakyStore { medium: medium.clone(), ..FlakyStore::new(false) };
@@ -201,42 +202,42 @@ fn the_names_of_a_component_change_together_or_not_at_all() {
 #[test]
 fn an_upgrade_that_is_too_far_behind_is_given_up() {
     let few = crate::Limits { upgrade_events_max: 1, ..limits() };
-    let lab = Lab::with(Box::new(MemoryStore::default()), REPLAYED, few);
-    lab.ask(pool(POOL)).unwrap();
+    let harness = Harness::with(Box::new(MemoryStore::default()), REPLAYED, few);
+    harness.ask(pool(POOL)).unwrap();
     let (control, factory) = version("lab", REPLAYED);
     // While it is shown the ledger, two more leases come about.
     let (shown, go) = control.hold_replay();
     thread::scope(|scope| {
-        let upgrading = scope.spawn(|| upgrade(&lab, &factory, false));
+        let upgrading = scope.spawn(|| upgrade(&harness, &factory, false));
         shown.recv().unwrap();
-        lab.ask(lease(POOL)).unwrap();
-        lab.ask(lease(POOL)).unwrap();
+        harness.ask(lease(POOL)).unwrap();
+        harness.ask(lease(POOL)).unwrap();
         drop(go);
         let refused = upgrading.join().unwrap().unwrap_err();
         assert!(refused.to_string().contains("try again"), "{refused}");
     });
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(3)), "the old one serves on");
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(3)), "the old one serves on");
 }
 
 #[test]
 fn an_upgrade_that_a_failed_commit_overtakes_is_given_up() {
     let store = FlakyStore::new(false);
     let fails = store.fails.clone();
-    let lab = Lab::with(Box::new(store), REPLAYED, limits());
-    lab.ask(pool(POOL)).unwrap();
+    let harness = Harness::with(Box::new(store), REPLAYED, limits());
+    harness.ask(pool(POOL)).unwrap();
     let (control, factory) = version("lab", REPLAYED);
     let (shown, go) = control.hold_replay();
     thread::scope(|scope| {
-        let upgrading = scope.spawn(|| upgrade(&lab, &factory, false));
+        let upgrading = scope.spawn(|| upgrade(&harness, &factory, false));
         shown.recv().unwrap();
         fails.store(true, Ordering::SeqCst);
-        assert_eq!(lab.try_ask(lease(POOL)), Err(Kind::Unavailable));
+        assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
         fails.store(false, Ordering::SeqCst);
-        assert_eq!(lab.try_ask(lease(POOL)), Ok(host(1)), "the store works again");
+        assert_eq!(harness.try_ask(lease(POOL)), Ok(host(1)), "the store works again");
         drop(go);
         let refused = upgrading.join().unwrap().unwrap_err();
         assert!(matches!(refused, UpgradeError::Interrupted { .. }), "{refused}");
     });
-    assert_eq!(lab.try_ask(lease(POOL)), Ok(host(2)), "the old one serves on");
-    assert_eq!(lab.service.check(&name()).unwrap().differences, [""; 0]);
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)), "the old one serves on");
+    assert_eq!(harness.service.check(&name()).unwrap().differences, [""; 0]);
 }

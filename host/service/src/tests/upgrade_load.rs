@@ -2,7 +2,7 @@
 //! ledger afterwards is the one that what callers were told adds up to.
 
 use super::{
-    lab::{FlakyStore, Lab, REPLAYED, id, lease, limits, pool, pool_request},
+    harness::{FlakyStore, Harness, REPLAYED, id, lease, limits, pool, pool_request},
     upgrade::{upgrade, version},
 };
 use crate::sync::lock;
@@ -109,17 +109,17 @@ fn timeless(state: &State) -> State {
 }
 
 /// Leases and releases until it is over, and keeps some.
-fn load(lab: &Lab, told: &Mutex<Told>, is_over: &AtomicBool) {
+fn load(harness: &Harness, told: &Mutex<Told>, is_over: &AtomicBool) {
     let mut mine: Vec<Receipt> = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
-        let receipt = lab.ask(lease(POOL)).unwrap().receipt.unwrap();
+        let receipt = harness.ask(lease(POOL)).unwrap().receipt.unwrap();
         lock(told).leased(&receipt);
         mine.push(receipt);
         if mine.len() == HELD_MAX {
             let Receipt { pool_id, address, generation } = mine.remove(HELD_MAX / 2);
             // Noted before it can be granted again.
             lock(told).released.insert(generation);
-            lab.ask(Request::ReleaseAddress(pool_id, address.unwrap())).unwrap();
+            harness.ask(Request::ReleaseAddress(pool_id, address.unwrap())).unwrap();
         }
     }
 }
@@ -129,14 +129,14 @@ fn no_request_fails_while_versions_change_and_the_ledger_is_what_was_told() {
     for is_volatile in [true, false] {
         let store = FlakyStore::new(is_volatile);
         let (medium, committed) = (store.medium.clone(), store.committed.clone());
-        let lab = Lab::with(Box::new(store), REPLAYED, limits());
-        lab.ask(pool(POOL)).unwrap();
+        let harness = Harness::with(Box::new(store), REPLAYED, limits());
+        harness.ask(pool(POOL)).unwrap();
         let (told, is_over) = (Mutex::default(), AtomicBool::new(false));
         let upgraded = thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| load(&lab, &told, &is_over));
+                scope.spawn(|| load(&harness, &told, &is_over));
             }
-            let one = || upgrade(&lab, &version("lab", REPLAYED).1, false);
+            let one = || upgrade(&harness, &version("lab", REPLAYED).1, false);
             let (mut number, mut followed, mut upgraded) = (0, 0, Ok(Vec::new()));
             // At least one of them has something to follow, and releases, too.
             let is_idle = |followed: usize| followed == 0 || lock(&told).released.is_empty();
@@ -150,12 +150,12 @@ fn no_request_fails_while_versions_change_and_the_ledger_is_what_was_told() {
         });
         assert!(upgraded.unwrap() > 0, "nothing happened during an upgrade");
         let name = "lab".parse().unwrap();
-        let applied = lab.service.look(&name, State::clone).unwrap();
+        let applied = harness.service.look(&name, State::clone).unwrap();
         let scratch = lock(&told).rebuilt();
         assert_eq!(timeless(&applied), scratch);
         assert_eq!(Told::committed(&lock(&committed)), *lock(&told));
         assert_eq!(lock(&medium).load(&name).unwrap(), applied, "all of it is durable");
         assert!(scratch.leases().count() > 0 && !lock(&told).released.is_empty());
-        assert_eq!(lab.service.check(&name).unwrap().differences, [""; 0]);
+        assert_eq!(harness.service.check(&name).unwrap().differences, [""; 0]);
     }
 }

@@ -1,21 +1,14 @@
-//! A driver that is correct until it is told not to be, and short ways to ask.
+//! A driver that is correct until a test tells it otherwise.
 
-pub(super) use super::flaky::FlakyStore;
-use crate::{
-    Limits, LoadOptions, Origin, Service, ask,
-    front::message::{Inspect, Message},
-    sync::lock,
-};
+use crate::sync::lock;
 use ipam_api::{
-    AddressGrant, AddressRequest, AddressSpaces, Answer, Callback, Capability, Code, Driver,
-    DriverHandle, Error, Factory, Failure, Family, IpNet, Ipv4Net, Kind, Options, PoolChoice,
-    PoolGrant, PoolId, PoolRequest, PoolStatus, Reply, Request, Served, Start, Stored, Writes,
-    names,
+    AddressGrant, AddressRequest, AddressSpaces, Callback, Capability, Code, Driver, Factory,
+    Failure, Family, IpNet, Ipv4Net, Options, PoolChoice, PoolGrant, PoolId, PoolRequest,
+    PoolStatus, Start, Stored, Writes, names,
 };
-use ipam_ledger::{MemoryStore, Store};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -26,7 +19,7 @@ use std::{
 
 /// What a driver does instead of its next answer to a request of that kind
 /// that is not a replay.
-pub(super) enum Twist {
+pub(crate) enum Twist {
     Pool(Result<PoolGrant, Failure>),
     Address(Result<AddressGrant, Failure>),
     Panic,
@@ -41,25 +34,25 @@ pub(super) enum Twist {
 
 /// What all instances of one driver share with the test.
 #[derive(Default)]
-pub(super) struct Control {
-    pub(super) twists: Mutex<VecDeque<Twist>>,
-    pub(super) release_fails: Mutex<VecDeque<Failure>>,
+pub(crate) struct Control {
+    pub(crate) twists: Mutex<VecDeque<Twist>>,
+    pub(crate) release_fails: Mutex<VecDeque<Failure>>,
     /// Pools that a replay answers with that id instead.
-    pub(super) replay_answers: Mutex<Option<PoolId>>,
-    pub(super) start_fails: Mutex<Option<Failure>>,
+    pub(crate) replay_answers: Mutex<Option<PoolId>>,
+    pub(crate) start_fails: Mutex<Option<Failure>>,
     /// What happened: one line for each start and each call.
-    pub(super) calls: Mutex<Vec<String>>,
+    pub(crate) calls: Mutex<Vec<String>>,
     /// Each call with the time that it was told.
-    pub(super) times: Mutex<Vec<(String, SystemTime)>>,
+    pub(crate) times: Mutex<Vec<(String, SystemTime)>>,
     /// The next replayed pool says that it is shown, and waits for the end of
     /// the other.
-    pub(super) replay_held: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
+    pub(crate) replay_held: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
     /// It counts in its store what it granted and what it released.
-    pub(super) counts: AtomicBool,
+    pub(crate) counts: AtomicBool,
     /// The host has ended it.
-    pub(super) is_halted: AtomicBool,
+    pub(crate) is_halted: AtomicBool,
     /// What it registers from now on.
-    pub(super) registers: Mutex<Vec<(String, Capability)>>,
+    pub(crate) registers: Mutex<Vec<(String, Capability)>>,
 }
 
 impl Control {
@@ -68,26 +61,26 @@ impl Control {
     }
 
     /// Holds the next replay; it goes on when what is returned last is dropped.
-    pub(super) fn hold_replay(&self) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+    pub(crate) fn hold_replay(&self) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
         let ((here, is_here), (go, gate)) = (mpsc::channel(), mpsc::channel());
         *lock(&self.replay_held) = Some((here, gate));
         (is_here, go)
     }
 
-    pub(super) fn twist(&self, twist: Twist) {
+    pub(crate) fn twist(&self, twist: Twist) {
         lock(&self.twists).push_back(twist);
     }
 
     /// What happened since the last look.
-    pub(super) fn look(&self) -> Vec<String> {
+    pub(crate) fn look(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.calls))
     }
 }
 
-/// Makes [`Plain`] drivers.
-pub(super) struct PlainFactory(pub(super) Arc<Control>);
+/// Makes [`FakeDriver`] drivers.
+pub(crate) struct FakeFactory(pub(crate) Arc<Control>);
 
-impl Factory for PlainFactory {
+impl Factory for FakeFactory {
     fn halt(&self) {
         self.0.is_halted.store(true, Ordering::SeqCst);
     }
@@ -112,7 +105,7 @@ impl Factory for PlainFactory {
         if counts {
             self.0.note(format!("stored {}", counted(&start.stored)));
         }
-        Ok(Box::new(Plain {
+        Ok(Box::new(FakeDriver {
             control: self.0.clone(),
             pools: BTreeMap::new(),
             at: UNIX_EPOCH,
@@ -125,7 +118,7 @@ impl Factory for PlainFactory {
 
 /// The plainest correct driver: /24s of 10.0.0.0/8, lowest first, ids that
 /// are the pool; it keeps all in memory.
-struct Plain {
+struct FakeDriver {
     control: Arc<Control>,
     pools: BTreeMap<PoolId, (IpNet, BTreeSet<IpAddr>)>,
     at: SystemTime,
@@ -135,12 +128,12 @@ struct Plain {
 }
 
 /// What a driver that counts has stored: a letter for each call.
-pub(super) fn counted(stored: &Stored) -> String {
+pub(crate) fn counted(stored: &Stored) -> String {
     let told = |(key, value): (&String, &Vec<u8>)| format!("{key}={}", value.len());
     stored.iter().map(told).collect::<Vec<_>>().join(" ")
 }
 
-impl Plain {
+impl FakeDriver {
     /// Counts one call more, also in replay.
     fn count(&mut self, what: &str) {
         self.writes.clear();
@@ -187,7 +180,7 @@ impl Plain {
     }
 }
 
-impl Driver for Plain {
+impl Driver for FakeDriver {
     fn begin(&mut self, at: SystemTime) {
         self.at = at;
     }
@@ -297,199 +290,4 @@ fn words(request: &PoolRequest) -> String {
         PoolChoice::Exact(pool) => pool.to_string(),
         PoolChoice::Automatic(_) | PoolChoice::Sized(..) => "any".to_owned(),
     }
-}
-
-pub(super) const REPLAYED: Capability =
-    Capability { requires_mac_address: false, requires_request_replay: true };
-
-/// No pause between attempts, so that tests never wait for one.
-/// A batch ends where a test wants it to, and not where the machine is slow.
-pub(super) fn limits() -> Limits {
-    Limits {
-        backoff_min: Duration::ZERO,
-        breaker_min: Duration::ZERO,
-        batch_time_max: Duration::from_secs(60),
-        ..Limits::default()
-    }
-}
-
-/// A service with one driver, `lab`.
-pub(super) struct Lab {
-    pub(super) service: Service,
-    pub(super) control: Arc<Control>,
-    pub(super) handle: Arc<dyn DriverHandle>,
-}
-
-impl Lab {
-    pub(super) fn new() -> Self {
-        Self::with(Box::new(MemoryStore::default()), REPLAYED, limits())
-    }
-
-    pub(super) fn with(store: Box<dyn Store>, capability: Capability, limits: Limits) -> Self {
-        Self::of(Origin::Component, store, capability, limits)
-    }
-
-    pub(super) fn of(
-        origin: Origin,
-        store: Box<dyn Store>,
-        capability: Capability,
-        limits: Limits,
-    ) -> Self {
-        let service = Service::new(store, limits).unwrap();
-        let control = Arc::new(Control::default());
-        lock(&control.registers).push(("lab".into(), capability));
-        let factory = Arc::new(PlainFactory(control.clone()));
-        service.load(factory, LoadOptions::new(origin)).unwrap();
-        let handle = service.handle(&"lab".parse().unwrap()).unwrap();
-        assert_eq!(control.look(), ["start"]);
-        Self { service, control, handle }
-    }
-
-    pub(super) fn ask(&self, request: Request) -> Result<Served, Failure> {
-        ask(&*self.handle, request)
-    }
-
-    /// Asks, and reports the grant's words or the kind of the error.
-    pub(super) fn try_ask(&self, request: Request) -> Result<String, Kind> {
-        self.ask(request)
-            .map(|served| shown(&served.answer))
-            .map_err(|error| error.contract().kind())
-    }
-
-    /// Asks in the background; the answer comes when it comes.
-    pub(super) fn submit(&self, request: Request) -> Waiting {
-        submit(&*self.handle, request)
-    }
-
-    /// Blocks the driver in a request for an address of `pool`, until what is
-    /// returned first is dropped. What is submitted meanwhile is one batch.
-    pub(super) fn hold(&self, pool: &str) -> (mpsc::Sender<()>, Waiting) {
-        let (is_here, go, answer) = meet(&self.control, &*self.handle, lease(pool));
-        is_here.recv().unwrap();
-        (go, answer)
-    }
-
-    /// Keeps the driver's thread busy until what is returned first is dropped; the
-    /// other says when it goes on.
-    pub(super) fn keep_busy(&self) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
-        let ((here, is_here), (go, wait)) = (mpsc::channel(), mpsc::channel());
-        let (done, is_done) = mpsc::channel();
-        let inspect: Inspect = Box::new(move |_| {
-            here.send(()).unwrap();
-            let _ = wait.recv();
-            Box::new(move || done.send(()).unwrap_or(()))
-        });
-        let handle = self.service.registered_driver(self.handle.name()).unwrap();
-        assert!(handle.queue.put(Message::Inspect(inspect)));
-        is_here.recv().unwrap();
-        (go, is_done)
-    }
-
-    /// Loads one more driver.
-    pub(super) fn load(&self, name: &str) -> (Arc<Control>, Arc<dyn DriverHandle>) {
-        let control = Arc::new(Control::default());
-        lock(&control.registers).push((name.into(), REPLAYED));
-        let factory = Arc::new(PlainFactory(control.clone()));
-        self.service.load(factory, LoadOptions::new(Origin::Component)).unwrap();
-        (control, self.service.handle(&name.parse().unwrap()).unwrap())
-    }
-}
-
-/// Where an answer will come: the grant's words or the kind of the error.
-pub(super) type Waiting = mpsc::Receiver<Result<String, Kind>>;
-
-pub(super) fn submit(handle: &dyn DriverHandle, request: Request) -> Waiting {
-    let (reply, answer) = waiting();
-    handle.submit(request, reply);
-    answer
-}
-
-fn waiting() -> (Reply, Waiting) {
-    let (sender, receiver) = mpsc::channel();
-    let reply = move |answer: Result<Served, Failure>| {
-        let answer = answer.map(|served| shown(&served.answer));
-        let _ = sender.send(answer.map_err(|error| error.contract().kind()));
-    };
-    (Box::new(reply), receiver)
-}
-
-/// Asks something that says when the driver hears of it, and waits there.
-pub(super) fn meet(
-    control: &Control,
-    handle: &dyn DriverHandle,
-    request: Request,
-) -> (mpsc::Receiver<()>, mpsc::Sender<()>, Waiting) {
-    let (here, is_here) = mpsc::channel();
-    let (go, gate) = mpsc::channel();
-    control.twist(Twist::Meet { here, gate, breaks: false });
-    (is_here, go, submit(handle, request))
-}
-
-pub(super) fn shown(answer: &Answer) -> String {
-    match answer {
-        Answer::Pool(grant) => grant.pool.to_string(),
-        Answer::Address(grant) => {
-            grant.address.map_or_else(|| "none".to_owned(), |address| address.to_string())
-        }
-        Answer::Released => "released".to_owned(),
-        Answer::Status(status) => format!("{} in use", status.ips_in_use),
-    }
-}
-
-pub(super) fn id(text: &str) -> PoolId {
-    PoolId::try_from(text).unwrap()
-}
-
-pub(super) fn any_pool() -> Request {
-    Request::Pool(pool_request(PoolChoice::Automatic(Family::Ipv4)))
-}
-
-pub(super) fn pool(prefix: &str) -> Request {
-    Request::Pool(pool_request(PoolChoice::Exact(prefix.parse().unwrap())))
-}
-
-pub(super) fn pool_request(pool: PoolChoice) -> PoolRequest {
-    PoolRequest {
-        address_space: "local".to_owned(),
-        pool,
-        sub_pool: None,
-        options: Options::new(),
-        exclude: Vec::new(),
-    }
-}
-
-pub(super) fn lease(pool: &str) -> Request {
-    Request::Address(AddressRequest { pool_id: id(pool), address: None, options: Options::new() })
-}
-
-pub(super) fn lease_of(pool: &str, address: &str) -> Request {
-    let address = Some(address.parse().unwrap());
-    Request::Address(AddressRequest { pool_id: id(pool), address, options: Options::new() })
-}
-
-pub(super) fn release(pool: &str, address: &str) -> Request {
-    Request::ReleaseAddress(id(pool), address.parse().unwrap())
-}
-
-pub(super) fn granted(pool_id: &str, pool: &str) -> Twist {
-    let pool = pool.parse().unwrap();
-    Twist::Pool(Ok(PoolGrant { pool_id: id(pool_id), pool, data: Options::new() }))
-}
-
-pub(super) fn leased(address: Option<&str>) -> Twist {
-    let address = address.map(|text| text.parse().unwrap());
-    Twist::Address(Ok(AddressGrant { address, data: Options::new() }))
-}
-
-pub(super) fn trap() -> Failure {
-    Failure::broken("trap at /secret/path.rs:7")
-}
-
-pub(super) fn refusal() -> Failure {
-    Failure::Refused(Error::from(Code::InvalidRequest))
-}
-
-/// The host number `host` of 10.0.0.0/24, as a lease.
-pub(super) fn host(host: u8) -> String {
-    format!("{}/24", Ipv4Addr::new(10, 0, 0, host))
 }
