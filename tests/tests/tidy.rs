@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -153,6 +156,14 @@ fn files_are_of_a_size_that_is_read() {
             let lines = fs::read_to_string(&file).unwrap().lines().count();
             assert!(lines <= 520, "{} has {lines} lines", file.display());
         }
+    }
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    for of in ["host/service"] {
+        let found = circles::circles(&root().join(of).join("src"));
+        assert!(found.is_empty(), "{of}: {found:?}");
     }
 }
 
