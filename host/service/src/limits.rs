@@ -1,76 +1,75 @@
-//! What the service allows itself.
+//! The limits of the service.
 
 use std::time::Duration;
 
-/// Every bound of the service. There is no "unlimited".
+/// Every limit of the service. There is no "unlimited".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests that wait for one driver; one more is refused as unavailable.
+    /// Requests that wait for one driver. One more is refused as unavailable.
     pub queue_max: usize,
-    /// Requests of one driver that are staged together, and answered together.
+    /// Requests of one driver that are staged, committed and answered together.
     pub batch_max: usize,
-    /// How long the first of them may wait for the others: a batch ends with
-    /// the request that exceeds it.
+    /// How long the first request of a batch may wait for the others: a batch ends
+    /// with the request that exceeds this.
     pub batch_time_max: Duration,
-    /// Batches of one driver that wait for the store; then it waits, too.
+    /// Batches of one driver that wait for the store. Then the driver waits as well.
     pub staged_batches_max: usize,
-    /// Names that one component registers, whatever
-    /// [`LoadOptions::names_max`](crate::LoadOptions::names_max) says.
+    /// Names that one component may register, whatever
+    /// [`LoadOptions::names_max`](crate::LoadOptions::names_max) allows.
     pub names_max: usize,
-    /// How often a driver is asked again because its automatic pool met what
+    /// How often a driver is asked again because its automatic pool overlaps what
     /// the caller excludes.
     pub exclude_retries_max: usize,
-    /// Releases of one driver that are kept while the store fails, and as many
-    /// that are kept while a driver without replay is out of service.
+    /// Releases of one driver that are deferred while the store fails; and pending
+    /// releases of a driver without replay.
     pub releases_kept_max: usize,
-    /// Bytes that a driver may write to its store for the requests of one
-    /// batch: the batch ends with the request that exceeds it.
+    /// Bytes that a driver may write to its store in one batch: a batch ends with
+    /// the request that exceeds this.
     pub written_bytes_max: usize,
-    /// Events of one driver that another version of it may be behind by while
-    /// it is shown the ledger; then that is given up.
+    /// Events that a new version may be behind by while the ledger is replayed into
+    /// it. With more the upgrade fails.
     pub upgrade_events_max: usize,
-    /// Failures of a driver within [`Limits::faults_window`] that open its
-    /// breaker: then it is left alone for a while, and its callers are told so
-    /// at once.
+    /// Failures of a driver within [`Limits::faults_window`] that suspend it: no
+    /// instance is started for a while, and its callers are told so at once.
     pub faults_max: usize,
-    /// How long a failure counts. That long without one, and the driver is as
-    /// good as new.
+    /// How long a failure counts. After that long without one, earlier suspensions
+    /// are forgotten.
     pub faults_window: Duration,
-    /// How long a driver is left alone at first; it doubles each time.
+    /// How long a driver is suspended at first. It doubles each time.
     pub breaker_min: Duration,
-    /// The longest that a driver is left alone.
+    /// How long a driver is suspended at most.
     pub breaker_max: Duration,
-    /// How long an instance may take to learn the ledger, if its factory does
-    /// not say: at its load, after a failure, in an upgrade. Looked at between
-    /// two calls. One that takes longer is out of service, and tried again.
+    /// How long the ledger may be replayed into an instance, if its factory does not
+    /// set another time: at a load, after a failure, in an upgrade. Checked between
+    /// two calls. A driver that takes longer is out of service, and started again
+    /// later.
     pub replay_time: Duration,
-    /// How long a request may take in which a driver goes on to propose what
-    /// the caller excludes.
+    /// How long a request may take in which a driver keeps proposing pools that the
+    /// caller excludes.
     pub exclude_time: Duration,
-    /// How long a driver is told at a time what it is owed, before requests are
-    /// served again; at least one release.
+    /// How long a driver is notified of pending releases before requests are served
+    /// again. At least one release is notified.
     pub owed_time: Duration,
-    /// How long a driver's requests may wait while another version of it learns
-    /// the last of what happened meanwhile.
+    /// How long a driver's requests may wait while the last events are replayed into
+    /// a new version.
     pub swap_time: Duration,
     /// How long an operator waits for a driver's thread.
     pub operator_patience: Duration,
-    /// How long what waits may still be served when the service ends.
+    /// How long requests that wait are still served when the service ends.
     pub shutdown_time: Duration,
-    /// How long a driver's thread may take to end after its instance was told
-    /// to stop. One that does not is left behind.
+    /// How long a driver's thread may take to end after its instance was stopped.
+    /// A thread that takes longer is left behind.
     pub halt_time: Duration,
-    /// How long an operator who asks how drivers are waits for those that are
-    /// busy.
+    /// How long an operator who lists drivers waits for those that are busy.
     pub inspect_patience: Duration,
     /// How long nothing must be committed before the store does all of its
     /// deferred maintenance.
     pub store_idle: Duration,
-    /// The pause after the first failure to bring a driver or the store back;
-    /// it doubles with each further one.
+    /// The pause after the first failed attempt to start a driver or to use the
+    /// store. It doubles with each further failure.
     pub backoff_min: Duration,
-    /// The longest such pause, and how often kept releases are tried again
-    /// when nobody asks for anything.
+    /// The longest such pause, and how often deferred releases are tried again when
+    /// no requests come.
     pub backoff_max: Duration,
 }
 

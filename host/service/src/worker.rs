@@ -45,7 +45,7 @@ impl Worker {
             // What is left of an earlier batch comes first.
             if batch.is_empty() && !self.queue.drain(&mut batch, batch_max, self.pause()) {
                 // An answer whose commit is under way may come back undelivered.
-                self.commits.wait();
+                self.commits.pending.wait();
                 if self.queue.finish() {
                     break;
                 }
@@ -71,7 +71,6 @@ impl Worker {
         let was_serving = self.processor.is_serving();
         let began = Instant::now();
         let mut staged = Staged::default();
-        self.processor.begin_batch();
         while let Some(message) = batch.pop_front() {
             match message {
                 Message::Request(job) => self.request(job, &mut staged),
@@ -106,7 +105,7 @@ impl Worker {
         if self.lifecycle.is_store_out() {
             let failure = self.processor.defer(&request, context);
             // It rests on nothing that is under way.
-            return self.commits.answer(reply, Err(failure));
+            return self.commits.pending.answer(reply, Err(failure));
         }
         if self.lifecycle.shutdown.grants_nothing() && !is_release(&request) {
             return staged.replies.push((reply, Err(unavailable(NOT_IN_SERVICE))));
@@ -132,7 +131,7 @@ impl Worker {
         let Self { queue, processor, commits, lifecycle } = self;
         match control {
             Control::Count(ticket) => ticket.run(|| Held {
-                digest: lifecycle.digest(),
+                digest: lifecycle.source.factory.digest(),
                 pools: processor.state().pools().count(),
                 leases: processor.state().address_total(),
                 owed: processor.state().owed().len(),

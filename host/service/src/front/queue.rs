@@ -27,7 +27,8 @@ pub(crate) struct Queue {
     inner: Mutex<Inner>,
     changed: Condvar,
     requests_max: usize,
-    waiters: Arc<Waiters>,
+    /// Who waits for the thread and must not wait for a restart.
+    pub(crate) waiters: Arc<Waiters>,
 }
 
 #[derive(Default)]
@@ -110,11 +111,6 @@ impl Queue {
         let (ticket, waiting) = Ticket::new();
         self.put(Message::Control(work(ticket)));
         waiting
-    }
-
-    /// Who waits for the thread and must not wait for a restart.
-    pub(crate) fn waiters(&self) -> &Arc<Waiters> {
-        &self.waiters
     }
 
     /// Wakes the thread for something that is not a message.
@@ -237,7 +233,7 @@ mod tests {
         let mut batch = VecDeque::new();
         let goes_on = queue.drain(&mut batch, max, Some(Duration::ZERO));
         let letters =
-            batch.iter().map(|mail| if matches!(mail, Message::Request(_)) { 'a' } else { 'u' });
+            batch.iter().map(|it| if matches!(it, Message::Request(_)) { 'a' } else { 'u' });
         goes_on.then(|| letters.collect())
     }
 

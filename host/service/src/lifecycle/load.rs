@@ -103,7 +103,7 @@ pub enum LoadError {
         maker: String,
     },
     /// A thread could not be started.
-    #[error("no thread for a driver: {0}")]
+    #[error("the thread of a driver could not be started: {0}")]
     Thread(#[from] io::Error),
     /// A subscriber refused it.
     #[error("driver {name} cannot be served: {source}")]

@@ -18,7 +18,7 @@ use crate::{
     meter::Meter,
     serve::processor::{Effects, Processor},
 };
-use ipam_api::{AddressSpaces, Digest, DriverName};
+use ipam_api::{AddressSpaces, DriverName};
 use ipam_ledger::{Changes, StoreError, Version};
 use std::{slice, sync::Arc, time::Instant};
 
@@ -44,11 +44,6 @@ impl Lifecycle {
     /// Whether the store fails.
     pub(crate) fn is_store_out(&self) -> bool {
         self.store.is_some()
-    }
-
-    /// Which version serves, if it comes from a file.
-    pub(crate) fn digest(&self) -> Option<Digest> {
-        self.source.factory.digest()
     }
 
     /// Takes note of what happened to the instance. One that broke is not called
@@ -82,14 +77,14 @@ impl Lifecycle {
     /// Brings back what does not work: the store first, then the instance.
     /// `is_last` tries the store even during a pause, and starts nothing.
     pub(crate) fn recover(&mut self, processor: &mut Processor, commits: &Commits, is_last: bool) {
-        if commits.has_failed() && self.store.is_none() {
+        if commits.pending.has_failed() && self.store.is_none() {
             self.store_failed(processor);
         }
         if let Some(backoff) = &self.store {
             if !is_last && backoff.left(Instant::now()).is_some() {
                 return;
             }
-            processor.defer_failed(commits.drain());
+            processor.defer_failed(commits.pending.drain());
             if let Err(error) = self.reload(processor, commits) {
                 tracing::error!(
                     driver = %self.name, %error,
@@ -112,7 +107,7 @@ impl Lifecycle {
     /// Reads the ledger as it is durable, and commits what was deferred: before
     /// anything is granted, so that a deferred release cannot hit a younger grant.
     fn reload(&mut self, processor: &mut Processor, commits: &Commits) -> Result<(), StoreError> {
-        let mut store = commits.store();
+        let mut store = commits.committer.store();
         // Room for one small record is not enough to continue: deferred maintenance
         // needs room as well.
         maintain(&mut **store, true)?;
@@ -124,7 +119,7 @@ impl Lifecycle {
         commit(&mut **store, changes)
             .map_err(|()| StoreError::new("the transaction did not commit"))?;
         drop(store);
-        commits.resume();
+        commits.pending.resume();
         processor.resume(state);
         self.record_version(processor);
         Ok(())
@@ -170,8 +165,8 @@ impl Lifecycle {
     /// Waits for the commits under way. Returns false if one failed: then nothing
     /// is granted until the store works.
     pub(crate) fn drain(&mut self, processor: &mut Processor, commits: &Commits) -> bool {
-        let failed = commits.drain();
-        let has_failed = commits.has_failed();
+        let failed = commits.pending.drain();
+        let has_failed = commits.pending.has_failed();
         if has_failed {
             processor.defer_failed(failed);
             self.store_failed(processor);

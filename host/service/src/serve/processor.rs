@@ -132,8 +132,9 @@ impl Processor {
         self.settings.uses_replay = uses_replay;
     }
 
-    /// Takes everything that is staged.
+    /// Takes everything that is staged: the next batch begins.
     pub(crate) fn take_staged(&mut self) -> Vec<Record> {
+        self.written_bytes = 0;
         mem::take(&mut self.staged)
     }
 
@@ -147,11 +148,6 @@ impl Processor {
     /// Whether the driver wrote so much for this batch that it should end.
     pub(crate) fn has_written_much(&self) -> bool {
         self.written_bytes > self.settings.limits.written_bytes_max
-    }
-
-    /// Begins a new batch.
-    pub(crate) fn begin_batch(&mut self) {
-        self.written_bytes = 0;
     }
 
     /// Records which version of the driver serves, if it is another.

@@ -66,7 +66,10 @@ fn compare(snapshot: &Snapshot, at: Time, deadline: &Deadline) -> CheckReport {
     let Snapshot { state, source, statuses } = snapshot;
     let mut report = CheckReport::default();
     if !source.capability.requires_request_replay {
-        report.notes.push("it keeps its state elsewhere: it cannot be shown the ledger".to_owned());
+        report.notes.push(
+            "the driver keeps its state elsewhere, so the ledger cannot be replayed into it"
+                .to_owned(),
+        );
         return report;
     }
     let mut fresh = match source.start(state.stored()) {
@@ -78,7 +81,7 @@ fn compare(snapshot: &Snapshot, at: Time, deadline: &Deadline) -> CheckReport {
     };
     for entry in state.replay() {
         if let Err(error) = deadline.check() {
-            report.notes.push(format!("not all was compared: {error}"));
+            report.notes.push(format!("the comparison is incomplete: {error}"));
             return report;
         }
         report.entries += 1;
@@ -94,21 +97,23 @@ fn compare(snapshot: &Snapshot, at: Time, deadline: &Deadline) -> CheckReport {
     for (pool_id, serving) in statuses {
         let Some(serving) = serving else { continue };
         if let Err(error) = deadline.check() {
-            report.notes.push(format!("not all was compared: {error}"));
+            report.notes.push(format!("the comparison is incomplete: {error}"));
             return report;
         }
         has_status = true;
         match fresh.pool_status(pool_id) {
             Ok(Some(found)) if found == *serving => {}
             Ok(found) => report.differs(format!(
-                "pool {pool_id:?}: the ledger comes to {}, the driver says {serving:?}",
+                "pool {pool_id:?}: a new instance has {}, the one in service {serving:?}",
                 found.map_or("nothing".to_owned(), |found| format!("{found:?}")),
             )),
             Err(failure) => report.differs(format!("pool {pool_id:?}: {failure}")),
         }
     }
     if !has_status && !statuses.is_empty() {
-        report.notes.push("it has no status: only a fresh instance was compared".to_owned());
+        report
+            .notes
+            .push("the driver has no status, so only a new instance was compared".to_owned());
     }
     report
 }

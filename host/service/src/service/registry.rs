@@ -303,7 +303,7 @@ impl Service {
             source,
             current: current.clone(),
             shutdown: self.shutdown.clone(),
-            waiters: queue.waiters().clone(),
+            waiters: queue.waiters.clone(),
             health,
             meter,
             restarts: Restarts::default(),
@@ -316,7 +316,7 @@ impl Service {
             }
             Err(error) => lifecycle.start_failed(&error),
         }
-        let commits = Commits::new(self.committer.clone(), pending.clone());
+        let commits = Commits { committer: self.committer.clone(), pending: pending.clone() };
         let worker = Worker { queue, processor, commits, lifecycle };
         let thread = thread::Builder::new().name(format!("ipam-{name}"));
         let thread = thread.spawn(|| worker.run())?;
@@ -352,15 +352,15 @@ fn announce(
     subscribers: &[Arc<dyn Subscriber>],
     drivers: &[Arc<RegisteredDriver>],
 ) -> Result<(), LoadError> {
-    let mut told: Vec<(&Arc<dyn Subscriber>, &DriverName)> = Vec::new();
+    let mut announced: Vec<(&Arc<dyn Subscriber>, &DriverName)> = Vec::new();
     for driver in drivers {
         for subscriber in subscribers {
             let handle = Handle { handle: driver.clone(), server: subscriber.server() };
             if let Err(source) = subscriber.registered(Arc::new(handle)) {
-                told.iter().rev().for_each(|(subscriber, name)| subscriber.unregistered(name));
+                announced.iter().rev().for_each(|(subscriber, name)| subscriber.unregistered(name));
                 return Err(LoadError::Subscriber { name: driver.name.clone(), source });
             }
-            told.push((subscriber, &driver.name));
+            announced.push((subscriber, &driver.name));
         }
     }
     Ok(())

@@ -32,14 +32,14 @@ pub enum UpgradeError {
     #[error("no driver {0} is in service")]
     NoDriver(DriverName),
     /// A built-in driver is part of this program.
-    #[error("driver {0} is built in: it changes with this program alone")]
+    #[error("driver {0} is built in: it is upgraded together with this program")]
     BuiltIn(DriverName),
     /// The new version does not start.
     #[error("the new version did not start: {0}")]
     Start(#[source] Failure),
     /// The new version registers something else.
     #[error(
-        "the new version registers {new}, the one in service {old}; only by force is that changed"
+        "the new version registers {new}, the one in service {old}; an upgrade that changes this must be forced"
     )]
     Registration {
         /// What serves now.
@@ -222,9 +222,9 @@ impl Service {
         let same_name = |(name, _): &(DriverName, Capability)| {
             names.iter().find(|(other, _)| other == name).cloned()
         };
-        let kept: Option<Vec<_>> = old.iter().map(same_name).collect();
-        match (kept, &names[..]) {
-            (Some(kept), _) if names.len() == old.len() && (insist || kept == old) => Ok(kept),
+        let same: Option<Vec<_>> = old.iter().map(same_name).collect();
+        match (same, &names[..]) {
+            (Some(same), _) if names.len() == old.len() && (insist || same == old) => Ok(same),
             (_, [only]) if insist && old.len() == 1 => Ok(vec![only.clone()]),
             _ => Err(UpgradeError::Registration { old: in_words(&old), new: in_words(&names) }),
         }

@@ -175,7 +175,7 @@ fn an_upgrade_replaces_a_driver_that_is_being_rebuilt() {
         let upgrade = || harness.service.upgrade(&name, &factory, Origin::Component, None, false);
         let upgrading = scope.spawn(upgrade);
         let queue = harness.service.registered_driver(&name).unwrap().queue.clone();
-        while !queue.waiters().any() {
+        while !queue.waiters.any() {
             thread::yield_now();
         }
         drop(go);
