@@ -9,7 +9,7 @@ use std::{
 
 /// What one start registered.
 #[derive(Debug, Default)]
-pub(crate) struct Registered {
+pub(crate) struct Registrations {
     /// In order of registration.
     pub(crate) names: Vec<(DriverName, Capability)>,
     /// The first registration that was refused.
@@ -39,7 +39,7 @@ pub(crate) enum NameHolder {
 /// The host's side of `callback`. It only records, because the driver that calls
 /// it cannot answer requests yet.
 pub(crate) struct Recorder {
-    registered: Arc<Mutex<Registered>>,
+    registered: Arc<Mutex<Registrations>>,
     taken: BTreeMap<DriverName, NameHolder>,
     names_max: usize,
 }
@@ -49,8 +49,8 @@ impl Recorder {
     pub(crate) fn new(
         taken: BTreeMap<DriverName, NameHolder>,
         names_max: usize,
-    ) -> (Box<Self>, Arc<Mutex<Registered>>) {
-        let registered = Arc::<Mutex<Registered>>::default();
+    ) -> (Box<Self>, Arc<Mutex<Registrations>>) {
+        let registered = Arc::<Mutex<Registrations>>::default();
         (Box::new(Self { registered: registered.clone(), taken, names_max }), registered)
     }
 }
@@ -82,7 +82,7 @@ impl Callback for Recorder {
 
 fn accept(
     name: &str,
-    registered: &Registered,
+    registered: &Registrations,
     taken: &BTreeMap<DriverName, NameHolder>,
     names_max: usize,
 ) -> Result<DriverName, Error> {

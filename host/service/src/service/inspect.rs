@@ -52,7 +52,7 @@ impl Service {
     /// [`Limits::inspect_patience`](crate::Limits).
     #[must_use]
     pub fn inspect(&self) -> Vec<DriverInfo> {
-        let drivers: Vec<_> = self.registered(|all| {
+        let drivers: Vec<_> = self.with_drivers(|all| {
             all.values().map(|driver| (driver.origin, driver.handle.clone())).collect()
         });
         // All are asked before any is waited for.
@@ -85,7 +85,7 @@ impl Service {
     #[must_use]
     pub fn readings(&self) -> Vec<Reading> {
         let handles: Vec<Arc<RegisteredDriver>> =
-            self.registered(|all| all.values().map(|driver| driver.handle.clone()).collect());
+            self.with_drivers(|all| all.values().map(|driver| driver.handle.clone()).collect());
         handles.iter().map(|it| it.meter.read(it.name.clone(), it.health.report())).collect()
     }
 
@@ -95,7 +95,7 @@ impl Service {
     ///
     /// [`unusable`]: ipam_ledger::unusable
     pub fn bound_pools(&self, name: &DriverName, pools: Option<&[IpNet]>) {
-        self.registered(|all| {
+        self.with_drivers(|all| {
             let component = all.get(name).map(|driver| driver.component.clone());
             for name in component.iter().flat_map(|names| names.iter()) {
                 if let Some(driver) = all.get(name) {
@@ -124,7 +124,7 @@ impl Service {
             Err(NotDone::Late) => return Err(NotNow),
             Ok(()) => {}
         }
-        // What comes behind it is done when the driver was tried.
+        // The start is tried before the next work on the thread.
         let left = patience.saturating_sub(began.elapsed());
         match handle.queue.send(Control::Count).wait_at_most(left) {
             Err(NotDone::Late) => return Err(NotNow),

@@ -2,6 +2,6 @@
 
 pub(crate) mod compare;
 pub(crate) mod inspect;
-mod registered;
 pub(crate) mod registry;
+mod running;
 pub(crate) mod upgrade;

@@ -1,6 +1,6 @@
 //! The registry: which drivers are in service, and who is told of it.
 
-use super::registered::{Registered, end_all, wait_for};
+use super::running::{RunningDriver, end_all, wait_for};
 use crate::{
     Limits,
     commit::{commits::Commits, committer::Committer, pending::Pending, store::load},
@@ -42,7 +42,7 @@ use std::{
 pub struct Service {
     limits: Limits,
     committer: Arc<Committer>,
-    drivers: Mutex<BTreeMap<DriverName, Registered>>,
+    drivers: Mutex<BTreeMap<DriverName, RunningDriver>>,
     /// Locked while drivers or subscribers change, so that each subscriber is told of
     /// each driver once. A subscriber must not change either from inside. No driver
     /// is called meanwhile.
@@ -186,9 +186,9 @@ impl Service {
     }
 
     /// Runs `with` on what is registered.
-    pub(super) fn registered<T>(
+    pub(super) fn with_drivers<T>(
         &self,
-        with: impl FnOnce(&mut BTreeMap<DriverName, Registered>) -> T,
+        with: impl FnOnce(&mut BTreeMap<DriverName, RunningDriver>) -> T,
     ) -> T {
         with(&mut lock(&self.drivers))
     }
@@ -269,7 +269,7 @@ impl Service {
         options: &LoadOptions,
         component: &Arc<[DriverName]>,
         prepared: Prepared,
-    ) -> io::Result<Registered> {
+    ) -> io::Result<RunningDriver> {
         let Prepared { name, source, spaces, state, instance, times: _ } = prepared;
         let queue = Arc::new(Queue::new(&self.limits));
         let (health, meter) = (Arc::<Health>::default(), Arc::<Meter>::default());
@@ -320,7 +320,7 @@ impl Service {
         let worker = Worker { queue, processor, commits, lifecycle };
         let thread = thread::Builder::new().name(format!("ipam-{name}"));
         let thread = thread.spawn(|| worker.run())?;
-        Ok(Registered {
+        Ok(RunningDriver {
             origin: options.origin,
             handle: Arc::new(handle),
             registers,

@@ -3,7 +3,7 @@
 //! All names of a component change together. If the new version disagrees
 //! anywhere, the old one serves on as if nothing had happened.
 
-use super::{registered::Registered, registry::Service};
+use super::{registry::Service, running::RunningDriver};
 use crate::{
     front::{
         handle::RegisteredDriver,
@@ -135,7 +135,7 @@ impl Service {
         }
         let report = |(target, capability, swapped): (&Target, Capability, Swapped)| {
             *lock(&target.handle.capability) = capability;
-            self.registered(|all| {
+            self.with_drivers(|all| {
                 if let Some(driver) = all.get_mut(&target.handle.name) {
                     driver.registers.clone_from(&swapped.registers);
                     driver.options.config.clone_from(&config);
@@ -183,10 +183,10 @@ impl Service {
 
     /// The names that change together with `name`.
     fn targets(&self, name: &DriverName, origin: Origin) -> Result<Vec<Target>, UpgradeError> {
-        let targets: Vec<Target> = self.registered(|all| {
+        let targets: Vec<Target> = self.with_drivers(|all| {
             let component = all.get(name).map(|driver| driver.component.clone());
             let names = component.iter().flat_map(|names| names.iter());
-            let target = |driver: &Registered| Target {
+            let target = |driver: &RunningDriver| Target {
                 origin: driver.origin,
                 handle: driver.handle.clone(),
                 registers: driver.registers.clone(),

@@ -171,7 +171,7 @@ fn a_driver_that_does_not_start_is_not_tried_during_the_pause() {
 }
 
 #[test]
-fn a_driver_that_fails_again_and_again_is_left_alone_and_releases_go_through() {
+fn a_driver_that_fails_again_and_again_is_suspended_and_releases_go_through() {
     let hours = Duration::from_secs(3600);
     let limits = Limits { faults_max: 2, breaker_min: hours, breaker_max: hours, ..limits() };
     let harness = Harness::with(Box::new(MemoryStore::default()), REPLAYED, limits);

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// A driver in service.
-pub(super) struct Registered {
+pub(super) struct RunningDriver {
     pub(super) origin: Origin,
     pub(super) handle: Arc<RegisteredDriver>,
     /// The name it registers.
@@ -34,7 +34,7 @@ pub(super) struct Registered {
 /// How often a thread that ends is checked.
 const PAUSE: Duration = Duration::from_millis(2);
 
-impl Registered {
+impl RunningDriver {
     /// Which factory made the instance that serves.
     pub(super) fn factory(&self) -> Arc<dyn Factory> {
         self.current.get()
@@ -42,7 +42,7 @@ impl Registered {
 }
 
 /// Waits until the threads of these drivers have ended. Returns whether they have.
-pub(super) fn wait_for(drivers: &[Registered], time: Duration) -> bool {
+pub(super) fn wait_for(drivers: &[RunningDriver], time: Duration) -> bool {
     let began = Instant::now();
     loop {
         if drivers.iter().all(|driver| driver.thread.is_finished()) {
@@ -58,7 +58,7 @@ pub(super) fn wait_for(drivers: &[Registered], time: Duration) -> bool {
 /// Serves what waits for these drivers, and ends their threads. After `grace`,
 /// calls into drivers are stopped; a driver that does not stop is not waited for,
 /// but a commit is.
-pub(super) fn end_all(drivers: Vec<Registered>, grace: Duration, limits: &Limits) {
+pub(super) fn end_all(drivers: Vec<RunningDriver>, grace: Duration, limits: &Limits) {
     drivers.iter().for_each(|driver| driver.handle.queue.close());
     if !wait_for(&drivers, grace) {
         let late = || drivers.iter().filter(|driver| !driver.thread.is_finished());
