@@ -1,7 +1,7 @@
-//! One promise under test: a driver to ask, and the books of what it granted.
+//! One promise under test: a driver to ask, and a record of what it granted.
 //!
 //! In: questions. Out: answers that the contract allows, or a [`Stop`] with
-//! the rule that one broke: `judge` says what every answer must be, so that a
+//! the rule that one broke: `check` says what every answer must be, so that a
 //! promise says only what is special to it. When it is over, everything that
 //! was granted is released again.
 
@@ -173,7 +173,7 @@ impl<'a> Case<'a> {
         match answer {
             Ok(grant) => {
                 self.record(Asked::Pool(request.clone()), Answered::Pool(grant.clone()));
-                let pool = self.judge_pool(request, grant)?;
+                let pool = self.check_pool(request, grant)?;
                 self.memory.extend(plain);
                 self.live.push(Live { pool: pool.clone(), leases: BTreeSet::new() });
                 Ok(Ok(pool))
@@ -232,7 +232,7 @@ impl<'a> Case<'a> {
         match self.driver.request_address(&pool.id, address, &options) {
             Ok(grant) => {
                 self.record(asked, Answered::Address(grant.clone()));
-                let leased = self.judge_address(pool, address, grant)?;
+                let leased = self.check_address(pool, address, grant)?;
                 if let (Some(leased), Some(live)) = (leased, self.live_of(pool)) {
                     live.leases.insert(leased);
                 }
@@ -275,7 +275,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Releases an address, leased or not; the books do not change.
+    /// Releases an address, leased or not; the record does not change.
     pub(crate) fn release_any_address(&mut self, id: &str, address: IpAddr) -> Result<(), Refusal> {
         let answer = self.driver.release_address(id, address);
         let asked = Asked::ReleaseAddress { id: id.to_owned(), address };
@@ -296,14 +296,14 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Releases a pool, granted or not; the books do not change.
+    /// Releases a pool, granted or not; the record does not change.
     pub(crate) fn release_any_pool(&mut self, id: &str) -> Result<(), Refusal> {
         let answer = self.driver.release_pool(id);
         self.record(Asked::ReleasePool(id.to_owned()), done(&answer));
         answer
     }
 
-    /// Strikes a pool and its leases from the books.
+    /// Removes a pool and its leases from the record.
     pub(crate) fn forget(&mut self, pool: &Pool) {
         if let Some(at) = self.live.iter().rposition(|live| live.pool == *pool) {
             self.live.remove(at);

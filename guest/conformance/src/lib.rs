@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod case;
-mod judge;
+mod check;
 mod model;
 #[cfg(not(target_family = "wasm"))]
 mod native;
@@ -19,13 +19,13 @@ pub use settings::{InvalidArguments, Settings};
 
 use case::{Case, Memory, Stop};
 
-/// Asks `driver` for every promise, and reports each as it is judged. Whether
+/// Asks `driver` for every promise, and reports each as it is checked. Whether
 /// it conforms: none is broken.
 pub fn run(driver: &mut dyn Driver, settings: &Settings, report: &mut dyn Report) -> bool {
     let mut score = Score::default();
     let mut memory = Memory::new();
     for (number, promise) in PROMISES.iter().enumerate() {
-        // What is skipped was judged before; nothing goes without a start.
+        // What is skipped was checked before; nothing goes without a start.
         let is_start = number == 0;
         if number < settings.skip && !is_start {
             continue;
@@ -34,7 +34,7 @@ pub fn run(driver: &mut dyn Driver, settings: &Settings, report: &mut dyn Report
         if is_shown {
             report.begin(promise);
         }
-        let outcome = judge(driver, settings, &mut memory, promise);
+        let outcome = check_promise(driver, settings, &mut memory, promise);
         let is_broken = outcome.is_fail();
         if is_shown {
             score.count(promise.section, &outcome);
@@ -48,7 +48,7 @@ pub fn run(driver: &mut dyn Driver, settings: &Settings, report: &mut dyn Report
     score.conforms()
 }
 
-fn judge(
+fn check_promise(
     driver: &mut dyn Driver,
     settings: &Settings,
     memory: &mut Memory,
@@ -58,11 +58,11 @@ fn judge(
     // What was granted is taken back whatever comes of it, and a driver that
     // refuses to breaks this promise, too.
     let kept = (promise.check)(&mut case);
-    let judged = match kept {
+    let checked = match kept {
         Err(Stop::Fail(_)) => kept,
         Ok(()) | Err(Stop::NotApplicable(_)) => case.clean().and(kept),
     };
-    match judged {
+    match checked {
         Ok(()) => Outcome::Pass,
         Err(Stop::NotApplicable(reason)) => Outcome::NotApplicable { reason },
         Err(Stop::Fail(reason)) => {

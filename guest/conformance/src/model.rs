@@ -2,7 +2,7 @@
 //!
 //! Requests are what a host may pass: prefixes are clean. Answers are kept as
 //! the driver gave them, whether the contract allows them or not, until
-//! [`Case`](crate::case::Case) has judged them.
+//! [`Case`](crate::case::Case) has checked them.
 
 use ipnet::IpNet;
 use std::{collections::BTreeMap, fmt, net::IpAddr};

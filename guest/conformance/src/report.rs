@@ -1,13 +1,13 @@
 //! What is said of each promise: lines for people, or JSON for programs.
 
 use crate::promises::Promise;
-use ipam_report::{Outcome, Score, Verdict};
+use ipam_report::{Outcome, PromiseResult, Score};
 use serde::Serialize;
 use std::io::{self, Write};
 
 /// Who is told.
 pub trait Report {
-    /// A promise is about to be judged.
+    /// A promise is about to be checked.
     fn begin(&mut self, promise: &Promise);
     /// It was.
     fn end(&mut self, promise: &Promise, outcome: &Outcome);
@@ -30,7 +30,7 @@ fn said(result: io::Result<()>) {
 }
 
 impl<W: Write> Text<W> {
-    /// One promise, not judged.
+    /// One promise, not checked.
     pub fn list(&mut self, Promise { section, name, title, .. }: &Promise) {
         said(writeln!(self.0, "{section}/{name}: {title}"));
     }
@@ -56,8 +56,8 @@ impl<W: Write> Report for Text<W> {
         for section in score.sections() {
             said(writeln!(self.0, "{section}"));
         }
-        let verdict = if score.conforms() { "it conforms" } else { "it does not conform" };
-        said(writeln!(self.0, "{verdict}").and_then(|()| self.0.flush()));
+        let conclusion = if score.conforms() { "it conforms" } else { "it does not conform" };
+        said(writeln!(self.0, "{conclusion}").and_then(|()| self.0.flush()));
     }
 }
 
@@ -76,7 +76,7 @@ impl<W: Write> Report for Json<W> {
     fn end(&mut self, promise: &Promise, outcome: &Outcome) {
         let Promise { section, name, title, .. } = promise;
         let [section, promise, title] = [section, name, title].map(|text| (*text).to_owned());
-        self.line(&Verdict { section, promise, title, outcome: outcome.clone() });
+        self.line(&PromiseResult { section, promise, title, outcome: outcome.clone() });
     }
 
     fn score(&mut self, score: &Score) {

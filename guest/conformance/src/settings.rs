@@ -19,7 +19,7 @@ pub struct Settings {
     pub mac_addresses: bool,
     /// Released addresses rest before they are leased again.
     pub resting: bool,
-    /// How many promises were judged before.
+    /// How many promises were checked before.
     pub skip: usize,
     /// Print JSON, one object for each promise.
     pub json: bool,

@@ -10,9 +10,11 @@ use crate::{
 };
 use ipam_admin::json;
 use ipam_api::text::escaped;
+use ipam_conformance_host::{
+    Options, Outcome, Plugin, PromiseResult, Report, Section, Target, junit, test,
+};
 use ipam_runtime::{Grants, Limits, Runtime, StoreLimits, read_file};
 use ipam_service::Origin;
-use ipam_suite::{Options, Outcome, Plugin, Report, Section, Target, Verdict, junit, test};
 use serde::Serialize;
 use std::{
     fs,
@@ -60,9 +62,9 @@ pub(crate) fn run(flags: &TestFlags) -> Result<(), Fatal> {
     let junit_file = junit_file.transpose()?;
     let mut printer = Printer { json: flags.json, driver: String::new() };
     let mut told = Ok(());
-    let mut tell = |driver: &str, verdict: &Verdict| {
+    let mut tell = |driver: &str, result: &PromiseResult| {
         if told.is_ok() {
-            told = printer.verdict(driver, verdict);
+            told = printer.result(driver, result);
         }
     };
     let reports = test(&suite, &target, &options, &mut tell)
@@ -134,10 +136,10 @@ fn write_junit(file: fs::File, reports: &[Report]) -> io::Result<()> {
     writer.flush()
 }
 
-/// Prints each verdict as it comes.
+/// Prints each result as it comes.
 struct Printer {
     json: bool,
-    /// Whose verdicts are printed.
+    /// Whose results are printed.
     driver: String,
 }
 
@@ -150,16 +152,16 @@ struct Line<'a, T> {
 }
 
 impl Printer {
-    fn verdict(&mut self, driver: &str, verdict: &Verdict) -> io::Result<()> {
+    fn result(&mut self, driver: &str, result: &PromiseResult) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
-            return line(&mut out, driver, verdict);
+            return line(&mut out, driver, result);
         }
         if self.driver != driver {
             driver.clone_into(&mut self.driver);
             writeln!(out, "driver {driver}\n")?;
         }
-        let Verdict { section, promise, title, outcome } = verdict;
+        let PromiseResult { section, promise, title, outcome } = result;
         write!(out, "{section}/{promise}: {title}: ")?;
         match outcome {
             Outcome::Pass => writeln!(out, "pass")?,
@@ -190,10 +192,10 @@ impl Printer {
                 number => writeln!(out, ", {number} not applicable")?,
             }
         }
-        let verdict = if report.conforms() { "it conforms" } else { "it does not conform" };
+        let conclusion = if report.conforms() { "it conforms" } else { "it does not conform" };
         match &*report.driver {
-            "" => writeln!(out, "{verdict}"),
-            driver => writeln!(out, "{driver}: {verdict}"),
+            "" => writeln!(out, "{conclusion}"),
+            driver => writeln!(out, "{driver}: {conclusion}"),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     imports::State,
     inspect::inspect,
     instance::Instance,
-    log::{Budget, Conduct},
+    log::{Behaviour, Budget},
     quota::Allowance,
 };
 use ipam_api::{
@@ -193,8 +193,8 @@ impl Component {
 
     /// What its instances did beside what they answered, so far.
     #[must_use]
-    pub fn conduct(&self) -> Conduct {
-        self.log_budget.conduct()
+    pub fn behaviour(&self) -> Behaviour {
+        self.log_budget.behaviour()
     }
 
     /// The same component, whose instances have its limits for themselves, and

@@ -53,6 +53,6 @@ pub use file::read_regular;
 pub use grants::{Grants, InvalidUrlPrefix, PluginGrant, StoreLimits, UrlPrefix};
 pub use inspect::{GrantKind, Inspection, Need, digest, inspect, refusal};
 pub use limits::Limits;
-pub use log::Conduct;
+pub use log::Behaviour;
 pub use runtime::{Runtime, SetupError, read_file};
 pub use suite::{Subject, Suite, SuiteEnd};

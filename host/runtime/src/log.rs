@@ -27,7 +27,7 @@ pub(crate) struct Budget {
 /// What all instances of a component did beside what they answered, and should
 /// not have done. It did no harm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Conduct {
+pub struct Behaviour {
     /// Lines of the log that were more than [`Limits::log_lines`] in a second.
     pub lines_dropped: u64,
     /// Attempts to register a name after the start.
@@ -65,8 +65,8 @@ impl Budget {
         }
     }
 
-    pub(crate) fn conduct(&self) -> Conduct {
-        Conduct {
+    pub(crate) fn behaviour(&self) -> Behaviour {
+        Behaviour {
             lines_dropped: self.lines_dropped.load(Relaxed),
             late_registrations: self.late_registrations.load(Relaxed),
         }
@@ -156,6 +156,6 @@ mod tests {
         assert_eq!(after(2500), Verdict::Say { dropped: 0 });
         assert_eq!(after(2900), Verdict::SayThatLinesAreDropped);
         assert_eq!(after(3100), Verdict::Say { dropped: 1 });
-        assert_eq!(budget.conduct().lines_dropped, 3);
+        assert_eq!(budget.behaviour().lines_dropped, 3);
     }
 }

@@ -16,7 +16,7 @@ use std::{
 type Module = Vec<String>;
 
 /// The files of the crate at `src` that are part of a circle.
-pub fn circles(src: &Path) -> BTreeSet<String> {
+pub(crate) fn circles(src: &Path) -> BTreeSet<String> {
     let mut sources = BTreeMap::new();
     read(src, &mut Vec::new(), &mut sources);
     let uses: BTreeMap<&Module, Vec<Use>> =

@@ -5,14 +5,14 @@
 //! that is part of a guest and of the host. It says nothing of drivers.
 //!
 //! ```
-//! use ipam_report::{Outcome, Score, Verdict};
+//! use ipam_report::{Outcome, Score, PromiseResult};
 //!
 //! let line = r#"{"section":"pools","promise":"releases","title":"t","outcome":"pass"}"#;
-//! let verdict: Verdict = serde_json::from_str(line)?;
-//! assert_eq!(verdict.outcome, Outcome::Pass);
+//! let result: PromiseResult = serde_json::from_str(line)?;
+//! assert_eq!(result.outcome, Outcome::Pass);
 //!
 //! let mut score = Score::default();
-//! score.count(&verdict.section, &verdict.outcome);
+//! score.count(&result.section, &result.outcome);
 //! assert!(score.conforms());
 //! assert_eq!(score.sections()[0].to_string(), "pools: 1 of 1");
 //! # Ok::<(), serde_json::Error>(())
@@ -23,7 +23,7 @@ use std::fmt;
 
 /// One promise and its outcome: a line of the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct PromiseResult {
     /// What the promise is about.
     pub section: String,
     /// The promise's name, unique in its section.
@@ -142,7 +142,7 @@ mod tests {
     /// Programs read these lines, so this table is written by hand.
     #[test]
     fn lines_are_these() {
-        let verdict = |outcome| Verdict {
+        let result = |outcome| PromiseResult {
             section: "pools".to_owned(),
             promise: "releases".to_owned(),
             title: "a title".to_owned(),
@@ -159,14 +159,14 @@ mod tests {
         ] {
             let head = r#"{"section":"pools","promise":"releases","title":"a title","outcome":"#;
             let line = format!("{head}{rest}");
-            assert_eq!(serde_json::to_string(&verdict(outcome.clone())).unwrap(), line);
-            assert_eq!(serde_json::from_str::<Verdict>(&line).unwrap(), verdict(outcome));
+            assert_eq!(serde_json::to_string(&result(outcome.clone())).unwrap(), line);
+            assert_eq!(serde_json::from_str::<PromiseResult>(&line).unwrap(), result(outcome));
         }
         let section = Section { section: "pools".to_owned(), passed: 1, ..Section::default() };
         let line = r#"{"section":"pools","passed":1,"failed":0,"not_applicable":0}"#;
         assert_eq!(serde_json::to_string(&section).unwrap(), line);
         // The reader tells the two kinds of line apart.
-        assert!(serde_json::from_str::<Verdict>(line).is_err());
+        assert!(serde_json::from_str::<PromiseResult>(line).is_err());
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn any(case: &mut Case<'_>, family: Family) -> Check {
     case.need_address(&pool, None)?;
     let many = offers::size(&pool.range()) > 32;
     for _ in 0..16 {
-        // What it leases is judged by the case; a small pool may be full.
+        // What it leases is checked by the case; a small pool may be full.
         if many {
             case.need_address(&pool, None)?;
         } else if case.request_address(&pool, None)?.is_err() {
@@ -187,7 +187,7 @@ pub(super) fn gateway(case: &mut Case<'_>) -> Check {
             break;
         }
     }
-    // That no endpoint gets it either, the case judges.
+    // That no endpoint gets it either, the case checks.
     for _ in 0..4 {
         let _ = case.request_address(&pool, None)?;
     }
@@ -222,7 +222,7 @@ pub(super) fn no_pool(case: &mut Case<'_>) -> Check {
             && pool.is_none()
         {
             for address in [None, Some(nth(&pool.prefix, 7))] {
-                // That none is leased, the case judges; so is a refusal allowed.
+                // That none is leased, the case checks; so is a refusal allowed.
                 let _ = case.request_address(&pool, address)?;
             }
             return Ok(());

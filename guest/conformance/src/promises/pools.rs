@@ -23,7 +23,7 @@ fn exact(case: &mut Case<'_>, family: Family, lengths: &[u8]) -> Check {
     let mut any = false;
     for &length in lengths {
         match offers::exact(case, family, length) {
-            // That it is the one asked for, the case has judged.
+            // That it is the one asked for, the case has checked.
             Ok(pool) => {
                 case.release_pool(&pool)?;
                 any = true;
@@ -65,7 +65,7 @@ pub(super) fn overlapping(case: &mut Case<'_>) -> Check {
     let length = pool.prefix.prefix_len();
     for other in [cut(&pool.prefix, length - 4), cut(&pool.prefix, length + 1)] {
         let request = case.ask(Choice::Exact(other))?;
-        // The driver's policy; the case has judged what it granted.
+        // The driver's policy; the case has checked what it granted.
         let _ = case.request_pool(request)?;
     }
     Ok(())
@@ -107,7 +107,7 @@ pub(super) fn automatic_beside_exact(case: &mut Case<'_>) -> Check {
     if !is_any {
         not_applicable!("no pool can be named");
     }
-    // That none overlaps, the case judges.
+    // That none overlaps, the case checks.
     let request = case.ask(Choice::Automatic(Family::Ipv4))?;
     for _ in 0..3 {
         let _ = case.request_pool(request.clone())?;
@@ -195,7 +195,7 @@ pub(super) fn excluded(case: &mut Case<'_>) -> Check {
 
 pub(super) fn sub_pool(case: &mut Case<'_>) -> Check {
     let pool = offers::any_sub_pool(case)?;
-    // That they lie in the sub-pool, the case judges.
+    // That they lie in the sub-pool, the case checks.
     for _ in 0..8 {
         case.need_address(&pool, None)?;
     }

@@ -1,4 +1,4 @@
-//! Random operations against books of the suite's own. The same seed asks the
+//! Random operations against a model of what the driver granted. The same seed asks the
 //! same things of a driver that answers the same.
 
 use super::offers::{self, cut, nth, size};
@@ -230,7 +230,7 @@ impl Random<'_, '_> {
         let Held { pool, leases } = &self.held[at];
         let (pool, leases) = (pool.clone(), leases.clone());
         match self.one_of(&leases) {
-            // That it is not leased again, the case judges.
+            // That it is not leased again, the case checks.
             Some(address) => self.case.request_address(&pool, Some(address)).map(drop),
             None => Ok(()),
         }
@@ -240,7 +240,7 @@ impl Random<'_, '_> {
         let at = self.pick();
         let pool = self.held[at].pool.clone();
         match super::ids::behind(&pool.prefix) {
-            // That it is not leased, the case judges.
+            // That it is not leased, the case checks.
             Some(address) => self.case.request_address(&pool, Some(address)).map(drop),
             None => Ok(()),
         }

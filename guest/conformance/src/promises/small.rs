@@ -17,7 +17,7 @@ pub(super) fn fill(case: &mut Case<'_>, pool: &Pool) -> Check<(Vec<IpAddr>, Refu
             Ok(None) => not_applicable!("it leases no addresses"),
             Err(refusal) => return Ok((leased, refusal)),
         }
-        // Each is another, as the case has judged; one more cannot be.
+        // Each is another, as the case has checked; one more cannot be.
         if leased.len() as u128 > most {
             fail!("{} has {most} addresses, and {} are leased", pool.range(), leased.len());
         }

@@ -12,16 +12,16 @@ const POOL_ID_MAX_BYTES: usize = 256;
 
 impl Case<'_> {
     /// A pool that was granted, if the contract allows it.
-    pub(crate) fn judge_pool(&self, request: PoolRequest, grant: PoolGrant) -> Check<Pool> {
+    pub(crate) fn check_pool(&self, request: PoolRequest, grant: PoolGrant) -> Check<Pool> {
         let PoolGrant { id, address, length, data } = grant;
         if id.is_empty() || id.len() > POOL_ID_MAX_BYTES {
             fail!("a pool id has 1 to {POOL_ID_MAX_BYTES} bytes, not {}", id.len());
         }
-        let prefix = judge_prefix(address, length)?;
+        let prefix = check_prefix(address, length)?;
         if prefix.trunc() != prefix {
             fail!("{prefix} has host bits, and is no prefix");
         }
-        judge_data(&data)?;
+        check_data(&data)?;
         let family = Family::of(&prefix.addr());
         let is_automatic = match request.choice {
             Choice::Exact(wanted) if prefix != wanted => {
@@ -36,7 +36,7 @@ impl Case<'_> {
             Choice::Automatic(_) | Choice::Sized(..) => true,
             Choice::Exact(_) => false,
         };
-        let gateway = judge_gateway(&prefix, &data)?;
+        let gateway = check_gateway(&prefix, &data)?;
         let PoolRequest { space, sub_pool, .. } = request;
         let pool = Pool { id, space, prefix, sub_pool, gateway };
         if is_automatic && pool.is_none() {
@@ -60,15 +60,15 @@ impl Case<'_> {
     }
 
     /// An address that was leased, if the contract allows it.
-    pub(crate) fn judge_address(
+    pub(crate) fn check_address(
         &self,
         pool: &Pool,
         wanted: Option<IpAddr>,
         grant: AddressGrant,
     ) -> Check<Option<IpAddr>> {
-        judge_data(&grant.data)?;
+        check_data(&grant.data)?;
         let Some((address, length)) = grant.address else { return Ok(None) };
-        let leased = judge_prefix(address, length)?;
+        let leased = check_prefix(address, length)?;
         if pool.is_none() {
             fail!("{leased} was leased of no pool");
         }
@@ -95,7 +95,7 @@ impl Case<'_> {
     }
 }
 
-fn judge_prefix(address: IpAddr, length: u8) -> Check<IpNet> {
+fn check_prefix(address: IpAddr, length: u8) -> Check<IpNet> {
     if address.to_canonical() != address {
         fail!("{address} is an IPv4-mapped address");
     }
@@ -105,7 +105,7 @@ fn judge_prefix(address: IpAddr, length: u8) -> Check<IpNet> {
     }
 }
 
-fn judge_data(data: &[(String, String)]) -> Check {
+fn check_data(data: &[(String, String)]) -> Check {
     if !data.is_sorted_by(|(one, _), (next, _)| one < next) {
         fail!("the keys of data are not unique and in ascending order");
     }
@@ -113,7 +113,7 @@ fn judge_data(data: &[(String, String)]) -> Check {
 }
 
 /// `com.docker.network.gateway` = `ADDRESS/LENGTH`.
-fn judge_gateway(pool: &IpNet, data: &[(String, String)]) -> Check<Option<IpAddr>> {
+fn check_gateway(pool: &IpNet, data: &[(String, String)]) -> Check<Option<IpAddr>> {
     let Some((_, text)) = data.iter().find(|(key, _)| key == GATEWAY) else { return Ok(None) };
     match text.parse::<IpNet>() {
         // There is none, and none is to be asked for.

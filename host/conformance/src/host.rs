@@ -11,7 +11,7 @@ use ipam_api::{
     AddressRequest, Answer, DriverName, Failure, Family, PoolChoice, PoolId, PoolRequest,
     PoolStatus, Request, Stored,
 };
-use ipam_runtime::Conduct;
+use ipam_runtime::Behaviour;
 
 /// A question that must be answered, or the outcome.
 fn need(asking: &mut Asking, request: Request) -> Result<Answer, Outcome> {
@@ -96,22 +96,22 @@ pub(crate) fn is_not_built_in(maker: &Maker, name: Option<&DriverName>) -> Outco
 }
 
 /// What it says fits into the log.
-pub(crate) fn says_little(conduct: Option<Conduct>) -> Outcome {
-    match conduct {
+pub(crate) fn says_little(behaviour: Option<Behaviour>) -> Outcome {
+    match behaviour {
         None => Outcome::not_applicable("it says nothing to a host"),
-        Some(Conduct { lines_dropped: 0, .. }) => Outcome::Pass,
-        Some(Conduct { lines_dropped, .. }) => {
+        Some(Behaviour { lines_dropped: 0, .. }) => Outcome::Pass,
+        Some(Behaviour { lines_dropped, .. }) => {
             Outcome::fail(format!("{lines_dropped} lines were too many in their second"))
         }
     }
 }
 
 /// It registers when it may.
-pub(crate) fn registers_in_time(conduct: Option<Conduct>) -> Outcome {
-    match conduct {
+pub(crate) fn registers_in_time(behaviour: Option<Behaviour>) -> Outcome {
+    match behaviour {
         None => Outcome::not_applicable("it does not register"),
-        Some(Conduct { late_registrations: 0, .. }) => Outcome::Pass,
-        Some(Conduct { late_registrations, .. }) => Outcome::fail(format!(
+        Some(Behaviour { late_registrations: 0, .. }) => Outcome::Pass,
+        Some(Behaviour { late_registrations, .. }) => Outcome::fail(format!(
             "it tried to register {late_registrations} times after its start"
         )),
     }

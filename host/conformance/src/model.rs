@@ -10,12 +10,12 @@ use std::net::IpAddr;
 /// What is held at one moment, in order of grant, each with the number of its
 /// question.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Books {
+pub(crate) struct Model {
     pub(crate) pools: Vec<(u64, PoolRequest, PoolGrant)>,
     pub(crate) leases: Vec<(u64, AddressRequest, IpAddr)>,
 }
 
-impl Books {
+impl Model {
     pub(crate) fn note(&mut self, number: u64, (asked, answered): &Exchange) {
         match (asked, answered) {
             (Request::Pool(request), Ok(Answer::Pool(grant))) => {

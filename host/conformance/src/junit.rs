@@ -57,12 +57,12 @@ fn suite(writer: &mut Writer<impl Write>, report: &Report, section: &Section) ->
             ("skipped", &not_applicable.to_string()),
         ])
         .write_inner_content(|writer| {
-            for verdict in report.verdicts.iter().filter(|it| it.section == *name) {
+            for result in report.results.iter().filter(|it| it.section == *name) {
                 let case = writer.create_element("testcase").with_attributes([
                     ("classname", &*class),
-                    ("name", &*printable(format_args!("{}: {}", verdict.promise, verdict.title))),
+                    ("name", &*printable(format_args!("{}: {}", result.promise, result.title))),
                 ]);
-                match &verdict.outcome {
+                match &result.outcome {
                     Outcome::Pass => case.write_empty(),
                     Outcome::Fail { reason, exchange } => case.write_inner_content(|writer| {
                         let failure = writer.create_element("failure");
@@ -93,11 +93,11 @@ fn printable(text: impl Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::junit;
-    use crate::{Outcome, Report, Verdict};
+    use crate::{Outcome, PromiseResult, Report};
 
     #[test]
     fn a_failure_is_escaped_and_counted() {
-        let verdict = |promise: &str, outcome| Verdict {
+        let result = |promise: &str, outcome| PromiseResult {
             section: "pools".into(),
             promise: promise.into(),
             title: "t".into(),
@@ -110,11 +110,7 @@ mod tests {
         let skipped = Outcome::NotApplicable { reason: "none".into() };
         let report = Report {
             driver: "lab".into(),
-            verdicts: vec![
-                verdict("a", Outcome::Pass),
-                verdict("b", failed),
-                verdict("c", skipped),
-            ],
+            results: vec![result("a", Outcome::Pass), result("b", failed), result("c", skipped)],
         };
         let mut bytes = Vec::new();
         junit(&[report], &mut bytes).unwrap();

@@ -3,7 +3,7 @@
 use crate::{
     Outcome,
     asking::{Asking, Maker, Registered},
-    books::{Answered, Books},
+    model::{Answered, Model},
     recorder::{Exchange, Record, reason},
     show,
 };
@@ -12,7 +12,7 @@ use ipam_api::{AddressRequest, Capability, DriverName, Failure, Request, Stored}
 /// How much of what was granted is asked for again.
 const ASKED_AGAIN: usize = 300;
 
-/// An instance, or why the promise cannot be judged.
+/// An instance, or why the promise cannot be checked.
 fn made(maker: &Maker, name: Option<&DriverName>, stored: Stored) -> Result<Asking, Outcome> {
     maker.make(name, stored).map_err(|failure| {
         Outcome::fail(format!("another instance does not start: {}", reason(&failure)))
@@ -90,7 +90,7 @@ fn ask_again<'a>(again: &mut Asking, exchanges: &'a [Exchange]) -> Result<(), Di
 
 /// A second instance, told what the first has granted.
 pub(crate) struct Told {
-    books: Books,
+    model: Model,
     second: Asking,
 }
 
@@ -102,11 +102,11 @@ pub(crate) fn replay(
     record: &Record,
 ) -> Result<Told, Outcome> {
     // When most was held.
-    let mut books = Books::default();
+    let mut model = Model::default();
     let (mut most, mut until) = (0, 0);
     for (number, exchange) in (0..).zip(&record.exchanges) {
-        books.note(number, exchange);
-        let held = books.pools.len() + books.leases.len();
+        model.note(number, exchange);
+        let held = model.pools.len() + model.leases.len();
         if held > most {
             (most, until) = (held, number + 1);
         }
@@ -115,9 +115,9 @@ pub(crate) fn replay(
         return Err(Outcome::not_applicable("it granted nothing that could be told"));
     }
     let mut first = made(maker, name, Stored::new())?;
-    let mut books = Books::default();
+    let mut model = Model::default();
     let told = &record.exchanges[..usize::try_from(until).unwrap_or(usize::MAX)];
-    (0..).zip(told).for_each(|(number, exchange)| books.note(number, exchange));
+    (0..).zip(told).for_each(|(number, exchange)| model.note(number, exchange));
     if let Err((asked, was, now)) = ask_again(&mut first, told) {
         return Err(Outcome::Fail {
             reason: "what is held cannot be granted once more".to_owned(),
@@ -125,7 +125,7 @@ pub(crate) fn replay(
         });
     }
     let mut second = made(maker, name, first.stored)?;
-    for (number, asked, want) in books.replay() {
+    for (number, asked, want) in model.replay() {
         second.asked = number;
         let answer = second.ask(&asked);
         let is_same = answer.as_ref().is_ok_and(|answer| Answered::of(answer) == want);
@@ -147,21 +147,21 @@ pub(crate) fn replay(
         }
     }
     second.asked = until;
-    Ok(Told { books, second })
+    Ok(Told { model, second })
 }
 
 /// What was told is leased to nobody else, and can be released.
 pub(crate) fn respected(told: Told) -> Outcome {
-    let Told { books, mut second } = told;
+    let Told { model, mut second } = told;
     let fail = |reason: String, asked: &Request| Outcome::Fail {
         reason,
         exchange: vec![show::request(asked)],
     };
     let mut leased = Vec::new();
-    for (_, _, grant) in books.pools.iter().take(ASKED_AGAIN) {
+    for (_, _, grant) in model.pools.iter().take(ASKED_AGAIN) {
         let asked = Request::Address(AddressRequest::any(grant.pool_id.clone()));
         match second.ask(&asked).map(|answer| Answered::of(&answer)) {
-            Ok(Answered::Address(address)) if books.is_held(&grant.pool_id, address) => {
+            Ok(Answered::Address(address)) if model.is_held(&grant.pool_id, address) => {
                 return fail(format!("{address} was told, and is leased to another"), &asked);
             }
             Ok(Answered::Address(address)) => leased.push((grant.pool_id.clone(), address)),
@@ -169,7 +169,7 @@ pub(crate) fn respected(told: Told) -> Outcome {
             Ok(_) | Err(Failure::Refused(_)) => {}
         }
     }
-    for (_, request, address) in books.leases.iter().take(ASKED_AGAIN) {
+    for (_, request, address) in model.leases.iter().take(ASKED_AGAIN) {
         let again = AddressRequest {
             address: Some(*address),
             ..AddressRequest::any(request.pool_id.clone())
@@ -179,9 +179,9 @@ pub(crate) fn respected(told: Told) -> Outcome {
             return fail(format!("{address} was told, and is leased to another"), &asked);
         }
     }
-    let told = books.leases.iter().map(|(_, request, address)| (request.pool_id.clone(), *address));
+    let told = model.leases.iter().map(|(_, request, address)| (request.pool_id.clone(), *address));
     let addresses = told.chain(leased).map(|(id, address)| Request::ReleaseAddress(id, address));
-    let pools = books.pools.iter().map(|(_, _, grant)| Request::ReleasePool(grant.pool_id.clone()));
+    let pools = model.pools.iter().map(|(_, _, grant)| Request::ReleasePool(grant.pool_id.clone()));
     for asked in addresses.chain(pools) {
         if let Err(failure) = second.ask(&asked) {
             return fail(format!("what was told is not released: {}", reason(&failure)), &asked);

@@ -1,21 +1,21 @@
 #![doc = include_str!("../README.md")]
 
 mod asking;
-mod books;
 mod docker;
 mod guest;
 mod host;
 mod instances;
 mod junit;
+mod model;
+mod outcome;
 mod recorder;
 mod show;
-mod verdict;
 
 pub use docker::Plugin;
-pub use guest::SuiteError;
-pub use ipam_report::{Outcome, Section, Verdict};
+pub use guest::ConformanceError;
+pub use ipam_report::{Outcome, PromiseResult, Section};
 pub use junit::junit;
-pub use verdict::Report;
+pub use outcome::Report;
 
 use asking::{Maker, Registered};
 use ipam_api::{Callback, Capability, Digest, Driver, DriverName, Factory, Failure, Start};
@@ -74,12 +74,12 @@ pub enum Target {
 }
 
 /// One promise of ours.
-fn verdict(section: &str, promise: &str, title: &str, outcome: Outcome) -> Verdict {
+fn result(section: &str, promise: &str, title: &str, outcome: Outcome) -> PromiseResult {
     let [section, promise, title] = [section, promise, title].map(str::to_owned);
-    Verdict { section, promise, title, outcome }
+    PromiseResult { section, promise, title, outcome }
 }
 
-/// Why the instances' promises are not judged.
+/// Why the instances' promises are not checked.
 const BROKE: &str = "it broke, or did not start, before there was anything to compare with";
 const ONE: &str = "a plugin is one process";
 
@@ -98,7 +98,7 @@ impl Factory for Apart {
 }
 
 /// Tests a driver under each of its names, or the one that was asked for;
-/// `tell` is told each verdict with the driver's name as it comes.
+/// `tell` is told each result with the driver's name as it comes.
 ///
 /// # Errors
 /// When the suite itself cannot be run; what is wrong with the driver is in the
@@ -107,8 +107,8 @@ pub fn test(
     suite: &Suite,
     target: &Target,
     options: &Options,
-    tell: &mut dyn FnMut(&str, &Verdict),
-) -> Result<Vec<Report>, SuiteError> {
+    tell: &mut dyn FnMut(&str, &PromiseResult),
+) -> Result<Vec<Report>, ConformanceError> {
     let (factory, is_built_in): (Arc<dyn Factory>, bool) = match target {
         Target::Component { component, is_built_in } => {
             (Arc::new(Apart(component.clone())), *is_built_in)
@@ -132,21 +132,21 @@ pub fn test(
         _ => outcome,
     };
     let is_one_of_several = registered.names.len() > 1;
-    let first = verdict("start", "registers", "it registers names that drivers can have", outcome);
+    let first = result("start", "registers", "it registers names that drivers can have", outcome);
     if first.outcome.is_fail() {
         tell("", &first);
-        return Ok(vec![Report { driver: String::new(), verdicts: vec![first] }]);
+        return Ok(vec![Report { driver: String::new(), results: vec![first] }]);
     }
     let mut reports = Vec::new();
     for (name, capability) in names {
-        let mut report = Report { driver: name.to_string(), verdicts: Vec::new() };
-        let mut note = |verdict: Verdict| {
-            tell(&report.driver, &verdict);
-            report.verdicts.push(verdict);
+        let mut report = Report { driver: name.to_string(), results: Vec::new() };
+        let mut note = |result: PromiseResult| {
+            tell(&report.driver, &result);
+            report.results.push(result);
         };
         note(first.clone());
         let subject = Tested { suite, target, options, maker: &maker, registered: &registered };
-        subject.judge(is_one_of_several.then_some(name), *capability, &mut note)?;
+        subject.check(is_one_of_several.then_some(name), *capability, &mut note)?;
         reports.push(report);
     }
     Ok(reports)
@@ -170,20 +170,20 @@ struct Tested<'a> {
 }
 
 impl Tested<'_> {
-    fn judge(
+    fn check(
         &self,
         name: Option<&DriverName>,
         capability: Capability,
-        note: &mut dyn FnMut(Verdict),
-    ) -> Result<(), SuiteError> {
+        note: &mut dyn FnMut(PromiseResult),
+    ) -> Result<(), ConformanceError> {
         let Self { suite, maker, options, .. } = self;
-        let record = guest::judge(suite, maker, name, capability, options, note)?;
+        let record = guest::check(suite, maker, name, capability, options, note)?;
         self.instances(name, capability, record.as_ref(), note);
         let component = match self.target {
             Target::Component { component, .. } => Some(component),
             Target::Plugin(_) => None,
         };
-        let conduct = component.map(Component::conduct);
+        let behaviour = component.map(Component::behaviour);
         let status = match component {
             Some(component) if !component.has_status() => {
                 Outcome::not_applicable("it does not export status")
@@ -191,11 +191,11 @@ impl Tested<'_> {
             Some(_) => host::status_counts(maker, name),
             None => Outcome::not_applicable("Docker's protocol has no status"),
         };
-        note(verdict("status", "counts", "it counts what is leased", status));
-        let little = host::says_little(conduct);
-        note(verdict("limits", "log", "what it says to the operator is not too much", little));
-        let late = host::registers_in_time(conduct);
-        note(verdict(
+        note(result("status", "counts", "it counts what is leased", status));
+        let little = host::says_little(behaviour);
+        note(result("limits", "log", "what it says to the operator is not too much", little));
+        let late = host::registers_in_time(behaviour);
+        note(result(
             "limits",
             "registration",
             "it registers while it starts, and then no more",
@@ -210,22 +210,22 @@ impl Tested<'_> {
         name: Option<&DriverName>,
         capability: Capability,
         record: Option<&recorder::Record>,
-        note: &mut dyn FnMut(Verdict),
+        note: &mut dyn FnMut(PromiseResult),
     ) {
         let Self { maker, registered, options, .. } = self;
         let is_one = matches!(self.target, Target::Plugin(_));
-        let unless_one = |judge: &dyn Fn() -> Outcome| {
-            if is_one { Outcome::not_applicable(ONE) } else { judge() }
+        let unless_one = |check: &dyn Fn() -> Outcome| {
+            if is_one { Outcome::not_applicable(ONE) } else { check() }
         };
         let again = unless_one(&|| instances::registers_again(maker, registered, name, capability));
-        note(verdict(
+        note(result(
             "instances",
             "registers",
             "a new instance registers what the first did",
             again,
         ));
         let built_in = unless_one(&|| host::is_not_built_in(maker, name));
-        note(verdict("instances", "built-in", "it knows whether it is part of its host", built_in));
+        note(result("instances", "built-in", "it knows whether it is part of its host", built_in));
         let deterministic = unless_one(&|| match record {
             _ if options.has_real_random => {
                 Outcome::not_applicable("it was granted real random numbers")
@@ -237,7 +237,7 @@ impl Tested<'_> {
             None => Outcome::not_applicable(BROKE),
         });
         let title = "the same requests in the same order get the same answers";
-        note(verdict("instances", "deterministic", title, deterministic));
+        note(result("instances", "deterministic", title, deterministic));
         let told = match record {
             _ if is_one => Err(Outcome::not_applicable(ONE)),
             _ if !capability.requires_request_replay => {
@@ -254,8 +254,8 @@ impl Tested<'_> {
             }
         };
         let title = "a second instance grants what it is told that the first granted";
-        note(verdict("instances", "replay", title, replay));
+        note(result("instances", "replay", title, replay));
         let title = "a second instance leases to nobody else what it was told";
-        note(verdict("instances", "replay-respected", title, respected));
+        note(result("instances", "replay-respected", title, respected));
     }
 }

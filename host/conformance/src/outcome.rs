@@ -1,20 +1,20 @@
-//! Everything that was judged of one driver.
+//! everything that was checked of one driver.
 
-use ipam_report::{Score, Section, Verdict};
+use ipam_report::{PromiseResult, Score, Section};
 
-/// The verdicts on one driver.
+/// Everything that was checked of one driver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Its name, as far as that is known.
     pub driver: String,
-    /// In the order in which it was judged.
-    pub verdicts: Vec<Verdict>,
+    /// In the order in which it was checked.
+    pub results: Vec<PromiseResult>,
 }
 
 impl Report {
     fn score(&self) -> Score {
         let mut score = Score::default();
-        self.verdicts.iter().for_each(|it| score.count(&it.section, &it.outcome));
+        self.results.iter().for_each(|it| score.count(&it.section, &it.outcome));
         score
     }
 

@@ -2,7 +2,7 @@
 //! a new instance is asked for the promises behind the one at which it broke.
 
 use crate::{
-    Options, Outcome, Verdict,
+    Options, Outcome, PromiseResult,
     asking::Maker,
     recorder::{Record, Recorder, lock},
 };
@@ -17,22 +17,22 @@ const BROKEN_MAX: usize = 5;
 /// How the suite could not be run. It is no fault of the driver.
 #[derive(Debug, thiserror::Error)]
 #[error("the suite did not run: {0}")]
-pub struct SuiteError(String);
+pub struct ConformanceError(String);
 
-/// Judges every promise of the suite; the record is that of the last instance
+/// Checks every promise of the suite; the record is that of the last instance
 /// that was asked, if it did not break.
-pub(crate) fn judge(
+pub(crate) fn check(
     suite: &Suite,
     maker: &Maker,
     name: Option<&DriverName>,
     capability: Capability,
     options: &Options,
-    tell: &mut dyn FnMut(Verdict),
-) -> Result<Option<Record>, SuiteError> {
+    tell: &mut dyn FnMut(PromiseResult),
+) -> Result<Option<Record>, ConformanceError> {
     let promises = list(suite, maker)?;
-    let mut judged = 0;
+    let mut checked = 0;
     for broken in 1.. {
-        let arguments = arguments(name, capability, options, judged);
+        let arguments = arguments(name, capability, options, checked);
         let (recorder, shared) = Recorder::new(maker.clone());
         let (to, lines) = mpsc::channel::<String>();
         let mut failed_to_start = false;
@@ -42,38 +42,41 @@ pub(crate) fn judge(
             });
             for line in lines {
                 // Each section's score is a line, too, and we have our own.
-                if let Ok(verdict) = serde_json::from_str::<Verdict>(&line) {
-                    failed_to_start |= judged == 0 && verdict.outcome.is_fail();
-                    judged += 1;
-                    tell(verdict);
+                if let Ok(result) = serde_json::from_str::<PromiseResult>(&line) {
+                    failed_to_start |= checked == 0 && result.outcome.is_fail();
+                    checked += 1;
+                    tell(result);
                 }
             }
             run.join()
         });
-        let end = end.map_err(|_| SuiteError("it panicked".to_owned()))?;
+        let end = end.map_err(|_| ConformanceError("it panicked".to_owned()))?;
         let mut record = mem::take(&mut *lock(&shared));
         match (end, record.broke.take()) {
-            (SuiteEnd::Judged(_), None) if judged == promises.len() || failed_to_start => {
+            (SuiteEnd::Judged(_), None) if checked == promises.len() || failed_to_start => {
                 return Ok((!failed_to_start).then_some(record));
             }
-            (SuiteEnd::Broke(_), Some(broke)) if judged < promises.len() => {
+            (SuiteEnd::Broke(_), Some(broke)) if checked < promises.len() => {
                 let outcome = Outcome::Fail { reason: broke.reason, exchange: broke.exchange };
-                tell(Verdict { outcome, ..promises[judged].clone() });
-                judged += 1;
-                if judged == 1 {
+                tell(PromiseResult { outcome, ..promises[checked].clone() });
+                checked += 1;
+                if checked == 1 {
                     return Ok(None);
                 }
             }
-            (SuiteEnd::Broke(reason), _) => return Err(SuiteError(reason)),
+            (SuiteEnd::Broke(reason), _) => return Err(ConformanceError(reason)),
             (SuiteEnd::Judged(_), _) => {
-                let text = format!("{judged} of {} promises were judged", promises.len());
-                return Err(SuiteError(text));
+                let text = format!("{checked} of {} promises were checked", promises.len());
+                return Err(ConformanceError(text));
             }
         }
         if broken == BROKEN_MAX {
-            for promise in &promises[judged..] {
+            for promise in &promises[checked..] {
                 let reason = format!("not asked for: it broke {BROKEN_MAX} times before");
-                tell(Verdict { outcome: Outcome::NotApplicable { reason }, ..promise.clone() });
+                tell(PromiseResult {
+                    outcome: Outcome::NotApplicable { reason },
+                    ..promise.clone()
+                });
             }
             break;
         }
@@ -108,20 +111,20 @@ fn arguments(
     arguments
 }
 
-/// Every promise, not judged: `SECTION/NAME: TITLE`.
-fn list(suite: &Suite, maker: &Maker) -> Result<Vec<Verdict>, SuiteError> {
+/// Every promise, not checked: `SECTION/NAME: TITLE`.
+fn list(suite: &Suite, maker: &Maker) -> Result<Vec<PromiseResult>, ConformanceError> {
     let (recorder, _) = Recorder::new(maker.clone());
     let (to, lines) = mpsc::channel::<String>();
     match suite.run(&["--list".to_owned()], recorder, move |line| drop(to.send(line.to_owned()))) {
         SuiteEnd::Judged(true) => {}
         end @ (SuiteEnd::Judged(false) | SuiteEnd::Broke(_)) => {
-            return Err(SuiteError(format!("it lists no promises: {end:?}")));
+            return Err(ConformanceError(format!("it lists no promises: {end:?}")));
         }
     }
     let promise = |line: String| {
         let (name, title) = line.split_once(": ")?;
         let (section, promise) = name.split_once('/')?;
-        Some(Verdict {
+        Some(PromiseResult {
             section: section.to_owned(),
             promise: promise.to_owned(),
             title: title.to_owned(),
