@@ -69,8 +69,9 @@ pub fn play(mut file: impl Read, factory: &dyn Factory) -> Result<Outcome, Strin
 /// A driver in the middle of a trace.
 struct Player(Box<dyn Driver>);
 
-/// The golden traces know no registry.
-struct AnyName;
+/// A registry that takes every name.
+#[derive(Debug)]
+pub struct AnyName;
 
 impl Callback for AnyName {
     fn register_ipam_driver_with_capabilities(

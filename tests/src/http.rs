@@ -6,7 +6,7 @@
 //! their own, and because hyper's server is not to be tested by hyper's client
 //! alone.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
@@ -66,6 +66,31 @@ impl Client {
         let answer = self.post(&format!("/IpamDriver.{call}"), &body.to_string());
         let Response { status, body } = answer.expect("it answers");
         (status, body)
+    }
+
+    /// Takes a pool, by its prefix or any, and returns its id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[track_caller]
+    pub fn pool(&mut self, space: &str, prefix: &str) -> String {
+        let body = json!({"AddressSpace": space, "Pool": prefix});
+        let (status, body) = self.ask("RequestPool", &body);
+        assert_eq!(status, 200, "{body}");
+        body["PoolID"].as_str().expect("a pool has an id").to_owned()
+    }
+
+    /// Takes this address of a pool, or any. Returns it without its length.
+    ///
+    /// # Errors
+    /// The status of a refusal.
+    pub fn lease(&mut self, pool_id: &str, address: &str, options: &Value) -> Result<String, u16> {
+        let body = json!({"PoolID": pool_id, "Address": address, "Options": options});
+        let (status, body) = self.ask("RequestAddress", &body);
+        match body["Address"].as_str().and_then(|text| text.split_once('/')) {
+            Some((address, _)) => Ok(address.to_owned()),
+            None => Err(status),
+        }
     }
 
     /// Sends a request with its very line, headers and body; a Content-Length

@@ -72,7 +72,9 @@ fn hosts(prefix: &IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
     }
 }
 
-fn overlap(one: &IpNet, other: &IpNet) -> bool {
+/// Whether two prefixes have an address in common.
+#[must_use]
+pub fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(other) || other.contains(one)
 }
 

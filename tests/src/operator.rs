@@ -15,6 +15,30 @@ pub struct Ran {
     pub said: String,
 }
 
+impl Ran {
+    /// What it printed, if it succeeded.
+    ///
+    /// # Panics
+    /// When it did not.
+    #[must_use]
+    #[track_caller]
+    pub fn done(self) -> Vec<Value> {
+        assert_eq!(self.code, 0, "{}", self.said);
+        self.items
+    }
+
+    /// What it said, if it failed with 1.
+    ///
+    /// # Panics
+    /// When it did not.
+    #[must_use]
+    #[track_caller]
+    pub fn refused(self) -> String {
+        assert_eq!(self.code, 1, "{}", self.said);
+        self.said
+    }
+}
+
 /// Runs `wipam` with these words against a daemon, for JSON.
 ///
 /// # Panics

@@ -29,8 +29,7 @@ fn metrics_count_what_was_answered() {
     let log = daemon.log();
     let address = log.split("url=http://").nth(1).unwrap().split('/').next().unwrap();
     let mut client = daemon.client();
-    let pool = json!({"AddressSpace": "LocalDefault", "Pool": "10.0.0.0/16"});
-    assert_eq!(client.ask("RequestPool", &pool).0, 200);
+    client.pool("LocalDefault", "10.0.0.0/16");
     let any = json!({"PoolID": "LocalDefault/10.0.0.0/16"});
     (0..3).for_each(|_| assert_eq!(client.ask("RequestAddress", &any).0, 200));
     let nowhere = json!({"PoolID": "nowhere", "Address": ""});

@@ -29,8 +29,7 @@ fn stranger(directory: &Path, name: &str, note: u8) -> PathBuf {
 
 fn fill(daemon: &Daemon, socket: &str) {
     let mut client = Client::connect(&daemon.socket(socket)).unwrap();
-    let pool = json!({"AddressSpace": "LocalDefault", "Pool": "10.0.0.0/16"});
-    assert_eq!(client.ask("RequestPool", &pool).0, 200);
+    client.pool("LocalDefault", "10.0.0.0/16");
     let mac = json!({"com.docker.network.endpoint.macaddress": "02:42:0a:00:00:02"});
     let body = json!({"PoolID": POOL, "Options": mac});
     assert_eq!(client.ask("RequestAddress", &body).0, 200);
@@ -122,8 +121,7 @@ fn what_a_file_made_is_not_another_files() {
     fs::copy(&one, &moved).unwrap();
     let daemon = start(&one);
     let mut client = Client::connect(&daemon.socket("keeps")).unwrap();
-    let another = json!({"AddressSpace": "zoo", "Pool": "10.66.1.0/24"});
-    assert_eq!(client.ask("RequestPool", &another).0, 200);
+    client.pool("zoo", "10.66.1.0/24");
     assert!(daemon.terminate().unwrap().success());
     drop(start(moved.to_str().unwrap()));
     let daemon = start(&format!("keeps={other}"));

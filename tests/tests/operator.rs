@@ -5,7 +5,7 @@
 use ipam_tests::{
     daemon::{Daemon, binary, wait},
     http::Client,
-    operator::{Ran, wipam},
+    operator::wipam,
 };
 use serde_json::{Value, json};
 use std::{
@@ -23,26 +23,19 @@ const POOL: &str = "LocalDefault/10.0.0.0/16";
 
 /// Takes the pool, and any address of it with these options.
 fn pool(client: &mut Client) {
-    let body = json!({"AddressSpace": "LocalDefault", "Pool": "10.0.0.0/16"});
-    assert_eq!(client.ask("RequestPool", &body).0, 200);
+    assert_eq!(client.pool("LocalDefault", "10.0.0.0/16"), POOL);
 }
 
 fn lease(client: &mut Client, options: &Value) -> String {
-    let (status, body) = client.ask("RequestAddress", &json!({"PoolID": POOL, "Options": options}));
-    assert_eq!(status, 200, "{body}");
-    body["Address"].as_str().unwrap().split('/').next().unwrap().to_owned()
+    client.lease(POOL, "", options).unwrap()
 }
 
 fn done(daemon: &Daemon, words: &[&str]) -> Vec<Value> {
-    let Ran { code, items, said } = wipam(daemon, words);
-    assert_eq!(code, 0, "{words:?}: {said}");
-    items
+    wipam(daemon, words).done()
 }
 
 fn refused(daemon: &Daemon, words: &[&str]) -> String {
-    let Ran { code, said, .. } = wipam(daemon, words);
-    assert_eq!(code, 1, "{words:?}: {said}");
-    said
+    wipam(daemon, words).refused()
 }
 
 /// A version of the built-in allocator: the same but for a note in its file,

@@ -50,26 +50,22 @@ impl Lab {
         self.daemon.as_ref().unwrap()
     }
 
+    fn client(&self) -> Client {
+        Client::connect(&self.daemon().socket(self.driver)).unwrap()
+    }
+
     pub(crate) fn ask(&self, call: &str, body: &Value) -> (u16, Value) {
-        let mut client = Client::connect(&self.daemon().socket(self.driver)).unwrap();
-        client.ask(call, body)
+        self.client().ask(call, body)
     }
 
     /// Takes a pool, and answers its id.
     pub(crate) fn pool(&self, space: &str, pool: &str) -> String {
-        let (status, body) = self.ask("RequestPool", &json!({"AddressSpace": space, "Pool": pool}));
-        assert_eq!(status, 200, "{body}");
-        body["PoolID"].as_str().unwrap().to_owned()
+        self.client().pool(space, pool)
     }
 
     /// Takes an address of a pool with these options: any, or this.
     pub(crate) fn lease(&self, pool: &str, address: &str, options: &Value) -> Result<String, u16> {
-        let body = json!({"PoolID": pool, "Address": address, "Options": options});
-        let (status, body) = self.ask("RequestAddress", &body);
-        match body["Address"].as_str().and_then(|address| address.split_once('/')) {
-            Some((address, _)) => Ok(address.to_owned()),
-            None => Err(status),
-        }
+        self.client().lease(pool, address, options)
     }
 
     #[track_caller]

@@ -5,7 +5,7 @@
 //! released is as good as one whose release was lost.
 
 use super::{Engine, address, create, inspect, refused, run};
-use ipam_tests::{http::Client, operator::Ran};
+use ipam_tests::http::Client;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -13,9 +13,7 @@ use std::path::Path;
 fn reconcile(engine: &Engine, directory: &Path, words: &[&str]) -> Value {
     let socket = directory.join("docker.sock");
     let head = ["reconcile", "docker", "--socket", socket.to_str().unwrap()];
-    let Ran { code, mut items, said } = engine.operate(&[&head, words].concat());
-    assert_eq!(code, 0, "{said}");
-    items.remove(0)
+    engine.operate(&[&head, words].concat()).done().remove(0)
 }
 
 /// What is in a list of the report, as addresses or else prefixes.

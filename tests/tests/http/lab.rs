@@ -1,26 +1,12 @@
 //! A driver that asks by HTTP, and short ways to have it do so.
 
-use ipam_api::{
-    Callback, Capability, Driver, Error, Factory as _, Failure, Family, Options, PoolChoice,
-    PoolRequest, Start,
-};
+use ipam_api::{Driver, Factory as _, Failure, Family, Options, PoolChoice, PoolRequest, Start};
 use ipam_runtime::{Component, Grants, Limits, LoadError, Runtime};
+use ipam_tests::golden::AnyName;
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-
-struct AnyName;
-
-impl Callback for AnyName {
-    fn register_ipam_driver_with_capabilities(
-        &mut self,
-        _: &str,
-        _: Capability,
-    ) -> Result<(), Error> {
-        Ok(())
-    }
-}
 
 pub(crate) fn load(limits: Limits, granted: &[&str]) -> Result<Component, LoadError> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();

@@ -9,7 +9,7 @@ use ipam_api::{DriverName, IpNet, PoolId};
 use ipam_ledger::MemoryStore;
 use ipam_runtime::Runtime;
 use ipam_service::{Limits, LoadOptions, Origin, Service};
-use ipam_tests::{http::Client, programs, stack::Stack};
+use ipam_tests::{http::Client, naive::overlap, programs, stack::Stack};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -59,10 +59,6 @@ struct Caller<'a> {
 
 fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
-fn overlap(one: &IpNet, other: &IpNet) -> bool {
-    one.contains(other) || other.contains(one)
 }
 
 impl Caller<'_> {

@@ -3,7 +3,7 @@
 use ipam_tests::{
     daemon::{Daemon, wait},
     http::Client,
-    operator::{Ran, wipam},
+    operator::wipam,
 };
 use serde_json::{Value, json};
 use std::{
@@ -39,8 +39,7 @@ impl Zoo {
         let config = configure(directory.path(), "");
         let daemon = Daemon::start(directory.path(), &["--config", config.to_str().unwrap()]);
         wait(|| daemon.log().contains("ready;"));
-        let body = json!({"AddressSpace": "LocalDefault", "Pool": "10.0.0.0/16"});
-        assert_eq!(daemon.client().ask("RequestPool", &body).0, 200);
+        daemon.client().pool("LocalDefault", "10.0.0.0/16");
         Self { directory, daemon }
     }
 
@@ -89,17 +88,12 @@ impl Zoo {
 
     /// A pool of the hostile driver.
     pub(crate) fn pool(&self, driver: &str) -> String {
-        let body = json!({"AddressSpace": "zoo", "Pool": "10.66.0.0/24"});
-        let (status, body) = self.client(driver).ask("RequestPool", &body);
-        assert_eq!(status, 200, "{body}");
-        body["PoolID"].as_str().unwrap().to_owned()
+        self.client(driver).pool("zoo", "10.66.0.0/24")
     }
 
     /// What `wipam drivers` says of each driver.
     pub(crate) fn drivers(&self) -> Vec<Value> {
-        let Ran { code, items, said } = wipam(&self.daemon, &["drivers"]);
-        assert_eq!(code, 0, "{said}");
-        items
+        wipam(&self.daemon, &["drivers"]).done()
     }
 
     /// What `wipam drivers` says of one.
