@@ -4,8 +4,8 @@
 #![no_main]
 
 use ipam_api::{
-    AddressGrant, AddressSpaces, Answer, Capability, DriverName, DriverHandle, Options, PoolGrant, Receipt,
-    Reply, Request, Served, Subscriber as _,
+    AddressGrant, AddressSpaces, Answer, Capability, DriverHandle, DriverName, Options, PoolGrant,
+    Receipt, Reply, Request, Served, Subscriber as _,
 };
 use ipam_docker::{Config, Server};
 use libfuzzer_sys::fuzz_target;

@@ -8,7 +8,7 @@ use ipam_api::{
     AddressGrant, AddressRequest, Family, IpNet, Options, PoolChoice, PoolGrant, PoolId,
     PoolRequest, Receipt, names,
 };
-use ipam_ledger::{Asked, Caller, Audit, Decision, Event, State};
+use ipam_ledger::{Asked, Audit, Caller, Decision, Event, State};
 use libfuzzer_sys::fuzz_target;
 use std::{collections::HashSet, net::IpAddr};
 
@@ -16,14 +16,38 @@ const SPACES: [&str; 2] = ["local", "global"];
 
 #[derive(Debug, Arbitrary)]
 enum Step {
-    Pool { global: bool, choice: Choice, sub_pool: Option<Net>, id: u8, answer: Option<Net> },
-    Address { id: u8, asked: Option<Ip>, answer: Option<Ip>, length: u8, flags: u8 },
-    ReleasePool { id: u8 },
+    Pool {
+        global: bool,
+        choice: Choice,
+        sub_pool: Option<Net>,
+        id: u8,
+        answer: Option<Net>,
+    },
+    Address {
+        id: u8,
+        asked: Option<Ip>,
+        answer: Option<Ip>,
+        length: u8,
+        flags: u8,
+    },
+    ReleasePool {
+        id: u8,
+    },
     /// An engine asks what is needed, perhaps of a process just started.
-    Begin { is_restart: bool },
-    ReleaseAddress { id: u8, address: Ip },
-    Undo { back: u8 },
-    TakeBack { back: u8, as_of: u8 },
+    Begin {
+        is_restart: bool,
+    },
+    ReleaseAddress {
+        id: u8,
+        address: Ip,
+    },
+    Undo {
+        back: u8,
+    },
+    TakeBack {
+        back: u8,
+        as_of: u8,
+    },
 }
 
 #[derive(Debug, Arbitrary)]
@@ -69,12 +93,7 @@ fn family(v6: bool) -> Family {
 }
 
 /// What the service does with each step: what it grants, and the events.
-fn take(
-    state: &State,
-    caller: &mut Caller<'_>,
-    step: &Step,
-    receipts: &[Receipt],
-) -> Vec<Event> {
+fn take(state: &State, caller: &mut Caller<'_>, step: &Step, receipts: &[Receipt]) -> Vec<Event> {
     match step {
         Step::Pool { global, choice, sub_pool, id: number, answer } => {
             let pool = match choice {
@@ -89,9 +108,9 @@ fn take(
                 PoolChoice::Automatic(_) | PoolChoice::Sized(..) => None,
             };
             // The edge lets nothing else through.
-            let sub_pool = sub_pool.map(|net| net.0.trunc()).filter(|sub| {
-                exact.is_some_and(|pool| Family::of(&pool) == Family::of(sub))
-            });
+            let sub_pool = sub_pool
+                .map(|net| net.0.trunc())
+                .filter(|sub| exact.is_some_and(|pool| Family::of(&pool) == Family::of(sub)));
             let request = PoolRequest {
                 address_space: SPACES[usize::from(*global)].to_owned(),
                 pool,
@@ -156,9 +175,7 @@ fn take(
         }
         Step::TakeBack { back, as_of } => {
             let receipt = receipts.iter().rev().nth(usize::from(*back));
-            receipt
-                .map(|receipt| state.take_back(receipt, u64::from(*as_of)))
-                .unwrap_or_default()
+            receipt.map(|receipt| state.take_back(receipt, u64::from(*as_of))).unwrap_or_default()
         }
     }
 }
