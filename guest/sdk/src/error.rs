@@ -1,4 +1,6 @@
 //! Refusals: which error of the contract, and in which words.
+//!
+//! Apart from the errors of `host/api` on purpose: `request.rs` says why.
 
 use alloc::string::String;
 use core::fmt;

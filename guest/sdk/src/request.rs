@@ -1,4 +1,15 @@
 //! What a driver is asked and what it answers, in the types of the field.
+//!
+//! `host/api` has the same vocabulary for the host. The two are apart on purpose:
+//! guests and host share nothing but `wit/`.
+//!
+//! - A change of one must not reach into the other: components that were built with
+//!   this crate run on newer hosts, and a host must not depend on what a guest says.
+//! - They are read by other people: this one by authors of drivers, that one by those
+//!   who change Wipam. So a name here is explained by what a driver does with it.
+//! - They differ where their sides do: an id is a text here, and checked there.
+//!
+//! The same holds for the errors (`error.rs`) and the well-known names (`names.rs`).
 
 use crate::names;
 use alloc::{collections::BTreeMap, string::String, vec::Vec};

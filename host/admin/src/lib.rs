@@ -1,4 +1,20 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Example
+//!
+//! What `wipam drivers` asks:
+//!
+//! ```no_run
+//! use ipam_admin::{Client, ClientError, wire};
+//! use std::path::Path;
+//!
+//! let mut client = Client::connect(Path::new("/var/lib/wipam/admin.sock"))?;
+//! let notes = client.ask(&wire::Ask::Drivers, |driver: wire::Driver| {
+//!     println!("{driver:?}");
+//!     Ok::<(), ClientError>(())
+//! })?;
+//! # Ok::<(), ipam_admin::ClientError>(())
+//! ```
 
 mod answer;
 mod client;

@@ -1,4 +1,6 @@
 //! Refusals and failures: two audiences, two texts.
+//!
+//! Apart from the errors of `guest/sdk` on purpose: `request.rs` says why.
 
 use crate::text::bounded;
 use std::fmt;

@@ -11,6 +11,23 @@
 //! What strangers can write into is written through [`text`].
 //!
 //! This crate knows nothing of JSON, files, sockets, threads or wasm.
+//!
+//! # Example
+//!
+//! Values of the contract:
+//!
+//! ```
+//! use ipam_api::{Code, DriverName, Family, PoolChoice, PoolRequest, parse_prefix};
+//!
+//! // Text is parsed at the edge, once.
+//! let pool = parse_prefix("192.0.2.0/24")?;
+//! let request = PoolRequest::new("local", PoolChoice::Exact(pool));
+//! assert_eq!(request.pool.family(), Family::Ipv4);
+//! assert!("../example".parse::<DriverName>().is_err());
+//! // A refusal is a name of the contract with a text, libnetwork's unless another is given.
+//! assert_eq!(ipam_api::Error::from(Code::InvalidPool).to_string(), Code::InvalidPool.text());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod driver;
 mod error;

@@ -1,5 +1,16 @@
 //! What is asked and what is answered, typed at the edge: whoever holds one
 //! of these has parsed text already, and nobody behind does it again.
+//!
+//! `guest/sdk` has the same vocabulary for authors of drivers. The two are apart on
+//! purpose: guests and host share nothing but `wit/`.
+//!
+//! - A change of one must not reach into the other: components that were built long
+//!   ago run on this host, and it depends on nothing that a guest says.
+//! - They are read by other people: that one by authors of drivers, this one by those
+//!   who change Wipam.
+//! - They differ where their sides do: an id is a text there, and checked here.
+//!
+//! The same holds for the errors (`error.rs`) and the well-known names (`names.rs`).
 
 use crate::{PoolId, Receipt};
 use ipnet::IpNet;

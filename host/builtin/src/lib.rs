@@ -5,6 +5,15 @@
 //! they run where no WASI is. `WIPAM_BUILTIN_DIR` names a directory with
 //! `default.wasm`, `null.wasm`, `remote.wasm`, `conformance.wasm` and
 //! `stub.wasm` for packagers who build them elsewhere.
+//!
+//! # Example
+//!
+//! `ipam_runtime::Runtime::load` takes such bytes:
+//!
+//! ```
+//! // A component: version 13 of layer 1.
+//! assert!(ipam_builtin::DEFAULT.starts_with(b"\0asm\x0d\0\x01\0"));
+//! ```
 
 /// libnetwork's allocator, driver `default`: crate `ipam-default`.
 pub static DEFAULT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));

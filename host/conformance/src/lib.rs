@@ -1,4 +1,23 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Example
+//!
+//! What `wipam test example.wasm` does:
+//!
+//! ```no_run,standalone_crate
+//! use ipam_conformance_host::{Options, Target, test};
+//! use ipam_runtime::{Limits, Runtime};
+//!
+//! let runtime = Runtime::new(None)?;
+//! let component = runtime.load("example", &std::fs::read("example.wasm")?, Limits::default())?;
+//! let target = Target::Component { component, is_built_in: false };
+//! let suite = runtime.suite(ipam_builtin::CONFORMANCE)?;
+//! let reports = test(&suite, &target, &Options::default(), &mut |driver, result| {
+//!     println!("{driver}: {result:?}");
+//! })?;
+//! assert!(reports.iter().all(|report| report.conforms()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod asking;
 mod docker;

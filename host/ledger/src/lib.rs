@@ -12,6 +12,31 @@
 //! - [`DurableStore`] is one on a disk, and the only part that does I/O.
 //!
 //! This crate knows no time of day, no thread, no driver and no protocol.
+//!
+//! # Example
+//!
+//! A driver proposes, the ledger decides:
+//!
+//! ```
+//! use ipam_api::{Family, Options, PoolChoice, PoolGrant, PoolRequest, Server};
+//! use ipam_ledger::{Actor, Audit, Caller, State, Time};
+//!
+//! let cause = Audit { at: Time(0), by: Actor::Asked(Server::Library) };
+//! let caller = Caller { cause, global_space: None, loaded: 0, asked_at: None };
+//! let request = PoolRequest::new("local", PoolChoice::Automatic(Family::Ipv4));
+//! let proposal = |id: &str| PoolGrant {
+//!     pool_id: id.try_into().expect("it is short"),
+//!     pool: "192.0.2.0/24".parse().expect("a prefix"),
+//!     data: Options::new(),
+//! };
+//!
+//! let mut state = State::default();
+//! let event = state.check_pool(&request, &proposal("first"), &caller)?;
+//! state.apply(&event);
+//! // The driver proposes the same addresses again.
+//! assert!(state.check_pool(&request, &proposal("second"), &caller).is_err());
+//! # Ok::<(), ipam_ledger::Violation>(())
+//! ```
 
 mod check;
 mod claims;

@@ -15,6 +15,18 @@
 //! | `wipam_restarts_total` | `driver` | instances that were built after the first |
 //! | `wipam_serving` | `driver` | 1 if it serves, 0 if not |
 //! | `wipam_breaker_open` | `driver` | 1 while it is left alone because it failed again and again |
+//!
+//! # Example
+//!
+//! What a scrape reads, here of a service without drivers:
+//!
+//! ```
+//! use ipam_service::{Limits, Service};
+//!
+//! let service = Service::new(Box::new(ipam_ledger::MemoryStore::default()), Limits::default())?;
+//! println!("{}", ipam_metrics::text(&service)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod listen;
 mod text;

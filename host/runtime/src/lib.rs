@@ -18,6 +18,20 @@
 //! Drivers belong on plain threads: WASI's synchronous side must not run on a
 //! worker of tokio.
 //!
+//! # Example
+//!
+//! A component from a file:
+//!
+//! ```no_run
+//! use ipam_runtime::{Limits, Runtime};
+//!
+//! let runtime = Runtime::new(None)?;
+//! let driver = runtime.load("example", &std::fs::read("example.wasm")?, Limits::default())?;
+//! // It is an `ipam_api::Factory`, which `Service::load` of ipam-service takes.
+//! assert!(!driver.has_status());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! [`Failure::Broken`]: ipam_api::Failure::Broken
 
 mod bindings;

@@ -4,6 +4,18 @@
 //! build to a component with that language's own tools, and know nothing of
 //! this repository. What they are made of is in `guest/sdk/templates`, `wit` and
 //! `guest/sdk`; `build.rs` gathers it.
+//!
+//! # Example
+//!
+//! `wipam new` writes each of these to a directory of the driver's name:
+//!
+//! ```
+//! use ipam_templates::{Language, project};
+//!
+//! for file in project(Language::Rust, "example") {
+//!     assert!(file.path.split('/').all(|part| part != ".."), "it stays in its directory");
+//! }
+//! ```
 
 mod language;
 

@@ -4,6 +4,13 @@
 //! `wipam compose` joins it with a driver, so that plain `wasmtime run` can
 //! call the driver. It is no host: nothing is checked against a ledger, and
 //! what is stored stands whatever comes of the call that wrote it.
+//!
+//! # Example
+//!
+//! ```sh
+//! wipam compose example.wasm --stub-only -o call.wasm
+//! wasmtime run --invoke 'get-default-address-spaces()' call.wasm
+//! ```
 #![cfg(target_family = "wasm")]
 
 #[allow(

@@ -1,4 +1,33 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Example
+//!
+//! The policy runs natively, over a store in memory and at the moments that it is told, in
+//! milliseconds:
+//!
+//! ```
+//! use ipam_cooldown::Policy;
+//! use ipam_driver::{AddressRequest, Options, PoolChoice, PoolRequest};
+//! use ipam_pools::Memory;
+//!
+//! let mut policy = Policy::new(r#"{"rest": 10}"#, Memory::new(1 << 20, 1000))?;
+//! let pool = policy.request_pool(&PoolRequest {
+//!     address_space: "LocalDefault".into(),
+//!     pool: PoolChoice::Exact("192.0.2.0/24".parse().expect("a prefix")),
+//!     sub_pool: None,
+//!     options: Options::new(),
+//!     exclude: Vec::new(),
+//! })?;
+//! let any = AddressRequest { pool_id: pool.pool_id.clone(), address: None, options: Options::new() };
+//! let mut lease = |policy: &mut Policy<Memory>, at| {
+//!     policy.request_address(&any, at).map(|grant| grant.address.expect("it leases one"))
+//! };
+//! let first = lease(&mut policy, 0)?;
+//! policy.release_address(&pool.pool_id, first.addr(), 1_000)?;
+//! assert_ne!(lease(&mut policy, 2_000)?, first);
+//! assert_eq!(lease(&mut policy, 11_000)?, first);
+//! # Ok::<(), ipam_driver::Error>(())
+//! ```
 
 mod policy;
 

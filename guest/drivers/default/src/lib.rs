@@ -1,4 +1,25 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Example
+//!
+//! Off wasm it is a value like any other:
+//!
+//! ```
+//! use ipam_default::Default;
+//! use ipam_driver::{Driver, Family, Options, PoolChoice, PoolRequest};
+//!
+//! let mut driver = Default::new("{}")?;
+//! let spaces = driver.default_address_spaces()?;
+//! let pool = driver.request_pool(PoolRequest {
+//!     address_space: spaces.local,
+//!     pool: PoolChoice::Automatic(Family::Ipv4),
+//!     sub_pool: None,
+//!     options: Options::new(),
+//!     exclude: Vec::new(),
+//! })?;
+//! assert_eq!(pool.pool_id, "LocalDefault/172.17.0.0/16");
+//! # Ok::<(), ipam_driver::Error>(())
+//! ```
 #![cfg_attr(target_family = "wasm", no_std)]
 
 use ipam_driver::{

@@ -4,6 +4,23 @@
 //! It answers what moby's `daemon/libnetwork/ipams/null/null.go` answers (28
 //! and later, where it has an IPv6 form), word for word, and keeps nothing: it
 //! registers without replay.
+//!
+//! # Example
+//!
+//! Off wasm it is a value like any other:
+//!
+//! ```
+//! use ipam_driver::{AddressGrant, AddressRequest, Driver, Options};
+//! use ipam_null::Null;
+//!
+//! let request = AddressRequest {
+//!     pool_id: "null/0.0.0.0/0".into(),
+//!     address: None,
+//!     options: Options::new(),
+//! };
+//! assert_eq!(Null.request_address(request)?, AddressGrant::without_address());
+//! # Ok::<(), ipam_driver::Error>(())
+//! ```
 #![cfg_attr(target_family = "wasm", no_std)]
 
 extern crate alloc;

@@ -7,6 +7,29 @@
 //! that remembers them.
 //!
 //! This crate knows no host: what it asks a store, a test answers as well.
+//!
+//! # Example
+//!
+//! The operator's table, a pool of it, and an address:
+//!
+//! ```
+//! use ipam_driver::{Family, Options, PoolChoice, PoolRequest};
+//! use ipam_pools::Config;
+//!
+//! let config = r#"{"default-address-pools": [{"base": "10.1.0.0/16", "size": 24}]}"#;
+//! let mut pools = Config::parse(config)?.pools()?;
+//! let pool = pools.request_pool(&PoolRequest {
+//!     address_space: "LocalDefault".into(),
+//!     pool: PoolChoice::Automatic(Family::Ipv4),
+//!     sub_pool: None,
+//!     options: Options::new(),
+//!     exclude: Vec::new(),
+//! })?;
+//! assert_eq!(pool.pool_id, "LocalDefault/10.1.0.0/24");
+//! let leased = pools.request_address(&pool.pool_id, None, false)?;
+//! assert_eq!(leased.to_string(), "10.1.0.1/24");
+//! # Ok::<(), ipam_driver::Error>(())
+//! ```
 
 #![no_std]
 

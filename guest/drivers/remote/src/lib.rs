@@ -1,4 +1,18 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Example
+//!
+//! Off wasm there are no plugins, so it registers no driver; its configuration is read
+//! as in service:
+//!
+//! ```
+//! use ipam_driver::Driver;
+//! use ipam_remote::Remote;
+//!
+//! assert_eq!(Remote::registrations(r#"{"replay": false}"#)?, []);
+//! assert!(Remote::registrations(r#"{"repaly": false}"#).is_err());
+//! # Ok::<(), ipam_driver::Error>(())
+//! ```
 #![cfg_attr(target_family = "wasm", no_std)]
 
 extern crate alloc;

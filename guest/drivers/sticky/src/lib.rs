@@ -1,4 +1,33 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Example
+//!
+//! The policy runs natively, over a store in memory:
+//!
+//! ```
+//! use ipam_driver::{AddressRequest, Options, PoolChoice, PoolRequest, names};
+//! use ipam_pools::Memory;
+//! use ipam_sticky::Policy;
+//!
+//! let mut policy = Policy::new("{}", Memory::new(1 << 20, 1000))?;
+//! let pool = policy.request_pool(&PoolRequest {
+//!     address_space: "LocalDefault".into(),
+//!     pool: PoolChoice::Exact("192.0.2.0/24".parse().expect("a prefix")),
+//!     sub_pool: None,
+//!     options: Options::new(),
+//!     exclude: Vec::new(),
+//! })?;
+//! let request = |name: &str| AddressRequest {
+//!     pool_id: pool.pool_id.clone(),
+//!     address: None,
+//!     options: Options::from([(names::ENDPOINT_NAME.into(), name.into())]),
+//! };
+//! let web = policy.request_address(&request("web"))?.address.expect("it leases one");
+//! policy.release_address(&pool.pool_id, web.addr())?;
+//! assert_ne!(policy.request_address(&request("db"))?.address, Some(web));
+//! assert_eq!(policy.request_address(&request("web"))?.address, Some(web));
+//! # Ok::<(), ipam_driver::Error>(())
+//! ```
 #![cfg_attr(target_family = "wasm", no_std)]
 
 extern crate alloc;
