@@ -49,7 +49,6 @@ pub const PLUGIN_HOST: &str = "plugin.moby.localhost";
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The socket is not there, or nobody listens on it.
     #[error("cannot connect")]

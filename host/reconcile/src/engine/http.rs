@@ -33,7 +33,7 @@ impl From<Error> for ErrorKind {
     fn from(error: Error) -> Self {
         match error {
             Error::TooLarge { max_bytes } => Self::TooMany { max: max_bytes, what: "bytes" },
-            error => Self::Exchange(error),
+            error @ (Error::Connect(_) | Error::Http(_)) => Self::Exchange(error),
         }
     }
 }
