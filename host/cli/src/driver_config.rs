@@ -6,6 +6,7 @@ use crate::{
     built_in::BuiltIn,
     config::{Prefix, parse_name},
     driver_json,
+    limits_table::LimitsTable,
 };
 use ipam_api::{Digest, DriverName};
 use ipam_runtime::{Grants, Limits, PluginGrant, StoreLimits};
@@ -15,7 +16,6 @@ use std::{
     collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 /// Where a driver comes from.
@@ -103,7 +103,7 @@ impl StoreTable {
     fn limits(&self) -> Result<StoreLimits, String> {
         Ok(StoreLimits {
             bytes_max: within("store.max-bytes", self.max_bytes, STORE_BYTES_MAX)?,
-            keys_max: within("store.max-keys", self.max_keys, COUNT_MAX)?,
+            keys_max: within("store.max-keys", self.max_keys, STORE_KEYS_MAX)?,
         })
     }
 }
@@ -119,16 +119,10 @@ enum Random {
     Real,
 }
 
-/// The most that a limit may be set to: what is larger is a mistake, or meant
-/// as "unlimited", which there is not.
-const MS_MAX: u64 = 24 * 60 * 60 * 1000;
-const BYTES_MAX: u64 = 64 << 30;
-const COUNT_MAX: u64 = 1 << 24;
-/// As the service has it.
-const NAMES_MAX: u64 = 1024;
-
 /// What a store may hold at most: all of it is in memory, too.
 const STORE_BYTES_MAX: u64 = 1 << 30;
+/// As [`STORE_BYTES_MAX`].
+const STORE_KEYS_MAX: u64 = 1 << 24;
 
 /// A number of the configuration, neither zero nor more than `most`.
 fn within<T: TryFrom<u64>>(key: &str, value: u64, most: u64) -> Result<T, String> {
@@ -146,70 +140,6 @@ fn directories(key: &str, paths: Option<Vec<PathBuf>>) -> Result<Option<Vec<Path
         }
         _ => Ok(paths),
     }
-}
-
-/// Reads each limit that the operator has set; the others keep their default.
-macro_rules! limits {
-    ($($key:ident => $field:ident, $most:ident, $convert:expr;)*) => {
-        #[derive(Debug, Default, Deserialize)]
-        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        struct LimitsTable {
-            $($key: Option<u64>,)*
-        }
-
-        impl LimitsTable {
-            fn limits(&self) -> Result<Limits, String> {
-                let mut limits = Limits::default();
-                $(if let Some(value) = self.$key {
-                    let key = concat!("limits.", stringify!($key)).replace('_', "-");
-                    limits.$field = ($convert)(within(&key, value, $most)?);
-                })*
-                Ok(limits)
-            }
-        }
-    };
-}
-
-limits! {
-    component_bytes => component_bytes, BYTES_MAX, |it| it;
-    compile_ms => compile_time, MS_MAX, Duration::from_millis;
-    compile_memory_bytes => compile_memory_bytes, BYTES_MAX, |it| it;
-    compiled_bytes => compiled_bytes, BYTES_MAX, |it| it;
-    start_ms => start_time, MS_MAX, Duration::from_millis;
-    call_ms => call_time, MS_MAX, Duration::from_millis;
-    replay_ms => replay_time, MS_MAX, Duration::from_millis;
-    memory_bytes => memory_bytes, BYTES_MAX, |it| it;
-    table_elements => table_elements, COUNT_MAX, |it| it;
-    parts => parts, COUNT_MAX, |it| it;
-    modules => modules, COUNT_MAX, |it| it;
-    functions => functions, COUNT_MAX, |it| it;
-    types => types, COUNT_MAX, |it| it;
-    type_bytes => type_bytes, BYTES_MAX, |it| it;
-    globals => globals, COUNT_MAX, |it| it;
-    imports => imports, COUNT_MAX, |it| it;
-    exports => exports, COUNT_MAX, |it| it;
-    segments => segments, COUNT_MAX, |it| it;
-    symbol_bytes => symbol_bytes, BYTES_MAX, |it| it;
-    symbol_total_bytes => symbol_total_bytes, BYTES_MAX, |it| it;
-    names => names, NAMES_MAX, |it| it;
-    handles => handles, COUNT_MAX, |it| it;
-    copied_bytes => copied_bytes, BYTES_MAX, |it| it;
-    name_bytes => name_bytes, BYTES_MAX, |it| it;
-    address_space_bytes => address_space_bytes, BYTES_MAX, |it| it;
-    data_entries => data_entries, COUNT_MAX, |it| it;
-    data_bytes => data_bytes, BYTES_MAX, |it| it;
-    error_bytes => error_bytes, BYTES_MAX, |it| it;
-    report_bytes => report_bytes, BYTES_MAX, |it| it;
-    log_lines => log_lines, COUNT_MAX, |it| it;
-    log_line_bytes => log_line_bytes, BYTES_MAX, |it| it;
-    http_requests => http_requests, COUNT_MAX, |it| it;
-    http_connections => http_connections, COUNT_MAX, |it| it;
-    http_body_bytes => http_body_bytes, BYTES_MAX, |it| it;
-    http_head_bytes => http_head_bytes, BYTES_MAX, |it| it;
-    http_handles => http_handles, COUNT_MAX, |it| it;
-    plugin_ms => plugin_time, MS_MAX, Duration::from_millis;
-    plugin_calls => plugin_calls, COUNT_MAX, |it| it;
-    plugin_body_bytes => plugin_body_bytes, BYTES_MAX, |it| it;
 }
 
 impl DriverTable {
@@ -245,9 +175,9 @@ impl DriverTable {
             random_real: self.random == Random::Real,
         };
         let mut limits = self.limits.limits().map_err(|why| usage(&why))?;
-        if self.limits.names.is_none() && settings.source == Source::BuiltIn(BuiltIn::Remote) {
+        if !self.limits.has_names() && settings.source == Source::BuiltIn(BuiltIn::Remote) {
             // Each plugin that it was granted is a driver.
-            limits.names = grants.plugins.names.len().max(1);
+            limits.instance.names = grants.plugins.names.len().max(1);
         }
         Ok(DriverSettings {
             grants,
@@ -313,7 +243,7 @@ impl DriverSettings {
 mod tests {
     use super::{DriverSettings, DriverTable};
     use ipam_runtime::Limits;
-    use std::{collections::BTreeSet, path::Path, time::Duration};
+    use std::{path::Path, time::Duration};
 
     fn settings(text: &str) -> Result<DriverSettings, String> {
         let table: DriverTable =
@@ -335,14 +265,15 @@ mod tests {
             takes-over = true
             [limits]
             call-ms = 250
-            memory-bytes = 1048576
+            instance.memory = "1MiB"
+            [limits.answer]
             log-lines = 5
             "#,
         )
         .unwrap();
-        assert_eq!(lab.limits.call_time, Duration::from_millis(250));
-        assert_eq!((lab.limits.memory_bytes, lab.limits.log_lines), (1 << 20, 5));
-        assert_eq!(lab.limits.parts, ipam_runtime::Limits::default().parts);
+        assert_eq!(lab.limits.call.time, Duration::from_millis(250));
+        assert_eq!((lab.limits.instance.memory_bytes, lab.limits.answer.log_lines), (1 << 20, 5));
+        assert_eq!(lab.limits.http, Limits::default().http);
         assert_eq!(lab.grants.http[0].to_string(), "https://netbox.example/api/");
         assert_eq!(lab.grants.store.map(|store| store.keys_max), Some(10));
         assert!(lab.grants.plugins.names.contains("infoblox"));
@@ -359,54 +290,24 @@ mod tests {
         for (text, names) in [
             ("file = 'a'", 1),
             ("file = 'a'\n[limits]\nnames = 3", 3),
+            ("file = 'builtin:remote'\nplugins = ['b', 'c']\nlimits.instance.names = 3", 3),
             ("file = 'a'\nplugins = ['b', 'c']", 1),
             ("file = 'builtin:remote'\nplugins = ['b', 'c']", 2),
             ("file = 'builtin:remote'", 1),
             ("file = 'builtin:remote'\nplugins = ['b', 'c']\n[limits]\nnames = 1", 1),
         ] {
-            assert_eq!(settings(text).unwrap().limits.names, names, "{text}");
+            assert_eq!(settings(text).unwrap().limits.instance.names, names, "{text}");
         }
-    }
-
-    /// All keys of `[driver.limits]`, as the parser lists them when it meets
-    /// another one.
-    fn limit_keys() -> BTreeSet<String> {
-        let refused = settings("file = 'a'\n[limits]\nno-limit = 1").unwrap_err();
-        let (_, known) = refused.split_once("expected one of").unwrap();
-        known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn operating_md_has_each_limit_with_its_default() {
-        let (_, table) = include_str!("../OPERATING.md").split_once("| key of `[dri").unwrap();
-        let (table, _) = table.split_once("\n\n").unwrap();
-        let mut keys = BTreeSet::new();
-        let mut text = "file = 'a'\n[limits]\n".to_owned();
-        for row in table.lines().skip(2) {
-            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-            let key = cells[1].trim_matches('`');
-            let default = cells[2].split(' ').next().unwrap().replace(',', "");
-            text += &format!("{key} = {default}\n");
-            assert!(keys.insert(key.to_owned()), "{key} is there twice");
-        }
-        assert_eq!(keys, limit_keys());
-        assert_eq!(settings(&text).unwrap().limits, Limits::default());
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
         for (text, words) in [
-            ("file = 'a'\n[limits]\nmemory-bytes = 0", "limits.memory-bytes must be from 1 to"),
-            (
-                "file = 'a'\n[limits]\ncall-ms = 86400001",
-                "limits.call-ms must be from 1 to 86400000",
-            ),
-            ("file = 'a'\n[limits]\nlog-lines = 99999999", "limits.log-lines must be"),
+            ("file = 'a'\n[limits]\ncall.time = '0s'", "limits.call.time must be from"),
             (
                 "file = 'a'\nstore = { max-bytes = 2000000000, max-keys = 1 }",
                 "store.max-bytes must",
             ),
-            ("file = 'a'\n[limits]\nmemory = 1", "unknown field"),
             ("file = 'a'\nstore = { max-bytes = 1 }", "max-keys"),
             ("file = 'a'\nhttp = ['netbox']", "is not http:// or https://"),
             ("file = 'a'\nrandom = 'none'", "unknown variant"),

@@ -259,7 +259,7 @@ impl Drivers {
         let options = LoadOptions {
             rename,
             config,
-            names_max: settings.limits.names,
+            names_max: settings.limits.instance.names,
             pools: settings.pools.clone(),
             reserved,
             maker: Some(maker(&settings)),

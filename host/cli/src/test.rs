@@ -13,7 +13,7 @@ use ipam_api::text::escaped;
 use ipam_conformance_host::{
     Options, Outcome, Plugin, PromiseResult, Report, Section, Target, junit, test,
 };
-use ipam_runtime::{Grants, Limits, Runtime, StoreLimits, read_file};
+use ipam_runtime::{CallLimits, Grants, Limits, Runtime, StoreLimits, read_file};
 use ipam_service::Origin;
 use serde::Serialize;
 use std::{
@@ -98,7 +98,10 @@ fn target(flags: &TestFlags, runtime: &Runtime) -> Result<Target, Fatal> {
         plugin.probe().map_err(|error| usage(&socket.display().to_string(), &error))?;
         return Ok(Target::Plugin(plugin));
     };
-    let limits = Limits { call_time, ..Limits::default() };
+    let limits = Limits {
+        call: CallLimits { time: call_time, ..CallLimits::default() },
+        ..Limits::default()
+    };
     let (label, bytes, is_built_in) = component(file)?;
     let store = DriverSettings::new(file, None, Path::new(""))?.grants.store;
     let grants = Grants {

@@ -76,15 +76,15 @@ impl Compiler {
         };
         // As many threads as there are processors may be busy all the time.
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        let seconds = limits.compile_time.as_secs().saturating_add(1);
+        let seconds = limits.compile.time.as_secs().saturating_add(1);
         let mut child = Command::new(program)
             .args(arguments)
             .arg(&self.cache)
             .arg(self.fingerprint.to_string())
             .arg(bytes.len().to_string())
-            .arg(limits.compile_memory_bytes.to_string())
+            .arg(limits.compile.memory_bytes.to_string())
             .arg(seconds.saturating_mul(processors.try_into().unwrap_or(u64::MAX)).to_string())
-            .arg(limits.compiled_bytes.to_string())
+            .arg(limits.compile.code_bytes.to_string())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -94,7 +94,7 @@ impl Compiler {
             .map_err(failed)?;
         // A time that no clock reaches is as good as a day.
         let now = Instant::now();
-        let deadline = now.checked_add(limits.compile_time).unwrap_or(now + DAY);
+        let deadline = now.checked_add(limits.compile.time).unwrap_or(now + DAY);
         let (mut stdin, mut stderr) = (child.stdin.take(), child.stderr.take());
         let (status, words) = thread::scope(|scope| {
             // Both end with the child, whatever it does.
@@ -112,12 +112,12 @@ impl Compiler {
         });
         let words = String::from_utf8_lossy(&words);
         let is_done = words == DONE;
-        let words = bounded(limits.report_bytes, words.trim());
+        let words = bounded(limits.answer.report_bytes, words.trim());
         let Some(status) = status.map_err(failed)? else {
             return Err(if self.halt.is_set() {
                 LoadError::Halted
             } else {
-                LoadError::TooSlow(limits.compile_time)
+                LoadError::TooSlow(limits.compile.time)
             });
         };
         match status.code() {
@@ -125,9 +125,9 @@ impl Compiler {
             Some(code) if code == i32::from(INVALID) => Err(LoadError::Invalid(words)),
             Some(code) if code == i32::from(FAILED) => Err(LoadError::Compiler(words)),
             _ => Err(LoadError::Compiler(format!(
-                "the compiler, which may have compile-memory-bytes = {} of memory, {seconds} s of \
-                 each processor, and write compiled-bytes = {}, ended with {status}: {words}",
-                limits.compile_memory_bytes, limits.compiled_bytes,
+                "the compiler, which may have limits.compile.memory = {} bytes, {seconds} s of \
+                 each processor, and write limits.compile.code = {} bytes, ended with {status}: {words}",
+                limits.compile.memory_bytes, limits.compile.code_bytes,
             ))),
         }
     }

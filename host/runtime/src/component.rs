@@ -29,9 +29,9 @@ pub struct Component {
     pub(crate) label: Arc<str>,
     pub(crate) digest: Digest,
     pub(crate) limits: Arc<Limits>,
-    /// [`Limits::start_time`] in ticks of the engine's clock.
+    /// [`InstanceLimits::start_time`](crate::InstanceLimits::start_time) in ticks of the engine's clock.
     pub(crate) start_ticks: u64,
-    /// [`Limits::call_time`], likewise.
+    /// [`CallLimits::time`](crate::CallLimits::time), likewise.
     pub(crate) call_ticks: u64,
     pub(crate) halt: Halt,
     pub(crate) log_budget: Arc<Budget>,
@@ -59,8 +59,8 @@ pub enum LoadError {
     /// The file cannot be read.
     #[error("cannot read it: {0}")]
     Unreadable(#[source] io::Error),
-    /// It is larger than [`Limits::component_bytes`].
-    #[error("it has more than {0} bytes, the most that limits.component-bytes allows")]
+    /// It is larger than [`CompileLimits::component_bytes`](crate::CompileLimits::component_bytes).
+    #[error("it has more than {0} bytes, the most that limits.compile.component allows")]
     TooLarge(usize),
     /// It is something else altogether.
     #[error("it is not WebAssembly")]
@@ -103,9 +103,9 @@ pub enum LoadError {
     /// The engine does not accept it.
     #[error("it is not a component that this host can run: {0}")]
     Invalid(String),
-    /// It takes longer to compile than [`Limits::compile_time`].
+    /// It takes longer to compile than [`CompileLimits::time`](crate::CompileLimits::time).
     #[error(
-        "compiling it takes more than {} ms, the most that limits.compile-ms allows",
+        "compiling it takes more than {} ms, the most that limits.compile.time allows",
         .0.as_millis()
     )]
     TooSlow(Duration),
@@ -149,8 +149,8 @@ impl Component {
         limits: Limits,
         grants: &Grants,
     ) -> Result<Self, LoadError> {
-        if bytes.len() > limits.component_bytes {
-            return Err(LoadError::TooLarge(limits.component_bytes));
+        if bytes.len() > limits.compile.component_bytes {
+            return Err(LoadError::TooLarge(limits.compile.component_bytes));
         }
         // Nothing is compiled that is not wanted anyway.
         let inspection = inspect(bytes)?;
@@ -163,7 +163,7 @@ impl Component {
         }
         // The engine's words hold names that the component chose.
         let words =
-            |error: wasmtime::Error| bounded(limits.report_bytes, format_args!("{error:#}"));
+            |error: wasmtime::Error| bounded(limits.answer.report_bytes, format_args!("{error:#}"));
         let compiled = component::Component::from_binary(engine, bytes)
             .map_err(|error| LoadError::Invalid(words(error)))?;
 
@@ -176,8 +176,8 @@ impl Component {
         Ok(Self {
             label: label.into(),
             digest: inspection.digest,
-            start_ticks: Limits::ticks(limits.start_time),
-            call_ticks: Limits::ticks(limits.call_time),
+            start_ticks: Limits::ticks(limits.instance.start_time),
+            call_ticks: Limits::ticks(limits.call.time),
             halt: Halt::default(),
             log_budget: Arc::new(Budget::new(&limits)),
             allowance: Allowance::new(&limits),
@@ -217,7 +217,7 @@ impl Factory for Component {
     }
 
     fn replay_time(&self) -> Option<Duration> {
-        Some(self.limits.replay_time)
+        Some(self.limits.instance.replay_time)
     }
 
     fn halt(&self) {

@@ -71,7 +71,7 @@ pub(crate) fn options_to_guest(options: &Options) -> types::Options {
 
 fn data(pairs: types::Options, limits: &Limits) -> Result<Options, Broken> {
     let bytes = pairs.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
-    if pairs.len() > limits.data_entries || bytes > limits.data_bytes {
+    if pairs.len() > limits.answer.data_entries || bytes > limits.answer.data_bytes {
         return Err(format!("data of {} entries and {bytes} bytes", pairs.len()));
     }
     if !pairs.is_sorted_by(|(one, _), (next, _)| one < next) {
@@ -101,7 +101,7 @@ pub(crate) fn address_spaces(
     limits: &Limits,
 ) -> Result<AddressSpaces, Broken> {
     for name in [&spaces.local, &spaces.global] {
-        if name.is_empty() || name.len() > limits.address_space_bytes {
+        if name.is_empty() || name.len() > limits.answer.address_space_bytes {
             return Err(format!("an address space whose name has {} bytes", name.len()));
         }
     }
@@ -153,7 +153,7 @@ pub(crate) fn error(error: types::Error, limits: &Limits) -> Error {
         Wit::NoMoreSubnets(text) => (Code::NoMoreSubnets, text),
         Wit::Other(other) => (Code::Other(kind(other.kind)), other.message),
     };
-    Error::new(code, bounded(limits.error_bytes, text))
+    Error::new(code, bounded(limits.answer.error_bytes, text))
 }
 
 pub(crate) fn error_to_guest(error: &Error) -> types::Error {
@@ -206,6 +206,7 @@ fn kind_to_guest(kind: Kind) -> types::ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AnswerLimits;
 
     fn pool(id: &str, address: types::IpAddress, length: u8) -> wit::PoolGrant {
         wit::PoolGrant {
@@ -250,7 +251,10 @@ mod tests {
 
     #[test]
     fn data_is_bounded_and_in_order() {
-        let limits = Limits { data_entries: 2, data_bytes: 8, ..Limits::default() };
+        let limits = Limits {
+            answer: AnswerLimits { data_entries: 2, data_bytes: 8, ..AnswerLimits::default() },
+            ..Limits::default()
+        };
         let pairs = |keys: &[&str]| {
             keys.iter().map(|&key| (key.to_owned(), "v".to_owned())).collect::<types::Options>()
         };
@@ -307,7 +311,10 @@ mod tests {
 
     #[test]
     fn long_words_are_cut() {
-        let limits = Limits { error_bytes: 6, ..Limits::default() };
+        let limits = Limits {
+            answer: AnswerLimits { error_bytes: 6, ..AnswerLimits::default() },
+            ..Limits::default()
+        };
         let refused = error(types::Error::InvalidPool("aéééé".to_owned()), &limits);
         assert_eq!(refused.to_string(), "aé…");
     }

@@ -75,11 +75,21 @@ pub(crate) fn pass(bytes: &[u8], limits: &Limits) -> Result<Footprint, LoadError
         }
     }
     total.host_bytes = total.host_bytes.saturating_add(bytes::STORE);
-    at_most(limits.parts, total.instances, "core instances", "parts")?;
-    at_most(limits.parts, total.memories, "memories", "parts")?;
-    at_most(limits.parts, total.tables, "tables", "parts")?;
-    at_most(limits.globals, total.globals, "globals", "globals")?;
-    at_most(limits.memory_bytes, total.host_bytes, "bytes of the host's memory", "memory-bytes")?;
+    at_most(
+        limits.instance.instances_max,
+        total.instances,
+        "core instances",
+        "instance.instances-max",
+    )?;
+    at_most(limits.instance.instances_max, total.memories, "memories", "instance.instances-max")?;
+    at_most(limits.instance.instances_max, total.tables, "tables", "instance.instances-max")?;
+    at_most(limits.instance.globals, total.globals, "globals", "instance.globals")?;
+    at_most(
+        limits.instance.memory_bytes,
+        total.host_bytes,
+        "bytes of the host's memory",
+        "instance.memory",
+    )?;
     Ok(total)
 }
 
@@ -105,33 +115,48 @@ fn at_most(
 impl Gate<'_> {
     fn imports(&mut self, more: u64) -> Result<(), LoadError> {
         self.imports = self.imports.saturating_add(more);
-        at_most(self.limits.imports, self.imports, "imports", "imports")
+        at_most(self.limits.compile.imports, self.imports, "imports", "compile.imports")
     }
 
     fn exports(&mut self, more: u64) -> Result<(), LoadError> {
         self.exports = self.exports.saturating_add(more);
-        at_most(self.limits.exports, self.exports, "exports", "exports")
+        at_most(self.limits.compile.exports, self.exports, "exports", "compile.exports")
     }
 
     fn functions(&mut self, more: u64) -> Result<(), LoadError> {
         self.functions = self.functions.saturating_add(more);
-        at_most(self.limits.functions, self.functions, "functions", "functions")
+        at_most(self.limits.compile.functions, self.functions, "functions", "compile.functions")
     }
 
     fn types(&mut self, more: u64, bytes: usize) -> Result<(), LoadError> {
         self.types = self.types.saturating_add(more);
-        at_most(self.limits.types, self.types, "types", "types")?;
+        at_most(self.limits.compile.types, self.types, "types", "compile.types")?;
         self.type_bytes = self.type_bytes.saturating_add(wide(bytes));
-        at_most(self.limits.type_bytes, self.type_bytes, "bytes of types", "type-bytes")
+        at_most(
+            self.limits.compile.type_bytes,
+            self.type_bytes,
+            "bytes of types",
+            "compile.type-size",
+        )
     }
 
     fn segments(&mut self, more: u64) -> Result<(), LoadError> {
         self.segments = self.segments.saturating_add(more);
-        at_most(self.limits.segments, self.segments, "data and element segments", "segments")
+        at_most(
+            self.limits.compile.segments,
+            self.segments,
+            "data and element segments",
+            "compile.segments",
+        )
     }
 
     fn symbol(&self, name: &str) -> Result<(), LoadError> {
-        at_most(self.limits.symbol_bytes, wide(name.len()), "bytes of a name", "symbol-bytes")
+        at_most(
+            self.limits.compile.symbol_bytes,
+            wide(name.len()),
+            "bytes of a name",
+            "compile.symbol",
+        )
     }
 
     /// Counts what there is, before it is read into memory.
@@ -140,7 +165,12 @@ impl Gate<'_> {
         match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 self.parts += 1;
-                at_most(self.limits.modules, self.parts, "modules and components", "modules")
+                at_most(
+                    self.limits.compile.modules,
+                    self.parts,
+                    "modules and components",
+                    "compile.modules",
+                )
             }
             Payload::TypeSection(section) => {
                 self.types(section.count().into(), section.range().len())
@@ -182,7 +212,12 @@ impl Gate<'_> {
             }
             Payload::GlobalSection(section) => {
                 // One module alone has no more than all of them together may.
-                at_most(self.limits.globals, section.count().into(), "globals", "globals")?;
+                at_most(
+                    self.limits.instance.globals,
+                    section.count().into(),
+                    "globals",
+                    "instance.globals",
+                )?;
                 let frame = self.frames.last();
                 frame.takes.globals += u64::from(section.count());
                 frame.takes.host_bytes += bytes::GLOBAL * u64::from(section.count());
@@ -278,8 +313,8 @@ impl Gate<'_> {
         bytes: usize,
     ) -> Result<(), LoadError> {
         self.symbol_bytes = self.symbol_bytes.saturating_add(wide(bytes));
-        let most = self.limits.symbol_total_bytes;
-        at_most(most, self.symbol_bytes, "bytes of names of functions", "symbol-total-bytes")?;
+        let most = self.limits.compile.symbol_total_bytes;
+        at_most(most, self.symbol_bytes, "bytes of names of functions", "compile.symbol-total")?;
         for names in names.into_iter().map_while(Result::ok) {
             if let Name::Module { name, .. } = names {
                 self.symbol(name)?;

@@ -67,17 +67,17 @@ struct Hooks {
 impl Http {
     pub(crate) fn new(grants: Arc<Grants>, limits: &Limits, log: Log, halt: Halt) -> Self {
         let mut context = WasiHttpCtx::new();
-        context.set_field_size_limit(limits.http_head_bytes);
+        context.set_field_size_limit(limits.http.head_bytes);
         let now = Instant::now();
         Self {
             context,
             hooks: Hooks {
                 grants,
                 log,
-                connections: Arc::new(Semaphore::new(limits.http_connections)),
-                body_bytes: limits.http_body_bytes,
-                head_bytes: limits.http_head_bytes,
-                requests: limits.http_requests,
+                connections: Arc::new(Semaphore::new(limits.http.connections)),
+                body_bytes: limits.http.body_bytes,
+                head_bytes: limits.http.head_bytes,
+                requests: limits.http.requests,
                 requests_left: 0,
                 ends: now,
                 closes: now,
@@ -118,9 +118,9 @@ impl Http {
     /// How many handles may be alive.
     pub(crate) fn handles(grants: &Grants, limits: &Limits) -> usize {
         if grants.http.is_empty() {
-            limits.handles
+            limits.instance.handles
         } else {
-            limits.handles.min(limits.http_handles)
+            limits.instance.handles.min(limits.http.handles)
         }
     }
 

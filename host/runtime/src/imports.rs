@@ -57,7 +57,7 @@ impl State {
             quota,
             left: Left::default(),
             overlay,
-            name_bytes: limits.name_bytes,
+            name_bytes: limits.answer.name_bytes,
             clock,
             log,
             table,

@@ -43,18 +43,22 @@ impl Instance {
         let handles = Http::handles(grants, limits);
         let quota = Quota::new(&component.allowance, limits, component.host_bytes);
         let quota = quota.map_err(|why| Failure::broken(format!("start: {why}")))?;
-        let overlay = Overlay::new(&start.stored, grants.store, limits.copied_bytes);
+        let overlay = Overlay::new(&start.stored, grants.store, limits.call.hostcall_fuel);
         let state = State::new(log, limits, grants, overlay, quota, &component.halt);
         let mut store = Store::new(component.pre.engine(), state);
         store.limiter(|state| &mut state.quota);
         store.set_max_component_handles(handles);
-        store.set_hostcall_fuel(limits.copied_bytes);
+        store.set_hostcall_fuel(limits.call.hostcall_fuel);
         halt::watch(&mut store, component.halt.clone(), |state| &mut state.left);
         halt::begin(&mut store, component.start_ticks, |state| &mut state.left);
-        store.data_mut().begin(limits.start_time);
+        store.data_mut().begin(limits.instance.start_time);
         // Not its configuration: that may hold secrets.
-        let report =
-            Report { call: "start", time: limits.start_time, request: &start.name, limits };
+        let report = Report {
+            call: "start",
+            time: limits.instance.start_time,
+            request: &start.name,
+            limits,
+        };
         let failed = |error: wasmtime::Error| report.trap(&error);
 
         let instance = component.pre.instantiate(&mut store).map_err(failed)?;
@@ -105,8 +109,8 @@ impl Instance {
         }
         let limits = &self.component.limits;
         halt::begin(&mut self.store, self.component.call_ticks, |state| &mut state.left);
-        self.store.data_mut().begin(limits.call_time);
-        let report = Report { call: function, time: limits.call_time, request, limits };
+        self.store.data_mut().begin(limits.call.time);
+        let report = Report { call: function, time: limits.call.time, request, limits };
         let answer = match call(&self.ipam, &mut self.store) {
             Ok(Ok(value)) => convert(value, limits).map_err(|rule| report.violation(&rule)),
             Ok(Err(refusal)) => Err(convert::error(refusal, limits).into()),

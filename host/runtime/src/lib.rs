@@ -66,7 +66,9 @@ pub use component::{Component, LoadError};
 pub use file::read_regular;
 pub use grants::{Grants, InvalidUrlPrefix, PluginGrant, StoreLimits, UrlPrefix};
 pub use inspect::{GrantKind, Inspection, Need, digest, inspect, refusal};
-pub use limits::Limits;
+pub use limits::{
+    AnswerLimits, CallLimits, CompileLimits, HttpLimits, InstanceLimits, Limits, PluginLimits,
+};
 pub use log::Behaviour;
 pub use runtime::{Runtime, SetupError, read_file};
 pub use suite::{Subject, Suite, SuiteEnd};

@@ -28,7 +28,7 @@ pub(crate) struct Budget {
 /// not have done. It did no harm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Behaviour {
-    /// Lines of the log that were more than [`Limits::log_lines`] in a second.
+    /// Lines of the log that were more than [`AnswerLimits::log_lines`](crate::AnswerLimits::log_lines) in a second.
     pub lines_dropped: u64,
     /// Attempts to register a name after the start.
     pub late_registrations: u64,
@@ -58,7 +58,7 @@ impl Budget {
     pub(crate) fn new(limits: &Limits) -> Self {
         let second = Second { began: Instant::now(), said: 0, dropped: 0 };
         Self {
-            lines: limits.log_lines,
+            lines: limits.answer.log_lines,
             second: Mutex::new(second),
             lines_dropped: AtomicU64::new(0),
             late_registrations: AtomicU64::new(0),
@@ -99,7 +99,7 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(driver: Arc<str>, limits: &Limits, budget: Arc<Budget>) -> Self {
-        Self { driver, line_bytes: limits.log_line_bytes, budget }
+        Self { driver, line_bytes: limits.answer.log_line_bytes, budget }
     }
 
     /// Counts an attempt to register after the start.
@@ -140,12 +140,15 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::{Budget, Verdict};
-    use crate::Limits;
+    use crate::{AnswerLimits, Limits};
     use std::time::{Duration, Instant};
 
     #[test]
     fn a_second_has_a_budget_and_the_next_has_its_own() {
-        let budget = Budget::new(&Limits { log_lines: 2, ..Limits::default() });
+        let budget = Budget::new(&Limits {
+            answer: AnswerLimits { log_lines: 2, ..AnswerLimits::default() },
+            ..Limits::default()
+        });
         let began = Instant::now();
         let after = |millis| budget.spend(began + Duration::from_millis(millis));
         assert_eq!(after(0), Verdict::Say { dropped: 0 });

@@ -72,9 +72,9 @@ impl Plugins {
         Self {
             grants,
             log,
-            time: limits.plugin_time,
-            body_bytes: limits.plugin_body_bytes,
-            calls: limits.plugin_calls,
+            time: limits.plugins.time,
+            body_bytes: limits.plugins.body_bytes,
+            calls: limits.plugins.calls,
             calls_left: 0,
             ends: Instant::now(),
             halt,

@@ -21,8 +21,8 @@ pub(crate) struct Allowance {
 impl Allowance {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            memory_bytes_left: AtomicUsize::new(limits.memory_bytes),
-            table_elements_left: AtomicUsize::new(limits.table_elements),
+            memory_bytes_left: AtomicUsize::new(limits.instance.memory_bytes),
+            table_elements_left: AtomicUsize::new(limits.instance.table_elements),
         })
     }
 }
@@ -61,16 +61,16 @@ impl Quota {
         if !take(&allowance.memory_bytes_left, host_bytes) {
             return Err(format!(
                 "the host keeps {host_bytes} bytes of memory for an instance, and {} are left of \
-                 {}, which limits.memory-bytes allows",
+                 {}, which limits.instance.memory allows",
                 allowance.memory_bytes_left.load(Relaxed),
-                limits.memory_bytes
+                limits.instance.memory_bytes
             ));
         }
         Ok(Self {
             allowance: allowance.clone(),
             memory_bytes: host_bytes,
             table_elements: 0,
-            parts: limits.parts,
+            parts: limits.instance.instances_max,
         })
     }
 
@@ -141,11 +141,18 @@ impl ResourceLimiter for Quota {
 #[cfg(test)]
 mod tests {
     use super::{Allowance, Quota};
-    use crate::Limits;
+    use crate::{InstanceLimits, Limits};
     use wasmtime::ResourceLimiter as _;
 
     fn limits() -> Limits {
-        Limits { memory_bytes: 10, table_elements: 10, ..Limits::default() }
+        Limits {
+            instance: InstanceLimits {
+                memory_bytes: 10,
+                table_elements: 10,
+                ..InstanceLimits::default()
+            },
+            ..Limits::default()
+        }
     }
 
     #[track_caller]
@@ -185,7 +192,7 @@ mod tests {
         assert_eq!(quota.memory_bytes(), 8);
         let refused = Quota::new(&allowance, &limits, 3).unwrap_err();
         assert!(
-            refused.contains("2 are left of 10, which limits.memory-bytes allows"),
+            refused.contains("2 are left of 10, which limits.instance.memory allows"),
             "{refused}"
         );
         drop(quota);

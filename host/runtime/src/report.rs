@@ -51,7 +51,7 @@ impl Report<'_> {
     }
 
     fn failure(&self, reason: impl Display) -> Failure {
-        let bytes_max = self.limits.report_bytes;
+        let bytes_max = self.limits.answer.report_bytes;
         Failure::broken(format_args!(
             "{}: {}; asked: {}; allowed: {}",
             self.call,

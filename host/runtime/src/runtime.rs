@@ -51,7 +51,7 @@ impl Runtime {
     /// Makes an engine for components of strangers: `command` compiles, a
     /// program and its arguments that come to [`compile`](crate::compile()),
     /// for each component in a process of its own within
-    /// [`Limits::compile_time`] and the limits beside it. The code comes back
+    /// [`CompileLimits::time`](crate::CompileLimits::time) and the limits beside it. The code comes back
     /// through `cache`, as in [`Runtime::new`].
     ///
     /// How many such processes there are at a time is the caller's choice: one
@@ -129,10 +129,10 @@ impl Runtime {
 /// # Errors
 /// [`LoadError::Unreadable`] and [`LoadError::TooLarge`].
 pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, LoadError> {
-    let most = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX);
+    let most = u64::try_from(limits.compile.component_bytes).unwrap_or(u64::MAX);
     read_regular(path, most).map_err(|error| {
         if error.kind() == ErrorKind::FileTooLarge {
-            LoadError::TooLarge(limits.component_bytes)
+            LoadError::TooLarge(limits.compile.component_bytes)
         } else {
             LoadError::Unreadable(error)
         }

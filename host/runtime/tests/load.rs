@@ -7,7 +7,9 @@
 
 use ipam_api::{AddressRequest, Family, PoolChoice, PoolRequest};
 use ipam_api::{Callback, Capability, Code, Driver, Error, Factory, Failure, Kind, PoolId, Start};
-use ipam_runtime::{Component, Grants, Limits, LoadError, Runtime};
+use ipam_runtime::{
+    CallLimits, CompileLimits, Component, Grants, InstanceLimits, Limits, LoadError, Runtime,
+};
 use std::sync::{Arc, Mutex, OnceLock};
 
 fn runtime() -> &'static Runtime {
@@ -80,7 +82,10 @@ fn a_later_patch_of_the_contract_still_loads() {
 
 #[test]
 fn too_large_is_not_even_read() {
-    let limits = Limits { component_bytes: 100, ..Limits::default() };
+    let limits = Limits {
+        compile: CompileLimits { component_bytes: 100, ..CompileLimits::default() },
+        ..Limits::default()
+    };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("null.wasm");
     std::fs::write(&path, ipam_builtin::NULL).unwrap();
@@ -165,9 +170,13 @@ fn a_driver_refuses_a_configuration_in_its_own_words() {
 
 #[test]
 fn memory_is_bounded() {
-    let Err(Failure::Broken { reason }) =
-        start(Limits { memory_bytes: 64 << 10, ..Limits::default() }, "{}")
-    else {
+    let Err(Failure::Broken { reason }) = start(
+        Limits {
+            instance: InstanceLimits { memory_bytes: 64 << 10, ..InstanceLimits::default() },
+            ..Limits::default()
+        },
+        "{}",
+    ) else {
         panic!("it fits into one page")
     };
     assert!(reason.contains("memory"), "{reason}");
@@ -175,7 +184,14 @@ fn memory_is_bounded() {
 
 #[test]
 fn what_a_call_may_make_the_host_copy_is_bounded_and_the_instance_is_gone() {
-    let (mut driver, _) = start(Limits { copied_bytes: 16, ..Limits::default() }, "{}").unwrap();
+    let (mut driver, _) = start(
+        Limits {
+            call: CallLimits { hostcall_fuel: 16, ..CallLimits::default() },
+            ..Limits::default()
+        },
+        "{}",
+    )
+    .unwrap();
     let Err(Failure::Broken { reason }) = driver.request_pool(&automatic()) else {
         panic!("the id alone has more than 16 bytes")
     };

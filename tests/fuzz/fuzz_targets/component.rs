@@ -4,7 +4,7 @@
 #![no_main]
 
 use ipam_api::{Callback, Capability, Error, Factory, Start};
-use ipam_runtime::{Limits, Runtime};
+use ipam_runtime::{CallLimits, InstanceLimits, Limits, Runtime};
 use libfuzzer_sys::fuzz_target;
 use std::{
     sync::{Arc, LazyLock},
@@ -27,12 +27,7 @@ impl Callback for Anybody {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let limits = Limits {
-        start_time: Duration::from_millis(50),
-        call_time: Duration::from_millis(50),
-        memory_bytes: 1 << 20,
-        ..Limits::default()
-    };
+    let limits = Limits { instance: InstanceLimits { start_time: Duration::from_millis(50), memory_bytes: 1 << 20, ..InstanceLimits::default() }, call: CallLimits { time: Duration::from_millis(50), ..CallLimits::default() }, ..Limits::default() };
     match RUNTIME.load("fuzz", bytes, limits) {
         Ok(component) => {
             let start = Start { name: None, config: "{}".to_owned(), stored: Arc::default() };

@@ -5,7 +5,7 @@ use crate::{
     server::Server,
 };
 use ipam_api::Failure;
-use ipam_runtime::Limits;
+use ipam_runtime::{HttpLimits, Limits};
 use std::time::{Duration, Instant};
 
 /// It took the call's time, give or take.
@@ -81,7 +81,7 @@ fn a_wait_ends_with_the_call() {
 fn bodies_are_bounded_in_both_directions() {
     const MOST: usize = 64 << 10;
     let server = Server::new();
-    let limits = Limits { http_body_bytes: MOST, ..quick() };
+    let limits = Limits { http: HttpLimits { body_bytes: MOST, ..quick().http }, ..quick() };
     let mut asker = Asker::with(limits, &[&server.url("/")]);
     let data = asker.ask(&[("url", &server.url("/api/bytes/65536"))]).unwrap();
     assert_eq!((&*data["bytes"], data.get("error")), ("65536", None));
@@ -98,7 +98,7 @@ fn bodies_are_bounded_in_both_directions() {
 #[test]
 fn requests_are_counted() {
     let server = Server::new();
-    let limits = Limits { http_requests: 3, ..quick() };
+    let limits = Limits { http: HttpLimits { requests: 3, ..quick().http }, ..quick() };
     let mut asker = Asker::with(limits, &[&server.url("/api")]);
     let url = server.url("/api");
     assert!(!asker.ask(&[("url", &url), ("times", "3")]).unwrap().contains_key("error"));
@@ -114,7 +114,10 @@ fn requests_are_counted() {
 #[test]
 fn an_instance_asks_for_as_long_as_it_lives() {
     let server = Server::new();
-    let limits = Limits { http_handles: 32, http_connections: 1, ..Limits::default() };
+    let limits = Limits {
+        http: HttpLimits { handles: 32, connections: 1, ..HttpLimits::default() },
+        ..Limits::default()
+    };
     let mut asker = Asker::with(limits, &[&server.url("/")]);
     let url = server.url("/");
     for _ in 0..4 {

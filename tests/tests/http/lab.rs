@@ -1,7 +1,7 @@
 //! A driver that asks by HTTP, and short ways to have it do so.
 
 use ipam_api::{Driver, Factory as _, Failure, Family, Options, PoolChoice, PoolRequest, Start};
-use ipam_runtime::{Component, Grants, Limits, LoadError, Runtime};
+use ipam_runtime::{CallLimits, Component, Grants, Limits, LoadError, Runtime};
 use ipam_tests::golden::AnyName;
 use std::{
     sync::{Arc, OnceLock},
@@ -56,5 +56,8 @@ impl Asker {
 }
 
 pub(crate) fn quick() -> Limits {
-    Limits { call_time: Duration::from_secs(1), ..Limits::default() }
+    Limits {
+        call: CallLimits { time: Duration::from_secs(1), ..CallLimits::default() },
+        ..Limits::default()
+    }
 }

@@ -73,7 +73,7 @@ fn a_grant_is_a_name_and_the_methods_of_one_type() {
     }
     // As often as a call may, and then no more.
     assert!(said("granted", "IpamDriver", "loop").contains("too many calls of plugins"));
-    let most = ipam_runtime::Limits::default().plugin_calls as usize;
+    let most = ipam_runtime::Limits::default().plugins.calls as usize;
     assert!(granted.asked("IpamDriver.GetCapabilities").len() < most + 2);
     assert!(other.asked("Plugin.Activate").is_empty());
 }

@@ -6,7 +6,7 @@ use crate::{
     lab::{AnyName, any_start},
 };
 use ipam_api::Factory as _;
-use ipam_runtime::{Limits, LoadError, Runtime, compile};
+use ipam_runtime::{CompileLimits, Limits, LoadError, Runtime, compile};
 use std::{
     env,
     ffi::OsString,
@@ -61,9 +61,12 @@ fn another_process_compiles_and_the_cache_hands_over() {
 #[test]
 fn time_is_up_when_it_is_up() {
     let cache = tempfile::tempdir().unwrap();
-    let limits = Limits { compile_time: Duration::ZERO, ..Limits::default() };
+    let limits = Limits {
+        compile: CompileLimits { time: Duration::ZERO, ..CompileLimits::default() },
+        ..Limits::default()
+    };
     let refused = load(cache.path(), command(), ipam_builtin::DEFAULT, limits).unwrap_err();
-    let words = "compiling it takes more than 0 ms, the most that limits.compile-ms allows";
+    let words = "compiling it takes more than 0 ms, the most that limits.compile.time allows";
     assert_eq!(refused.to_string(), words);
     assert_eq!(kept(cache.path()), 0);
 }
@@ -71,7 +74,10 @@ fn time_is_up_when_it_is_up() {
 #[test]
 fn memory_is_bounded() {
     let cache = tempfile::tempdir().unwrap();
-    let limits = Limits { compile_memory_bytes: 32 << 20, ..Limits::default() };
+    let limits = Limits {
+        compile: CompileLimits { memory_bytes: 32 << 20, ..CompileLimits::default() },
+        ..Limits::default()
+    };
     let refused = load(cache.path(), command(), ipam_builtin::DEFAULT, limits).unwrap_err();
     assert!(matches!(refused, LoadError::Compiler(_)), "{refused}");
     assert_eq!(kept(cache.path()), 0);
@@ -80,7 +86,10 @@ fn memory_is_bounded() {
 #[test]
 fn code_is_bounded() {
     let cache = tempfile::tempdir().unwrap();
-    let limits = Limits { compiled_bytes: 64 << 10, ..Limits::default() };
+    let limits = Limits {
+        compile: CompileLimits { code_bytes: 64 << 10, ..CompileLimits::default() },
+        ..Limits::default()
+    };
     let refused = load(cache.path(), command(), ipam_builtin::DEFAULT, limits).unwrap_err();
     // Whether it is seen before it is written or when it is.
     let words = refused.to_string();
@@ -153,7 +162,10 @@ fn what_is_small_and_hard_to_compile_is_given_up() {
     let component = guest("", &[("", &bomb)]);
     assert!(component.len() < 64 << 10, "{}", component.len());
     let cache = tempfile::tempdir().unwrap();
-    let limits = Limits { compile_time: Duration::from_secs(1), ..Limits::default() };
+    let limits = Limits {
+        compile: CompileLimits { time: Duration::from_secs(1), ..CompileLimits::default() },
+        ..Limits::default()
+    };
     let began = Instant::now();
     let refused = load(cache.path(), command(), &component, limits).unwrap_err();
     assert!(matches!(refused, LoadError::TooSlow(_) | LoadError::Compiler(_)), "{refused}");

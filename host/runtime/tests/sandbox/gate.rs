@@ -5,7 +5,7 @@ use crate::{
     guest::guest,
     lab::{any_pool, reason, start, started},
 };
-use ipam_runtime::{Limits, inspect, refusal};
+use ipam_runtime::{InstanceLimits, Limits, inspect, refusal};
 
 /// Why it is refused, whatever it was granted; nothing is compiled.
 fn refused(component: &[u8], limits: &Limits) -> Option<String> {
@@ -61,32 +61,78 @@ fn counts(key: &str, set: Set, more: (&str, &str), by: usize) {
 #[test]
 fn each_limit_counts_what_it_is_called_by() {
     let nested = "(component $c (core module $n) (core instance (instantiate $n)))";
-    counts("functions", |it, most| it.functions = most, ("(func)", ""), 1);
-    counts("types", |it, most| it.types = most, ("(type (func (param i64)))", ""), 1);
-    counts("types", |it, most| it.types = most, ("", "(type (list u8))"), 1);
-    counts("type-bytes", |it, most| it.type_bytes = most, ("(type (func (param i64)))", ""), 4);
-    counts("globals", |it, most| it.globals = most, ("(global i32 (i32.const 1))", ""), 1);
-    counts("imports", |it, most| it.imports = most, ("", "(import \"x\" (func))"), 1);
+    counts("compile.functions", |it, most| it.compile.functions = most, ("(func)", ""), 1);
+    counts(
+        "compile.types",
+        |it, most| it.compile.types = most,
+        ("(type (func (param i64)))", ""),
+        1,
+    );
+    counts("compile.types", |it, most| it.compile.types = most, ("", "(type (list u8))"), 1);
+    counts(
+        "compile.type-size",
+        |it, most| it.compile.type_bytes = most,
+        ("(type (func (param i64)))", ""),
+        4,
+    );
+    counts(
+        "instance.globals",
+        |it, most| it.instance.globals = most,
+        ("(global i32 (i32.const 1))", ""),
+        1,
+    );
+    counts(
+        "compile.imports",
+        |it, most| it.compile.imports = most,
+        ("", "(import \"x\" (func))"),
+        1,
+    );
     let alias = "(component $c (alias outer 1 $m (core module)))";
-    counts("imports", |it, most| it.imports = most, ("", alias), 1);
-    counts("exports", |it, most| it.exports = most, ("(export \"x\" (func $f))", ""), 1);
+    counts("compile.imports", |it, most| it.compile.imports = most, ("", alias), 1);
+    counts(
+        "compile.exports",
+        |it, most| it.compile.exports = most,
+        ("(export \"x\" (func $f))", ""),
+        1,
+    );
     let segments = "(table 1 funcref) (elem (i32.const 0) $f)";
-    counts("segments", |it, most| it.segments = most, (segments, ""), 1);
+    counts("compile.segments", |it, most| it.compile.segments = most, (segments, ""), 1);
     let data = "(memory 1) (data (i32.const 0) \"x\") (data \"y\")";
-    counts("segments", |it, most| it.segments = most, (data, ""), 2);
-    counts("modules", |it, most| it.modules = most, ("", "(core module)"), 1);
-    counts("modules", |it, most| it.modules = most, ("", nested), 2);
-    counts("parts", |it, most| it.parts = most, ("", "(core instance (instantiate $m))"), 1);
-    counts("parts", |it, most| it.parts = most, ("(memory 1) (memory 1) (memory 1)", ""), 2);
-    counts("parts", |it, most| it.parts = most, ("", nested), 0);
+    counts("compile.segments", |it, most| it.compile.segments = most, (data, ""), 2);
+    counts("compile.modules", |it, most| it.compile.modules = most, ("", "(core module)"), 1);
+    counts("compile.modules", |it, most| it.compile.modules = most, ("", nested), 2);
+    counts(
+        "instance.instances-max",
+        |it, most| it.instance.instances_max = most,
+        ("", "(core instance (instantiate $m))"),
+        1,
+    );
+    counts(
+        "instance.instances-max",
+        |it, most| it.instance.instances_max = most,
+        ("(memory 1) (memory 1) (memory 1)", ""),
+        2,
+    );
+    counts("instance.instances-max", |it, most| it.instance.instances_max = most, ("", nested), 0);
     let name = "a".repeat(40);
     let long = format!("(export \"{name}\" (func $f))");
-    assert_eq!(least(&component(&long, ""), |it, most| it.symbol_bytes = most, "symbol-bytes"), 40);
+    assert_eq!(
+        least(&component(&long, ""), |it, most| it.compile.symbol_bytes = most, "compile.symbol"),
+        40
+    );
     let long = format!("(func ${name})");
-    assert_eq!(least(&component(&long, ""), |it, most| it.symbol_bytes = most, "symbol-bytes"), 40);
-    counts("symbol-total-bytes", |it, most| it.symbol_total_bytes = most, (&long, ""), 42);
-    let set: Set = |it, most| it.memory_bytes = most;
-    counts("memory-bytes", set, ("(global i32 (i32.const 1))", ""), 16);
+    assert_eq!(
+        least(&component(&long, ""), |it, most| it.compile.symbol_bytes = most, "compile.symbol"),
+        40
+    );
+    counts(
+        "compile.symbol-total",
+        |it, most| it.compile.symbol_total_bytes = most,
+        (&long, ""),
+        42,
+    );
+    let set: Set = |it, most| it.instance.memory_bytes = most;
+    counts("instance.memory", set, ("(global i32 (i32.const 1))", ""), 16);
 }
 
 /// Counted by how often they are instantiated, wherever that is said: in
@@ -94,10 +140,10 @@ fn each_limit_counts_what_it_is_called_by() {
 #[test]
 fn a_module_counts_as_often_as_it_is_instantiated() {
     let module = "(core module $m (global i32 (i32.const 1)) (global i32 (i32.const 1)))";
-    let globals: Set = |it, most| it.globals = most;
+    let globals: Set = |it, most| it.instance.globals = most;
     let check = |text: &str, want: usize| {
         let component = parse(&format!("(component {module} {text})"));
-        assert_eq!(least(&component, globals, "globals"), want, "{text}");
+        assert_eq!(least(&component, globals, "instance.globals"), want, "{text}");
     };
     let twice = "(core instance (instantiate $m)) (core instance (instantiate $m))";
     // A module that nobody instantiates has at most what one may have.
@@ -129,7 +175,7 @@ fn what_doubles_is_refused_before_it_is_unfolded() {
     }
     let component = parse(&(text + "(instance (instantiate $c40)))"));
     let why = refused(&component, &Limits::default()).unwrap();
-    assert_eq!(why, "it has 1099511627776 core instances; limits.parts allows 64");
+    assert_eq!(why, "it has 1099511627776 core instances; limits.instance.instances-max allows 64");
 }
 
 #[test]
@@ -149,11 +195,18 @@ fn globals_cost_what_the_host_keeps_for_them() {
     let instances = "(core instance (instantiate $m))".repeat(49);
     let many = component(&globals, &instances);
     let why = refused(&many, &Limits::default()).unwrap();
-    assert_eq!(why, "it has 50000 globals; limits.globals allows 20000");
-    let limits = Limits { globals: 1 << 20, memory_bytes: 512 << 10, ..Limits::default() };
+    assert_eq!(why, "it has 50000 globals; limits.instance.globals allows 20000");
+    let limits = Limits {
+        instance: InstanceLimits {
+            globals: 1 << 20,
+            memory_bytes: 512 << 10,
+            ..InstanceLimits::default()
+        },
+        ..Limits::default()
+    };
     let why = refused(&many, &limits).unwrap();
     assert!(
-        why.ends_with("bytes of the host's memory; limits.memory-bytes allows 524288"),
+        why.ends_with("bytes of the host's memory; limits.instance.memory allows 524288"),
         "{why}"
     );
 }
@@ -251,7 +304,14 @@ fn a_number_that_is_none_has_the_same_bits_everywhere() {
 #[test]
 fn the_limits_are_those_of_a_component_and_not_of_an_instance() {
     let component = guest("", &[("", "(memory 6)")]);
-    let limits = Limits { memory_bytes: 12 << 16, handles: 1, ..Limits::default() };
+    let limits = Limits {
+        instance: InstanceLimits {
+            memory_bytes: 12 << 16,
+            handles: 1,
+            ..InstanceLimits::default()
+        },
+        ..Limits::default()
+    };
     let loaded = crate::lab::load(&component, limits.clone());
     let first = crate::lab::make(&loaded).unwrap();
     let taken = first.memory_bytes().unwrap();
@@ -261,7 +321,16 @@ fn the_limits_are_those_of_a_component_and_not_of_an_instance() {
     assert!(crate::lab::make(&loaded.apart()).is_ok());
     drop(first);
     assert!(crate::lab::make(&loaded).is_ok());
-    let few = Limits { memory_bytes: 600 << 10, ..limits };
-    let why = reason(start(&component, Limits { handles: 1_200, ..few }).map(drop));
-    assert!(why.contains("which limits.memory-bytes allows"), "{why}");
+    let few = Limits {
+        instance: InstanceLimits { memory_bytes: 600 << 10, ..limits.instance },
+        ..limits
+    };
+    let why = reason(
+        start(
+            &component,
+            Limits { instance: InstanceLimits { handles: 1_200, ..few.instance }, ..few },
+        )
+        .map(drop),
+    );
+    assert!(why.contains("which limits.instance.memory allows"), "{why}");
 }

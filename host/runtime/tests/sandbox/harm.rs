@@ -4,7 +4,7 @@ use crate::{
     guest::guest,
     lab::{any_address, any_pool, load, make, overhear, reason, runtime, start, started},
 };
-use ipam_runtime::Limits;
+use ipam_runtime::{AnswerLimits, CallLimits, InstanceLimits, Limits};
 use std::time::{Duration, Instant};
 
 const FOREVER: &str = "(loop (br 0)) unreachable";
@@ -14,7 +14,14 @@ const FOREVER: &str = "(loop (br 0)) unreachable";
 #[test]
 fn memory_is_bounded_in_total() {
     // What the host itself keeps is less than a page.
-    let limits = Limits { memory_bytes: 11 << 16, handles: 1, ..Limits::default() };
+    let limits = Limits {
+        instance: InstanceLimits {
+            memory_bytes: 11 << 16,
+            handles: 1,
+            ..InstanceLimits::default()
+        },
+        ..Limits::default()
+    };
     let grow = "
         (block (loop
             (br_if 1 (i32.eq (memory.grow $other (i32.const 1)) (i32.const -1)))
@@ -33,14 +40,24 @@ fn memory_is_bounded_in_total() {
 #[test]
 fn memory_that_a_component_begins_with_counts() {
     let component = guest("", &[("", "(memory 6) (memory 6)")]);
-    let limits = Limits { memory_bytes: 13 << 16, handles: 1, ..Limits::default() };
+    let limits = Limits {
+        instance: InstanceLimits {
+            memory_bytes: 13 << 16,
+            handles: 1,
+            ..InstanceLimits::default()
+        },
+        ..Limits::default()
+    };
     let reason = reason(start(&component, limits));
     assert!(reason.contains("memory minimum size"), "{reason}");
 }
 
 #[test]
 fn tables_are_bounded_in_total() {
-    let limits = Limits { table_elements: 8, ..Limits::default() };
+    let limits = Limits {
+        instance: InstanceLimits { table_elements: 8, ..InstanceLimits::default() },
+        ..Limits::default()
+    };
     let grow = "
         (drop (table.grow $one (ref.null func) (i32.const 3)))
         (drop (table.grow $two (ref.null func) (i32.const 4)))
@@ -55,9 +72,12 @@ fn tables_are_bounded_in_total() {
 #[test]
 fn parts_are_bounded() {
     let component = guest("", &[]);
-    let limits = Limits { parts: 0, ..Limits::default() };
+    let limits = Limits {
+        instance: InstanceLimits { instances_max: 0, ..InstanceLimits::default() },
+        ..Limits::default()
+    };
     let refused = runtime().load("guest", &component, limits).unwrap_err().to_string();
-    assert_eq!(refused, "it has 1 core instances; limits.parts allows 0");
+    assert_eq!(refused, "it has 1 core instances; limits.instance.instances-max allows 0");
 }
 
 #[test]
@@ -75,7 +95,11 @@ fn recursion_ends() {
 fn a_call_and_a_start_end_at_their_own_deadlines() {
     let quick = Duration::from_millis(50);
     let slow = Duration::from_secs(20);
-    let limits = |start_time, call_time| Limits { start_time, call_time, ..Limits::default() };
+    let limits = |start_time, call_time| Limits {
+        instance: InstanceLimits { start_time, ..InstanceLimits::default() },
+        call: CallLimits { time: call_time, ..CallLimits::default() },
+        ..Limits::default()
+    };
     let began = Instant::now();
     let in_start = guest("", &[("start", FOREVER)]);
     let told = reason(start(&in_start, limits(quick, slow)));
@@ -100,7 +124,10 @@ fn many_calls_may_take_longer_than_one() {
     let began = Instant::now();
     started(&component, Limits::default()).request_address(&any_address()).unwrap();
     let once = began.elapsed();
-    let limits = Limits { call_time: once * 8, ..Limits::default() };
+    let limits = Limits {
+        call: CallLimits { time: once * 8, ..CallLimits::default() },
+        ..Limits::default()
+    };
     let mut driver = started(&component, limits);
     for _ in 0..12 {
         driver.request_address(&any_address()).unwrap();
@@ -113,7 +140,10 @@ fn handles_are_bounded() {
         (func $subscribe (param i64) (result i32)))"#;
     let hoard = "(loop (drop (call $subscribe (i64.const 1))) (br 0)) unreachable";
     let component = guest(import, &[("request-pool", hoard)]);
-    let limits = Limits { handles: 100, ..Limits::default() };
+    let limits = Limits {
+        instance: InstanceLimits { handles: 100, ..InstanceLimits::default() },
+        ..Limits::default()
+    };
     let reason = reason(started(&component, limits).request_pool(&any_pool()));
     assert!(reason.contains("resource table has no free keys"), "{reason}");
 }
@@ -121,7 +151,10 @@ fn handles_are_bounded() {
 /// A string that is said to have 60 KiB is not copied where 4 KiB are allowed.
 #[test]
 fn strings_and_lists_are_judged_before_they_are_copied() {
-    let limits = Limits { copied_bytes: 4 << 10, ..Limits::default() };
+    let limits = Limits {
+        call: CallLimits { hostcall_fuel: 4 << 10, ..CallLimits::default() },
+        ..Limits::default()
+    };
     let id = "(i32.store (i32.const 3080) (i32.const 60000)) (i32.const 3072)";
     let list = "(i32.store (i32.const 3108) (i32.const 1000)) (i32.const 3072)";
     for long in [id, list] {
@@ -163,10 +196,13 @@ fn an_operator_is_told_all_of_a_failure() {
     );
     let mut driver = started(&component, Limits::default());
     let reason = reason(driver.request_address(&any_address()));
-    for part in ["request-address: ", "boom", "unreachable", "PoolId(\"p\")", "call-ms = 5000"] {
+    for part in ["request-address: ", "boom", "unreachable", "PoolId(\"p\")", "call.time = 5s"] {
         assert!(reason.contains(part), "{reason} does not say {part}");
     }
-    let short = Limits { report_bytes: 10, ..Limits::default() };
+    let short = Limits {
+        answer: AnswerLimits { report_bytes: 10, ..AnswerLimits::default() },
+        ..Limits::default()
+    };
     let told = self::reason(started(&component, short).request_address(&any_address()));
     assert!(!told.contains("unreachable"), "{told}");
 }
@@ -194,7 +230,10 @@ fn what_a_component_says_is_bounded() {
     let ink = r#"(func $ink (memory.fill (i32.const 8192) (i32.const 120) (i32.const 5000)))
         (start $ink)"#;
     let component = guest(imports, &[("request-address", flood), ("", ink)]);
-    let limits = Limits { log_lines: 20, log_line_bytes: 2_000, ..Limits::default() };
+    let limits = Limits {
+        answer: AnswerLimits { log_lines: 20, log_line_bytes: 2_000, ..AnswerLimits::default() },
+        ..Limits::default()
+    };
     let loaded = load(&component, limits);
     let said = overhear(|| {
         for _ in 0..2 {

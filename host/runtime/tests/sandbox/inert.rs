@@ -5,7 +5,7 @@ use crate::{
     lab::{any_pool, started},
 };
 use ipam_api::Driver;
-use ipam_runtime::Limits;
+use ipam_runtime::{CallLimits, Limits};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 const CLOCKS: &str = r#"
@@ -67,7 +67,10 @@ fn the_clocks_stand_where_the_request_began() {
 #[test]
 fn sleep_takes_no_time() {
     let number = format!("(block (result i64) {SLEEP} (call $monotonic))");
-    let limits = Limits { call_time: Duration::from_secs(600), ..Limits::default() };
+    let limits = Limits {
+        call: CallLimits { time: Duration::from_secs(600), ..CallLimits::default() },
+        ..Limits::default()
+    };
     let mut driver = started(&shows(&number), limits);
     let began = Instant::now();
     assert_eq!(shown(&mut *driver), 0);

@@ -24,7 +24,7 @@ impl Callback for AnyName {
         name: &str,
         _: Capability,
     ) -> Result<(), Error> {
-        assert!(name.len() <= Limits::default().name_bytes, "{} bytes", name.len());
+        assert!(name.len() <= Limits::default().answer.name_bytes, "{} bytes", name.len());
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     guest::guest,
     lab::{load, make},
 };
-use ipam_runtime::Limits;
+use ipam_runtime::{InstanceLimits, Limits};
 use std::{
     env, fs,
     process::{Command, Stdio},
@@ -37,7 +37,14 @@ fn the_instances() {
         }
         other => panic!("{other}"),
     };
-    let limits = Limits { memory_bytes: 1 << 30, table_elements: 1 << 20, ..Limits::default() };
+    let limits = Limits {
+        instance: InstanceLimits {
+            memory_bytes: 1 << 30,
+            table_elements: 1 << 20,
+            ..InstanceLimits::default()
+        },
+        ..Limits::default()
+    };
     let loaded = load(&component, limits);
     drop(make(&loaded).unwrap());
     let before = resident();
@@ -57,7 +64,7 @@ fn measure(which: &str) -> (usize, usize) {
     let text = String::from_utf8(output.stdout).unwrap();
     let line = text.lines().find_map(|line| line.split_once(&format!("{which} ")));
     let (took, said) = line.unwrap_or_else(|| panic!("{text}")).1.split_once(' ').unwrap();
-    let handles = Limits::default().handles * Limits::HANDLE_BYTES;
+    let handles = Limits::default().instance.handles * Limits::HANDLE_BYTES;
     (took.parse().unwrap(), said.parse::<usize>().unwrap() - handles)
 }
 

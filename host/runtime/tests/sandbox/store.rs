@@ -5,7 +5,7 @@ use crate::{
     lab::{AnyName, any_address, any_pool, any_start, reason, runtime},
 };
 use ipam_api::{Driver, Factory as _, Failure, PoolId, Start, Stored, Writes};
-use ipam_runtime::{Grants, Limits, StoreLimits};
+use ipam_runtime::{CallLimits, Grants, Limits, StoreLimits};
 use std::sync::Arc;
 
 const IMPORTS: &str = r#"
@@ -116,7 +116,10 @@ fn what_is_too_much_is_not_written() {
     lab.request_pool(&any_pool()).unwrap();
     assert_eq!(lab.take_writes(), Writes::new(), "with its key it is one byte too much");
 
-    let limits = Limits { copied_bytes: 1024, ..Limits::default() };
+    let limits = Limits {
+        call: CallLimits { hostcall_fuel: 1024, ..CallLimits::default() },
+        ..Limits::default()
+    };
     let mut lab = driver(&[("request-pool", &*much)], &Stored::new(), limits);
     reason(lab.request_pool(&any_pool()));
 

@@ -4,7 +4,7 @@ use crate::{
     guest::guest,
     lab::{any_address, any_pool, load, make, reason, runtime, start, started},
 };
-use ipam_runtime::Limits;
+use ipam_runtime::{CallLimits, InstanceLimits, Limits};
 use std::time::{Duration, Instant};
 
 /// A name of C++ in which each type is a pair of the one before it.
@@ -45,7 +45,13 @@ fn names_of_rust_are_unfolded() {
 #[test]
 fn a_core_start_function_ends_at_the_deadline_of_the_start() {
     let forever = "(func $forever (loop (br 0))) (start $forever)";
-    let limits = Limits { start_time: Duration::from_millis(50), ..Limits::default() };
+    let limits = Limits {
+        instance: InstanceLimits {
+            start_time: Duration::from_millis(50),
+            ..InstanceLimits::default()
+        },
+        ..Limits::default()
+    };
     let began = Instant::now();
     let told = reason(start(&guest("", &[("", forever)]), limits));
     assert!(told.starts_with("start: took more than 50ms: wasm trap: interrupt; at "), "{told}");
@@ -71,16 +77,20 @@ fn a_long_name_of_a_function_is_refused() {
     assert!(told.len() < 20 << 10, "{} bytes", told.len());
     let refused = runtime().load("guest", &boom((16 << 10) + 1), Limits::default()).unwrap_err();
     let words = refused.to_string();
-    assert!(words.contains("limits.symbol-bytes"), "{words}");
+    assert!(words.contains("limits.compile.symbol"), "{words}");
 }
 
 #[test]
 fn limits_are_told_by_their_keys() {
     let component = guest("", &[("request-pool", "unreachable")]);
-    let limits = Limits { call_time: Duration::from_millis(1500), ..Limits::default() };
+    let limits = Limits {
+        call: CallLimits { time: Duration::from_millis(1500), ..CallLimits::default() },
+        ..Limits::default()
+    };
     let made = make(&load(&component, limits));
     let told = reason(made.unwrap_or_else(|it| panic!("{it}")).request_pool(&any_pool()));
-    let allowed = "; allowed: start-ms = 10000, call-ms = 1500, memory-bytes = 67108864, ";
+    let allowed =
+        "; allowed: instance.start = 10s, call.time = 1.5s, instance.memory = 67108864B, ";
     assert!(told.contains(allowed), "{told}");
     assert!(!told.contains("Limits") && !told.contains("\\n"), "{told}");
 }
