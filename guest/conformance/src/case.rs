@@ -1,9 +1,8 @@
 //! One promise under test: a driver to ask, and a record of what it granted.
 //!
-//! In: questions. Out: answers that the contract allows, or a [`Stop`] with
-//! the rule that one broke: `check` says what every answer must be, so that a
-//! promise says only what is special to it. When it is over, everything that
-//! was granted is released again.
+//! In: questions. Out: answers that the contract allows, or a [`Stop`] with the rule
+//! that an answer broke. `check` has the rules for every answer, so that a promise
+//! has only its own. At the end, everything that was granted is released.
 
 use crate::{
     Settings,
@@ -26,7 +25,7 @@ pub(crate) const GATEWAY: &str = "com.docker.network.gateway";
 pub(crate) const SERIAL: &str = "com.docker.network.ipam.serial";
 const MAC_ADDRESS: &str = "com.docker.network.endpoint.macaddress";
 
-/// Why a promise was not shown to be kept.
+/// Why a promise ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// It was broken.
@@ -166,7 +165,7 @@ impl<'a> Case<'a> {
     /// Asks for a pool.
     pub(crate) fn request_pool(&mut self, request: PoolRequest) -> Check<Result<Pool, Refusal>> {
         let answer = self.driver.request_pool(&request);
-        // What was asked for, if nothing else was said.
+        // What was asked for, if there was nothing besides.
         let PoolRequest { space, choice, sub_pool, options, exclude } = &request;
         let is_plain = sub_pool.is_none() && options.is_empty() && exclude.is_empty();
         let plain = is_plain.then(|| (space.clone(), choice.to_string()));
@@ -328,8 +327,8 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    /// [`Case::clean`] after the driver is known to be wrong: it is given
-    /// everything back, whatever it says.
+    /// [`Case::clean`] after a promise was broken: releases everything, whatever the
+    /// driver answers.
     pub(crate) fn clean_anyway(&mut self) {
         while let Some(Live { pool, leases }) = self.live.pop() {
             for address in leases {

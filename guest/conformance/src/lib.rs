@@ -19,13 +19,13 @@ pub use settings::{InvalidArguments, Settings};
 
 use case::{Case, Memory, Stop};
 
-/// Asks `driver` for every promise, and reports each as it is checked. Whether
-/// it conforms: none is broken.
+/// Checks every promise of `driver`, and reports each result as it comes. Returns
+/// whether the driver conforms: no promise is broken.
 pub fn run(driver: &mut dyn Driver, settings: &Settings, report: &mut dyn Report) -> bool {
     let mut score = Score::default();
     let mut memory = Memory::new();
     for (number, promise) in PROMISES.iter().enumerate() {
-        // What is skipped was checked before; nothing goes without a start.
+        // Skipped promises were checked before; the start is needed in any case.
         let is_start = number == 0;
         if number < settings.skip && !is_start {
             continue;

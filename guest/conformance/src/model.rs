@@ -121,7 +121,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Whom the suite asks.
+/// The driver that the suite asks.
 #[expect(clippy::missing_errors_doc, reason = "every method refuses as the driver does")]
 pub trait Driver {
     /// Starts it, before anything else.

@@ -1,17 +1,17 @@
-//! What is said of each promise: lines for people, or JSON for programs.
+//! Reports: lines for people, or JSON for programs.
 
 use crate::promises::Promise;
 use ipam_report::{Outcome, PromiseResult, Score};
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// Who is told.
+/// Where a report goes.
 pub trait Report {
     /// A promise is about to be checked.
     fn begin(&mut self, promise: &Promise);
-    /// It was.
+    /// A promise was checked.
     fn end(&mut self, promise: &Promise, outcome: &Outcome);
-    /// All were.
+    /// All promises were checked.
     fn score(&mut self, score: &Score);
 }
 
@@ -24,13 +24,13 @@ pub struct Text<W>(pub W);
 #[derive(Debug)]
 pub struct Json<W>(pub W);
 
-/// Nobody is left to be told that nobody can be told.
+/// A report that cannot be written cannot be reported.
 fn said(result: io::Result<()>) {
     drop(result);
 }
 
 impl<W: Write> Text<W> {
-    /// One promise, not checked.
+    /// Prints a promise without checking it.
     pub fn list(&mut self, Promise { section, name, title, .. }: &Promise) {
         said(writeln!(self.0, "{section}/{name}: {title}"));
     }

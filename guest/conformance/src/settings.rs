@@ -1,15 +1,15 @@
-//! What the suite is told on its command line.
+//! The suite's command line.
 
 use std::fmt;
 
-/// What the suite is told.
+/// How a driver is tested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The operator's table for the driver: one JSON object.
     pub config: String,
     /// Which of its names is tested.
     pub name: Option<String>,
-    /// Where the random numbers begin.
+    /// The seed of the random numbers.
     pub seed: u64,
     /// How many random operations there are.
     pub operations: u32,
@@ -44,7 +44,7 @@ impl Default for Settings {
     }
 }
 
-/// What cannot be meant.
+/// A command line that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidArguments(String);
 
@@ -64,7 +64,7 @@ impl Settings {
     /// Reads a command line, without the name of the program.
     ///
     /// # Errors
-    /// What is wrong with it, and how it is meant.
+    /// What is wrong with it, and the usage.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, InvalidArguments> {
         let mut settings = Self::default();
         let mut arguments = arguments.into_iter();
@@ -92,7 +92,7 @@ impl Settings {
 }
 
 fn number<T: std::str::FromStr>(of: &str, text: &str) -> Result<T, InvalidArguments> {
-    text.parse().map_err(|_| InvalidArguments(format!("{of}: {text:?} is no number")))
+    text.parse().map_err(|_| InvalidArguments(format!("{of}: {text:?} is not a number")))
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         for (line, words) in [
             ("--seed", "--seed needs a value"),
-            ("--seed x", "is no number"),
+            ("--seed x", "is not a number"),
             ("--frobnicate", "no argument"),
         ] {
             let refused = parse(line).unwrap_err();

@@ -18,8 +18,8 @@ use core::net::IpAddr;
 /// After a panic the host discards the instance and starts a new one; the
 /// panic's message, file and line are logged.
 ///
-/// The least that is one, granting "no pool" as libnetwork's null driver does;
-/// the crate's first page has one that keeps books:
+/// The smallest driver, which grants "no pool" as libnetwork's null driver does;
+/// the crate's front page has one with pools and leases:
 ///
 /// ```
 /// use ipam_driver::{
@@ -88,8 +88,8 @@ pub trait Driver: Sized + 'static {
         Ok(vec![Registration { name: Self::NAME.to_string(), capability: Self::CAPABILITY }])
     }
 
-    /// What the driver of one name needs, and nothing if there is none of that
-    /// name: for components that need not look for the others.
+    /// The registration of one name, or nothing if the component has no driver of
+    /// that name. Override it where that is cheaper than to find all names.
     fn registration(name: &str, config: &str) -> Result<Option<Registration>, Error> {
         let mut all = Self::registrations(config)?.into_iter();
         Ok(all.find(|registration| registration.name == name))
@@ -127,11 +127,11 @@ pub trait Driver: Sized + 'static {
     /// `NoAvailableIps`.
     fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error>;
 
-    /// Forgets a lease. Hosts release only what was granted: a refusal costs
-    /// the instance its life.
+    /// Forgets a lease. Hosts release only what was granted: after a refusal they
+    /// discard the instance and start a new one.
     fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error>;
 
-    /// Whether it says that it is part of its host. Hosts do not believe it.
+    /// Whether it says that it is part of its host. Hosts do not rely on it.
     fn is_built_in(&mut self) -> bool {
         false
     }

@@ -91,7 +91,7 @@ impl Code {
 
 /// Why a request was refused.
 ///
-/// The text ends up on the terminal of whoever ran `docker network create`.
+/// The person who ran `docker network create` reads the text.
 /// Without one the host uses the contract's own words ([`Code::text`]), so a
 /// bare [`Code`] is an error already:
 ///

@@ -1,6 +1,6 @@
-//! Words for the operator. They never reach a client.
+//! Log lines for the operator. They never reach a client.
 //!
-//! The host bounds lines and their length: what is too much is dropped or cut.
+//! The host limits their number and length: it drops lines and cuts long ones.
 //! Off wasm, where tests run, they go to the standard error of the test.
 //!
 //! ```
@@ -10,7 +10,7 @@
 //! log::log(log::Level::Debug, "chose 10.64.3.0/24");
 //! ```
 
-/// How much a line matters.
+/// How important a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
     /// Something failed.

@@ -1,4 +1,5 @@
-//! The well-known names of libnetwork's contract, and ours, each in one place.
+//! The well-known names of libnetwork's contract, and of Wipam. `host/api` has its own
+//! on purpose: `request.rs` says why.
 //!
 //! Source: moby `daemon/libnetwork/ipamapi` and `netlabel`; the table with
 //! their history is in `wit/README.md`.

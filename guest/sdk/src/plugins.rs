@@ -58,8 +58,8 @@ impl Plugin {
     ///
     /// # Errors
     /// `InvalidRequest` for another method or too large a body, `Unavailable`
-    /// when there is no answer in the host's time. An answer of any status is
-    /// none.
+    /// when the plugin does not answer within the host's time. An answer is no
+    /// error, whatever its status.
     pub fn call(&self, method: &str, body: &[u8]) -> Result<Answer, Error> {
         host::call(&self.0, method, body)
     }

@@ -56,8 +56,8 @@ mod generated {
         });
     }
 
-    /// The bindings of the store, which a world of its own imports: whoever does
-    /// not call it does not import it.
+    /// The bindings of the store. They are a world of their own, so that a driver
+    /// that does not call the store does not import it.
     pub mod store_bindings {
         wit_bindgen::generate!({
             path: "../../wit",

@@ -14,7 +14,7 @@ use std::{mem, sync::mpsc, thread};
 /// may take as long as its limits allow.
 const BROKEN_MAX: usize = 5;
 
-/// How the suite could not be run. It is no fault of the driver.
+/// Why the suite could not be run. It is not the driver's fault.
 #[derive(Debug, thiserror::Error)]
 #[error("the suite did not run: {0}")]
 pub struct ConformanceError(String);

@@ -1,5 +1,5 @@
-//! What only a host sees of a driver: how full it says its pools are, and how
-//! it behaves beside what it answers.
+//! What only a host sees of a driver: the status of its pools, its log and its
+//! registrations.
 
 use crate::{
     Outcome,
@@ -84,7 +84,7 @@ fn counts(maker: &Maker, name: Option<&DriverName>) -> Result<(), Outcome> {
     Ok(())
 }
 
-/// Nobody believes it, but a file is not part of its host.
+/// No host relies on it, but a file is not part of its host.
 pub(crate) fn is_not_built_in(maker: &Maker, name: Option<&DriverName>) -> Outcome {
     let asked = maker.make(name, Stored::new()).and_then(|mut asking| asking.now().is_built_in());
     match asked {
@@ -95,7 +95,7 @@ pub(crate) fn is_not_built_in(maker: &Maker, name: Option<&DriverName>) -> Outco
     }
 }
 
-/// What it says fits into the log.
+/// No line of its log was dropped.
 pub(crate) fn says_little(behaviour: Option<Behaviour>) -> Outcome {
     match behaviour {
         None => Outcome::not_applicable("it says nothing to a host"),
@@ -106,7 +106,7 @@ pub(crate) fn says_little(behaviour: Option<Behaviour>) -> Outcome {
     }
 }
 
-/// It registers when it may.
+/// It registered only while it started.
 pub(crate) fn registers_in_time(behaviour: Option<Behaviour>) -> Outcome {
     match behaviour {
         None => Outcome::not_applicable("it does not register"),

@@ -94,14 +94,14 @@ pub(crate) struct Told {
     second: Asking,
 }
 
-/// Tells a second instance what was granted when most was, and compares what
-/// it answers.
+/// Replays to a second instance what was held when most was held, and compares its
+/// answers.
 pub(crate) fn replay(
     maker: &Maker,
     name: Option<&DriverName>,
     record: &Record,
 ) -> Result<Told, Outcome> {
-    // When most was held.
+    // Finds the moment at which most was held.
     let mut model = Model::default();
     let (mut most, mut until) = (0, 0);
     for (number, exchange) in (0..).zip(&record.exchanges) {
@@ -150,7 +150,7 @@ pub(crate) fn replay(
     Ok(Told { model, second })
 }
 
-/// What was told is leased to nobody else, and can be released.
+/// What the second instance was told is leased to nobody else, and can be released.
 pub(crate) fn respected(told: Told) -> Outcome {
     let Told { model, mut second } = told;
     let fail = |reason: String, asked: &Request| Outcome::Fail {

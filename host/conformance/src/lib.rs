@@ -49,7 +49,7 @@ pub struct Options {
     pub config: String,
     /// Which of its names; all of them if none is given.
     pub name: Option<DriverName>,
-    /// Where the random numbers begin.
+    /// The seed of the random numbers.
     pub seed: u64,
     /// How many random operations there are.
     pub operations: u32,
@@ -57,9 +57,9 @@ pub struct Options {
     pub resting: bool,
     /// Refusals have no names, as in Docker's protocol.
     pub nameless: bool,
-    /// It was granted random numbers that nobody foresees.
+    /// It was granted real random numbers.
     pub has_real_random: bool,
-    /// It was granted to ask others.
+    /// It was granted to ask other services.
     pub asks_others: bool,
 }
 
@@ -92,7 +92,7 @@ pub enum Target {
     Plugin(Plugin),
 }
 
-/// One promise of ours.
+/// The result of a promise that this crate checks.
 fn result(section: &str, promise: &str, title: &str, outcome: Outcome) -> PromiseResult {
     let [section, promise, title] = [section, promise, title].map(str::to_owned);
     PromiseResult { section, promise, title, outcome }
@@ -102,8 +102,8 @@ fn result(section: &str, promise: &str, title: &str, outcome: Outcome) -> Promis
 const BROKE: &str = "it broke, or did not start, before there was anything to compare with";
 const ONE: &str = "a plugin is one process";
 
-/// Makes instances that each have the component's limits for themselves: more
-/// of them are alive at a time here than where they serve.
+/// Makes instances that each have all of the component's limits: a test has more
+/// instances at a time than a daemon.
 struct Apart(Component);
 
 impl Factory for Apart {
@@ -250,7 +250,7 @@ impl Tested<'_> {
                 Outcome::not_applicable("it was granted real random numbers")
             }
             _ if options.asks_others => {
-                Outcome::not_applicable("others decide with it, and they remember")
+                Outcome::not_applicable("it asks other services, which keep state")
             }
             Some(record) => instances::deterministic(maker, name, record),
             None => Outcome::not_applicable(BROKE),

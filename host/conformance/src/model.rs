@@ -1,5 +1,5 @@
-//! What an instance holds, by what it was asked and answered: the ledger's
-//! view, which a new instance is told.
+//! A model of what an instance holds, made of its requests and answers. It is what a
+//! ledger would hold, and what a new instance is told at replay.
 
 use crate::recorder::Exchange;
 use ipam_api::{

@@ -2,12 +2,12 @@
 
 use ipam_report::{PromiseResult, Score, Section};
 
-/// Everything that was checked of one driver.
+/// All results of one driver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Its name, as far as that is known.
     pub driver: String,
-    /// In the order in which it was checked.
+    /// In the order in which the promises were checked.
     pub results: Vec<PromiseResult>,
 }
 

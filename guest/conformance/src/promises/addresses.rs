@@ -187,7 +187,7 @@ pub(super) fn gateway(case: &mut Case<'_>) -> Check {
             break;
         }
     }
-    // That no endpoint gets it either, the case checks.
+    // The case checks that no endpoint gets it either.
     for _ in 0..4 {
         let _ = case.request_address(&pool, None)?;
     }
@@ -222,7 +222,7 @@ pub(super) fn no_pool(case: &mut Case<'_>) -> Check {
             && pool.is_none()
         {
             for address in [None, Some(nth(&pool.prefix, 7))] {
-                // That none is leased, the case checks; so is a refusal allowed.
+                // The case checks that none is leased; a refusal is allowed, too.
                 let _ = case.request_address(&pool, address)?;
             }
             return Ok(());

@@ -8,8 +8,8 @@ use crate::{
 use ipnet::IpNet;
 
 pub(super) fn bounded(case: &mut Case<'_>) -> Check {
-    // Long to write, with and without a sub-pool. What is too long, the case
-    // checks.
+    // Long to write, with and without a sub-pool. The case checks that none is too
+    // long.
     let long: IpNet = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:0/112".parse().expect("a prefix");
     let mut is_any = false;
     for sub_pool in [None, Some(cut(&long, 127))] {
@@ -24,7 +24,7 @@ pub(super) fn bounded(case: &mut Case<'_>) -> Check {
 }
 
 pub(super) fn distinct(case: &mut Case<'_>) -> Check {
-    // That an id means one pool, the case checks.
+    // The case checks that an id means one pool.
     let pool = offers::any(case)?;
     for _ in 0..4 {
         let request = case.ask(Choice::Automatic(Family::of(&pool.prefix.addr())))?;

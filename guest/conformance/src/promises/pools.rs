@@ -23,7 +23,7 @@ fn exact(case: &mut Case<'_>, family: Family, lengths: &[u8]) -> Check {
     let mut any = false;
     for &length in lengths {
         match offers::exact(case, family, length) {
-            // That it is the one asked for, the case has checked.
+            // The case has checked that it is the one asked for.
             Ok(pool) => {
                 case.release_pool(&pool)?;
                 any = true;
@@ -107,7 +107,7 @@ pub(super) fn automatic_beside_exact(case: &mut Case<'_>) -> Check {
     if !is_any {
         not_applicable!("no pool can be named");
     }
-    // That none overlaps, the case checks.
+    // The case checks that none overlaps.
     let request = case.ask(Choice::Automatic(Family::Ipv4))?;
     for _ in 0..3 {
         let _ = case.request_pool(request.clone())?;
@@ -195,7 +195,7 @@ pub(super) fn excluded(case: &mut Case<'_>) -> Check {
 
 pub(super) fn sub_pool(case: &mut Case<'_>) -> Check {
     let pool = offers::any_sub_pool(case)?;
-    // That they lie in the sub-pool, the case checks.
+    // The case checks that they lie in the sub-pool.
     for _ in 0..8 {
         case.need_address(&pool, None)?;
     }

@@ -230,7 +230,7 @@ impl Random<'_, '_> {
         let Held { pool, leases } = &self.held[at];
         let (pool, leases) = (pool.clone(), leases.clone());
         match self.one_of(&leases) {
-            // That it is not leased again, the case checks.
+            // The case checks that it is not leased again.
             Some(address) => self.case.request_address(&pool, Some(address)).map(drop),
             None => Ok(()),
         }
@@ -240,7 +240,7 @@ impl Random<'_, '_> {
         let at = self.pick();
         let pool = self.held[at].pool.clone();
         match super::ids::behind(&pool.prefix) {
-            // That it is not leased, the case checks.
+            // The case checks that it is not leased.
             Some(address) => self.case.request_address(&pool, Some(address)).map(drop),
             None => Ok(()),
         }

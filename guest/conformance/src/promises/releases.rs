@@ -49,7 +49,7 @@ pub(super) fn address_twice(case: &mut Case<'_>) -> Check {
         case.need_address(&pool, Some(released))?;
         still_held(case, &pool, released)?;
     }
-    // That nobody gets what is leased, the case checks.
+    // The case checks that nobody gets what is leased.
     for _ in 0..4 {
         let _ = case.request_address(&pool, None)?;
     }

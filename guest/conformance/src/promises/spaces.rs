@@ -23,7 +23,7 @@ pub(super) fn stable(case: &mut Case<'_>) -> Check {
     Ok(())
 }
 
-/// Asks for pools of a space that there is not; the last refusal.
+/// Asks for pools of a space that does not exist; returns the last refusal.
 pub(super) fn of_unknown(case: &mut Case<'_>) -> Check<Refusal> {
     let mut last = None;
     for choice in

@@ -34,7 +34,7 @@ pub struct Policy<S> {
 
 #[expect(clippy::missing_errors_doc, reason = "as `ipam_driver::Driver` says")]
 impl<S: Store> Policy<S> {
-    /// The policy of that table, with what the store remembers.
+    /// The policy with that configuration, and with the rests in the store.
     pub fn new(config: &str, store: S) -> Result<Self, Error> {
         let mut config = Config::parse(config)?;
         let rest = config.take("rest")?.unwrap_or(REST.0);
@@ -55,7 +55,9 @@ impl<S: Store> Policy<S> {
             unread += u32::from(!is_read);
         })?;
         if unread > 0 {
-            log::warn(format!("{unread} keys in the store are no addresses that rest"));
+            log::warn(format!(
+                "{unread} keys in the store are not resting addresses and are ignored"
+            ));
         }
         Ok(Self { pools, store, rest: rest * 1000, resting_max, gateways: BTreeSet::new() })
     }
@@ -70,8 +72,8 @@ impl<S: Store> Policy<S> {
         self.pools.release_pool(pool_id)
     }
 
-    /// Leases an address: that which is asked for by name, or any that does not
-    /// rest, or that which has rested for the longest time.
+    /// Leases an address: the one that the request names; else one that does not rest;
+    /// else the one that has rested for the longest time.
     pub fn request_address(
         &mut self,
         request: &AddressRequest,
@@ -124,7 +126,7 @@ impl<S: Store> Policy<S> {
         Ok(())
     }
 
-    /// How full a pool is. What rests is free.
+    /// How full a pool is. An address that rests is free.
     pub fn status(&self, pool_id: &str) -> Result<SubnetStatus, Error> {
         self.pools.status(pool_id)
     }
@@ -133,8 +135,8 @@ impl<S: Store> Policy<S> {
         self.pools.request_address(&request.pool_id, address, request.is_serial())
     }
 
-    /// Ends the rests that are over, where a request may get any address: so one
-    /// that ends some is granted, and what it deletes in the store is deleted.
+    /// Ends the rests that are over, in a request for any address: such a request is
+    /// granted, so its deletions in the store become durable.
     fn wake(&mut self, pool: PoolName, now: Moment) {
         for _ in 0..ENDED_MAX {
             match self.pools.oldest_in(pool) {
@@ -163,7 +165,7 @@ impl<S: Store> Policy<S> {
                 _ => break,
             }
         }
-        log::warn(format!("no room to remember that {} rests", location.1));
+        log::warn(format!("the store is full: {} does not rest", location.1));
         self.delete(location);
         false
     }
@@ -176,7 +178,7 @@ impl<S: Store> Policy<S> {
     fn delete(&mut self, location: Location) {
         let key = location::key(location);
         if let Err(refusal) = self.store.delete(&key) {
-            log::warn(format!("{key} stays in the store: {refusal}"));
+            log::warn(format!("cannot delete {key} from the store: {refusal}"));
         }
     }
 

@@ -1,4 +1,4 @@
-//! NetBox's REST API, as much of it as is used.
+//! The part of NetBox's REST API that is used.
 //!
 //! In: what to look for, create or delete. Out: objects whose id and prefix or
 //! address were there and could be read, or a refusal. Nothing that NetBox says is
@@ -50,7 +50,7 @@ impl Of {
         }
     }
 
-    /// What an object of that kind is called by, and how one is asked for.
+    /// The key of an object's value, and the path to ask for objects.
     fn key(self) -> &'static str {
         match self {
             Self::Prefixes => "prefix",
@@ -59,13 +59,13 @@ impl Of {
     }
 }
 
-/// What came of a wish that may be refused for want of room.
+/// The answer to a request that fails when there is no room.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Made {
     Object(Object),
     /// There is no room: 409.
     Exhausted,
-    /// What it was to be made of is not there: 404.
+    /// The prefix to take it from does not exist: 404.
     NotFound,
 }
 
@@ -117,7 +117,7 @@ impl<H: Http> Api<H> {
         object(of, &json_of(&response, 200)?).map(Some)
     }
 
-    /// Makes this very object. Nothing if NetBox says that there is one already.
+    /// Makes exactly this object. Nothing if NetBox says that there is one already.
     pub(crate) fn create(
         &mut self,
         of: Of,
@@ -207,7 +207,7 @@ fn object(of: Of, value: &Value) -> Result<Object, Error> {
     read().ok_or_else(|| odd(&format!("that has no id and {}", of.key())))
 }
 
-/// Why an answer is none that was hoped for, in NetBox's words where it has some.
+/// The error of an answer that is no success, with NetBox's text if it has one.
 fn refusal(response: &Response) -> Error {
     let status = response.status;
     let kind = match status {
@@ -233,7 +233,7 @@ pub(crate) fn odd(text: &str) -> Error {
     Error::other(Kind::Internal, format!("NetBox's answer is not understood: {text}"))
 }
 
-/// The pool is not at NetBox, whatever the caller thinks.
+/// NetBox has no such pool.
 pub(crate) fn gone(pool_id: &str) -> Error {
     Error::new(Code::PoolNotFound, format!("NetBox has no pool {pool_id}"))
 }

@@ -4,12 +4,12 @@ use ipam_driver::{Code, Error, IpNet, parse_prefix};
 use serde::Deserialize;
 use std::fmt;
 
-/// Which NetBox, as whom, and what may be taken of it.
+/// Which NetBox, under which name, and which prefixes it may take pools from.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) url: Url,
     pub(crate) token: Token,
-    /// Who we are, in what is written there.
+    /// The name of this site in what is written there.
     pub(crate) host: String,
     /// The id of a VRF; else it is the global table.
     pub(crate) vrf: Option<u64>,
@@ -33,7 +33,7 @@ pub(crate) struct Url {
     pub(crate) path: String,
 }
 
-/// What must not be seen.
+/// A text that is in no log and no error.
 pub(crate) struct Token(String);
 
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What a table says; nothing if it is empty.
+/// The configuration in a table; nothing if it is empty.
 pub(crate) fn read(text: &str) -> Result<Option<Config>, Error> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(refusal)?;
     if value.as_object().is_some_and(serde_json::Map::is_empty) {

@@ -1,4 +1,4 @@
-//! What of NetBox is granted, and what is written there.
+//! Which prefixes and addresses of NetBox are granted, and what is written there.
 //!
 //! Pool ids are `netbox/ID/ADDRESS/LENGTH`, with the id of NetBox's prefix: all that a
 //! request needs is in it, and in NetBox.
@@ -25,8 +25,8 @@ const DELETED_MAX: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Policy<H> {
     api: Api<H>,
-    /// Pools of this instance that NetBox had before. Whoever asks for one again is
-    /// refused by the host in any case, which has them in its ledger.
+    /// Pools of this instance that were prefixes of NetBox before. A second request
+    /// for one is refused; the host's ledger would refuse it, too.
     found: BTreeSet<String>,
 }
 
@@ -123,7 +123,7 @@ impl<H: Http> Policy<H> {
         Ok(())
     }
 
-    /// As many as fit into one call; then the host tells again.
+    /// As many as fit into one call; then the host asks again.
     fn delete_addresses(&mut self, prefix: u64, net: IpNet) -> Result<(), Error> {
         let tag = self.tag(Some(prefix));
         let net = net.to_string();
@@ -174,8 +174,8 @@ impl<H: Http> Policy<H> {
         Ok(AddressGrant::new(address.map_err(|_| odd("that address is not of the pool"))?))
     }
 
-    /// Makes this very address. Where NetBox allows for two of one, whose id is lower
-    /// has it.
+    /// Makes exactly this address. Where NetBox allows duplicates, the object with the
+    /// lower id counts.
     fn named(&mut self, net: IpNet, address: IpAddr, description: &str) -> Result<Object, Error> {
         if !net.contains(&address) {
             return Err(Code::IpOutOfRange.into());
@@ -226,7 +226,7 @@ impl<H: Http> Policy<H> {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
     }
 
-    /// The tag, and whom an address is for.
+    /// The tag, and the client that an address is for.
     fn describe(&self, pool: u64, request: &AddressRequest) -> String {
         let tag = self.tag(Some(pool));
         let whom = match request.endpoint_name().or(request.mac_address()) {
@@ -239,10 +239,10 @@ impl<H: Http> Policy<H> {
     }
 }
 
-/// A refusal of a release, for the host: it tells again what is unavailable, and
-/// grants nothing before. So that is whatever may end: also a token that is not
-/// good, and an answer of somebody in between. NetBox's own no to this very
-/// deletion is not: it would be the same for ever.
+/// A refusal of a release. The host repeats a release that is `Unavailable`, and grants
+/// nothing before it succeeds. So every failure that may end is `Unavailable`: also an
+/// invalid token, and the answer of a proxy. NetBox's refusal of this deletion is not: it
+/// would never end.
 fn later(refusal: Error) -> Error {
     let is_final = refusal.code() == Code::Other(Kind::BadRequest);
     if is_final { refusal } else { Error::other(Kind::Unavailable, refusal.text()) }

@@ -1,6 +1,6 @@
-//! Answers of a plugin, made fit for the contract: what Docker takes, and the
-//! contract has in another form, is put into that form. What cannot be is
-//! refused with words, and the plugin gets it back.
+//! Answers of a plugin, converted to what the contract allows: an answer that Docker
+//! accepts is put into the contract's form. If that cannot be done, the request is
+//! refused with the reason, and released at the plugin.
 
 use crate::wire;
 use alloc::{format, string::String};

@@ -1,4 +1,4 @@
-//! The remote protocol's side that asks, for one plugin.
+//! The client's side of Docker's remote protocol, for one plugin.
 
 use crate::{
     fit::{Known, fit_address, fit_pool},
@@ -17,7 +17,7 @@ use ipam_driver::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-/// Whom to ask, and what is kept of its answers.
+/// The plugin to ask, and what is kept of its answers.
 pub(crate) trait Ask {
     /// Calls a method once.
     fn ask(&self, method: &str, body: &[u8]) -> Result<Answer, Error>;
@@ -82,8 +82,8 @@ impl<A: Ask> Protocol<A> {
             Ok(grant)
         });
         fitted.map_err(|why| {
-            // It believes that it granted something. What somebody has from
-            // an earlier grant stays.
+            // The plugin believes that it granted something. An earlier grant under
+            // the same id stays.
             if held.is_none() {
                 let _ = self.release_pool(&pool_id);
             }
@@ -111,7 +111,7 @@ impl<A: Ask> Protocol<A> {
         fit_address(request, known, &address, rest).map_err(|why| {
             let bare = address.split_once('/').map_or(&*address, |(bare, _)| bare);
             if let Ok(bare) = bare.parse() {
-                // It believes that it granted it.
+                // The plugin believes that it granted it.
                 let _ = self.release_address(&request.pool_id, bare);
             }
             nonsense("RequestAddress", &why)
@@ -123,9 +123,9 @@ impl<A: Ask> Protocol<A> {
         self.release("ReleaseAddress", body(&asked)?)
     }
 
-    /// Tells of a release. The protocol defines no answer, Docker goes on
-    /// whatever comes back, and the ledger has decided already: only a plugin
-    /// that is not there, or says that it cannot now, must be told again.
+    /// Releases something. The protocol defines no answer, Docker ignores it, and the
+    /// ledger has decided already. So only a plugin that is not there, or answers that
+    /// it is unavailable, is asked again.
     fn release(&self, method: &str, body: Vec<u8>) -> Result<(), Error> {
         let method = format!("{}.{method}", names::PLUGIN_ENDPOINT_TYPE);
         let Answer { status, body } = self.0.ask(&method, &body)?;
@@ -141,7 +141,7 @@ impl<A: Ask> Protocol<A> {
         Ok(())
     }
 
-    /// Asks once: what may have been taken is not asked for again.
+    /// Asks once: a request is not repeated, since the plugin may have granted it.
     fn call<T: DeserializeOwned>(&self, method: &str, body: Vec<u8>) -> Result<T, Error> {
         let method = format!("{}.{method}", names::PLUGIN_ENDPOINT_TYPE);
         let Answer { status, body } = self.0.ask(&method, &body)?;

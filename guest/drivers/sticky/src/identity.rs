@@ -50,7 +50,9 @@ impl Keys {
         };
         match keys.iter().find(|key| !is_word(key)) {
             Some(key) => Err(refusal(format!("config: key: {key:?} is not the name of an option"))),
-            None if keys.is_empty() => Err(refusal("config: key: nobody would be known")),
+            None if keys.is_empty() => {
+                Err(refusal("config: key: it is empty, so no client could be identified"))
+            }
             None => Ok(Self(keys)),
         }
     }
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_is_nobody_and_so_is_who_has_no_name_or_a_very_long_one() {
+    fn a_gateway_has_no_identity_nor_has_a_client_without_a_name_or_with_a_very_long_one() {
         let gateway = (names::REQUEST_ADDRESS_TYPE, names::GATEWAY);
         check("{}", &[(names::ENDPOINT_NAME, "web"), gateway], None);
         check("{}", &[(names::ENDPOINT_NAME, "")], None);
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn keys_that_cannot_be_meant_are_refused() {
         for (config, words) in [
-            (r#"{"key": []}"#, "nobody would be known"),
+            (r#"{"key": []}"#, "it is empty, so no client could be identified"),
             (r#"{"key": ["a b"]}"#, r#""a b" is not the name of an option"#),
             (r#"{"key": [""]}"#, r#""" is not the name of an option"#),
             (r#"{"key": "mac"}"#, "config: key: invalid type"),

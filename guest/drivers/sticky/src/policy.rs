@@ -21,7 +21,7 @@ pub struct Policy<S> {
 
 #[expect(clippy::missing_errors_doc, reason = "as `ipam_driver::Driver` says")]
 impl<S: Store> Policy<S> {
-    /// The policy of that table, with what the store remembers.
+    /// The policy with that configuration, and with the reservations in the store.
     pub fn new(config: &str, store: S) -> Result<Self, Error> {
         let mut config = Config::parse(config)?;
         let keys = Keys::take(&mut config)?;
@@ -74,13 +74,13 @@ impl<S: Store> Policy<S> {
         self.pools.release_address(pool_id, address, moment)
     }
 
-    /// How full a pool is. What is reserved and free is free.
+    /// How full a pool is. A reserved address that is not leased is free.
     pub fn status(&self, pool_id: &str) -> Result<SubnetStatus, Error> {
         self.pools.status(pool_id)
     }
 
-    /// Whether a reserved address may be chosen for its identity: it is not where a
-    /// sub-pool does not reach, as it may be if it was asked for by name.
+    /// Whether a reserved address is free and in the request's sub-pool. It may be
+    /// outside, if it was asked for by name.
     fn is_free(&self, pool: PoolName, own: IpAddr) -> bool {
         pool.range().contains(&own) && self.pools.is_withheld((pool.parent(), own))
     }

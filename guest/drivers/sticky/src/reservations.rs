@@ -54,7 +54,7 @@ impl<S: Store> Reservations<S> {
             reservations.next = reservations.next.max(moment + 1);
         }
         if unread > 0 {
-            log::warn(format!("{unread} keys in the store are no reservations"));
+            log::warn(format!("{unread} keys in the store are not reservations and are ignored"));
         }
         Ok(reservations)
     }
@@ -78,7 +78,7 @@ impl<S: Store> Reservations<S> {
         let mut dropped = 0;
         while self.identities.len() >= self.max {
             if dropped == DROPPED_MAX || !self.forget_oldest(pools) {
-                return log::warn(format!("no room to reserve {address}: all are in use"));
+                return log::warn(format!("cannot reserve {address}: all reservations are in use"));
             }
             dropped += 1;
         }
@@ -145,7 +145,7 @@ impl<S: Store> Reservations<S> {
 
     fn delete(&mut self, key: &str) {
         if let Err(refusal) = self.store.delete(key) {
-            log::warn(format!("{key} stays in the store: {refusal}"));
+            log::warn(format!("cannot delete {key} from the store: {refusal}"));
         }
     }
 

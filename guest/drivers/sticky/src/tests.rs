@@ -194,7 +194,7 @@ fn a_network_with_a_sub_pool_stays_in_it() {
 }
 
 #[test]
-fn a_full_book_drops_what_is_free_the_longest_and_refuses_nobody() {
+fn without_room_the_reservation_free_for_the_longest_time_is_dropped_and_nobody_refused() {
     let two_keys = Memory::new(LARGE.0, 2);
     let few_bytes = Memory::new(150, LARGE.1);
     for (config, store) in [
