@@ -3,20 +3,18 @@
 //! A trie of 64-way branches over 64-bit words. Every branch knows which of its slots
 //! are full, so a search steps over whole runs; and no branch has fewer than two
 //! children, so a lone member costs one leaf however large the pool is. A path has at
-//! most [`LEVELS`] nodes, three in an IPv4 /16, and every operation walks one or two;
+//! most 22 nodes, three in an IPv4 /16, and every operation walks one or two;
 //! only a search that begins in the middle of a run may walk one for every level.
 //!
 //! What must hold: a leaf's word is never zero; a slot is `full` exactly if every
 //! offset that it covers is a member; a branch's count is that of its members.
 
 use crate::slab::Slab;
+use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 /// The bits that one node decides: 64 slots, so that a set of slots is one word.
 const BITS: u32 = 6;
-
-/// Nodes on the longest path: 128 bits, six at a time.
-const LEVELS: usize = 22;
 
 /// Sixty-four neighbouring offsets.
 #[derive(Debug)]
@@ -66,25 +64,7 @@ impl Node {
 }
 
 /// The branches from the root down, and the slot taken in each.
-struct Path {
-    steps: [(u32, u32); LEVELS],
-    len: usize,
-}
-
-impl Path {
-    fn new() -> Self {
-        Self { steps: [(0, 0); LEVELS], len: 0 }
-    }
-
-    fn push(&mut self, branch: u32, slot: u32) {
-        self.steps[self.len] = (branch, slot);
-        self.len += 1;
-    }
-
-    fn upwards(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.steps[..self.len].iter().rev().copied()
-    }
-}
+type Path = Vec<(u32, u32)>;
 
 /// Where a free offset belongs, at the end of its path.
 enum Landing {
@@ -96,12 +76,15 @@ enum Landing {
     Alone,
 }
 
-/// The set. An empty one holds no memory.
+/// The set. A new one holds no memory.
 #[derive(Debug, Default)]
 pub(crate) struct AddressSet {
     root: Option<Node>,
     leaves: Slab<Leaf>,
     branches: Slab<Branch>,
+    /// Of the call under way. Kept, because an array for the longest path would have to
+    /// be filled each time, which is a call of the host in WebAssembly.
+    path: Path,
 }
 
 impl AddressSet {
@@ -109,10 +92,9 @@ impl AddressSet {
     pub(crate) fn insert_lowest(&mut self, range: RangeInclusive<u128>) -> Option<u128> {
         let (mut from, last) = range.into_inner();
         while from <= last {
-            let mut path = Path::new();
-            match self.land(from, &mut path) {
+            match self.land(from) {
                 Ok((offset, landing)) if offset <= last => {
-                    self.settle(offset, landing, &path);
+                    self.settle(offset, landing);
                     return Some(offset);
                 }
                 Ok(_) => return None,
@@ -124,7 +106,7 @@ impl AddressSet {
 
     /// Removes an offset; `false` if it was not there.
     pub(crate) fn remove(&mut self, offset: u128) -> bool {
-        let mut path = Path::new();
+        self.path.clear();
         let mut next = self.root;
         let mut left = loop {
             let Some(node) = next else { return false };
@@ -143,12 +125,12 @@ impl AddressSet {
                     break None;
                 }
                 Kind::Branch(at) => {
-                    path.push(at, slot);
+                    self.path.push((at, slot));
                     next = self.branches[at].child(slot);
                 }
             }
         };
-        for (at, slot) in path.upwards() {
+        while let Some((at, slot)) = self.path.pop() {
             let branch = &mut self.branches[at];
             branch.count -= 1;
             branch.full &= !bit(slot);
@@ -173,7 +155,8 @@ impl AddressSet {
 
     /// The lowest free offset from `from` to the end of the deepest node on its path, and
     /// where it belongs; or that end.
-    fn land(&self, mut from: u128, path: &mut Path) -> Result<(u128, Landing), u128> {
+    fn land(&mut self, mut from: u128) -> Result<(u128, Landing), u128> {
+        self.path.clear();
         let mut next = self.root;
         while let Some(node) = next {
             let Some(slot) = self.slot(node, from) else {
@@ -200,7 +183,7 @@ impl AddressSet {
                     if open != slot {
                         from = branch.base | u128::from(open) << branch.shift;
                     }
-                    path.push(at, open);
+                    self.path.push((at, open));
                     next = branch.child(open);
                 }
             }
@@ -208,8 +191,8 @@ impl AddressSet {
         Ok((from, Landing::Alone))
     }
 
-    /// Adds an offset where it landed.
-    fn settle(&mut self, offset: u128, landing: Landing, path: &Path) {
+    /// Adds an offset where it landed, at the end of the path.
+    fn settle(&mut self, offset: u128, landing: Landing) {
         let mut grown = match landing {
             Landing::Leaf(at, slot) => {
                 self.leaves[at].word |= bit(slot);
@@ -218,7 +201,7 @@ impl AddressSet {
             Landing::Beside(node) => self.join(node, offset),
             Landing::Alone => self.new_leaf(offset),
         };
-        for (at, slot) in path.upwards() {
+        while let Some((at, slot)) = self.path.pop() {
             let is_full = self.is_full(grown, self.branches[at].shift);
             let branch = &mut self.branches[at];
             branch.count += 1;
