@@ -1,46 +1,19 @@
 //! Questions, and how they are answered.
 
 use crate::{
-    drivers, history, rows,
-    server::{Host, Upgrade},
+    drivers, history,
+    host::Upgrade,
+    lookup::{Answers, name},
+    out::{Out, Stop},
+    rows,
     wire::{self, Account, Ask},
 };
 use ipam_api::{
     Answer, Code, DriverName, Failure, Kind, PoolId, Receipt, Request, Server as Actor, with_causes,
 };
-use ipam_ledger::{Lease, Pool, State, StoreError, View};
-use ipam_service::{NotNow, Service, ask_within};
-use serde::Serialize;
-use std::{collections::BTreeSet, io, net::IpAddr, path::Path, sync::Arc, time::Duration};
-
-/// Why an answer ends early.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// Who asked is gone.
-    Gone(io::Error),
-    /// Who asked is told so.
-    Told(String),
-}
-
-impl From<String> for Stop {
-    fn from(text: String) -> Self {
-        Self::Told(text)
-    }
-}
-
-/// Where an answer goes.
-pub(crate) trait Out {
-    /// Writes one item.
-    fn item<T: Serialize>(&mut self, item: &T) -> Result<(), Stop>;
-    /// Says at the end why less was told than could be.
-    fn note(&mut self, note: String);
-}
-
-/// Who knows.
-pub(crate) struct Answers {
-    pub(crate) service: Arc<Service>,
-    pub(crate) host: Arc<dyn Host>,
-}
+use ipam_ledger::{Lease, State};
+use ipam_service::{NotNow, ask_within};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 impl Answers {
     pub(crate) fn answer(&self, asked: Ask, out: &mut impl Out) -> Result<(), Stop> {
@@ -86,11 +59,6 @@ impl Answers {
                 Ok(())
             }
         }
-    }
-
-    /// How long an operator waits for a driver.
-    fn patience(&self) -> Duration {
-        self.service.limits().operator_patience
     }
 
     fn pools(
@@ -185,31 +153,6 @@ impl Answers {
         Ok(())
     }
 
-    /// How an address is held, in whatever pools it is: leased, or a gateway
-    /// that came with one.
-    pub(crate) fn rows_at(
-        &self,
-        name: &DriverName,
-        address: IpAddr,
-    ) -> Result<Vec<wire::Address>, Stop> {
-        let of = name.clone();
-        let loaded = self.loaded(name);
-        self.with_state(name, move |state| {
-            let around = state.pools().filter(|pool| pool.prefix.contains(&address));
-            let own = |pool: &Arc<Pool>| match state.lease(&pool.pool_id, address) {
-                Some(lease) if lease.pool_id == pool.pool_id => Some(wire::Address {
-                    stale: Some(state.is_stale(lease, loaded)),
-                    ..rows::address(&of, lease)
-                }),
-                Some(_) => None,
-                None => rows::gateway(&of, pool).filter(|row| row.address.addr() == address),
-            };
-            let mut rows: Vec<_> = around.filter_map(own).collect();
-            rows.sort_by_key(|row| row.generation);
-            rows
-        })
-    }
-
     fn release(
         &self,
         driver: &str,
@@ -263,95 +206,6 @@ impl Answers {
         tracing::info!(file = %file.display(), "backup written");
         Ok(())
     }
-
-    pub(crate) fn view(&self) -> Result<Box<dyn View>, Stop> {
-        Ok(self.service.view().map_err(|error| with_causes(&error))?)
-    }
-
-    /// Looks at a driver's part of the ledger, whether it is loaded or not.
-    fn with_state<T: Send + 'static>(
-        &self,
-        name: &DriverName,
-        look: impl FnOnce(&State) -> T + Send + 'static,
-    ) -> Result<T, Stop> {
-        if self.service.handle(name).is_none() {
-            let state = self.view()?.load(name).map_err(|error| with_causes(&error))?;
-            return Ok(look(&state));
-        }
-        let seen = self.service.look(name, look);
-        seen.ok_or_else(|| Stop::Told(format!("{name}: it is busy; see `wipam drivers`")))
-    }
-
-    /// Of a driver that is not loaded nobody asked for anything.
-    fn loaded(&self, name: &DriverName) -> u64 {
-        self.service.loaded(name).unwrap_or(u64::MAX)
-    }
-
-    /// In order of grant.
-    fn pool_ids(&self, name: &DriverName, wanted: Option<&PoolId>) -> Result<Vec<PoolId>, Stop> {
-        if let Some(wanted) = wanted {
-            return Ok(vec![wanted.clone()]);
-        }
-        self.with_state(name, |state| {
-            let mut pools: Vec<_> =
-                state.pools().map(|pool| (pool.generation, pool.pool_id.clone())).collect();
-            pools.sort();
-            pools.into_iter().map(|(_, pool_id)| pool_id).collect()
-        })
-    }
-
-    /// All drivers that serve or that something is stored of, in order of
-    /// name; or just the one that is meant.
-    ///
-    /// Those that serve are known without the ledger, which need not be
-    /// readable now.
-    fn drivers_named(
-        &self,
-        wanted: Option<&str>,
-        out: &mut impl Out,
-    ) -> Result<Vec<DriverName>, Stop> {
-        let wanted = wanted.map(name).transpose()?;
-        if let Some(wanted) = &wanted
-            && self.service.handle(wanted).is_some()
-        {
-            return Ok(vec![wanted.clone()]);
-        }
-        let mut names: BTreeSet<DriverName> =
-            self.service.drivers().into_iter().map(|(name, _)| name).collect();
-        names.extend(self.absent(out, |_, _| Ok(()))?.into_iter().map(|(name, ())| name));
-        let Some(wanted) = wanted else { return Ok(names.into_iter().collect()) };
-        if !names.contains(&wanted) {
-            let all: Vec<&str> = names.iter().map(DriverName::as_str).collect();
-            return Err(Stop::Told(format!("no driver {wanted}; there are: {}", all.join(", "))));
-        }
-        Ok(vec![wanted])
-    }
-
-    /// What the ledger has of drivers that do not serve. Without a ledger that
-    /// can be read that is left out, and said.
-    pub(crate) fn absent<T>(
-        &self,
-        out: &mut impl Out,
-        read: impl Fn(&dyn View, &DriverName) -> Result<T, StoreError>,
-    ) -> Result<Vec<(DriverName, T)>, Stop> {
-        let view = match self.service.view() {
-            Ok(view) => view,
-            Err(error) => {
-                let error = with_causes(&error);
-                out.note(format!("drivers that are not loaded are left out: {error}"));
-                return Ok(Vec::new());
-            }
-        };
-        let stored = view.drivers().map_err(|error| with_causes(&error))?;
-        let absent = stored.into_iter().filter(|name| self.service.handle(name).is_none());
-        let of = |name: DriverName| Ok((name.clone(), read(&*view, &name)?));
-        let read: Result<Vec<_>, StoreError> = absent.map(of).collect();
-        Ok(read.map_err(|error| with_causes(&error))?)
-    }
-}
-
-fn name(text: &str) -> Result<DriverName, Stop> {
-    text.parse().map_err(|error| Stop::Told(format!("{text:?}: {error}")))
 }
 
 fn pool_id(text: &str) -> Result<PoolId, Stop> {

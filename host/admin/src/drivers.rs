@@ -2,7 +2,8 @@
 
 use crate::{
     Timestamp,
-    answer::{Answers, Out, Stop},
+    lookup::Answers,
+    out::{Out, Stop},
     wire::{self, Condition},
 };
 use ipam_api::Kind;

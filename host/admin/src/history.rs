@@ -2,7 +2,8 @@
 
 use crate::{
     Timestamp,
-    answer::{Answers, Out, Stop},
+    lookup::Answers,
+    out::{Out, Stop},
     rows,
     wire::{Address, Tenure},
 };

@@ -20,7 +20,10 @@ mod answer;
 mod client;
 mod drivers;
 mod history;
+mod host;
 pub mod json;
+mod lookup;
+mod out;
 mod rows;
 mod server;
 mod socket;
@@ -28,7 +31,8 @@ mod timestamp;
 pub mod wire;
 
 pub use client::{Client, ClientError};
-pub use server::{Host, Limits, Server, Upgrade};
+pub use host::{Host, Upgrade};
+pub use server::{Limits, Server};
 pub use timestamp::{NotATimestamp, Timestamp};
 
 /// The name of the socket in the state directory.

@@ -1,18 +1,20 @@
 //! The daemon's side: one thread that accepts, one for each connection.
 
 use crate::{
-    answer::{Answers, Out, Stop},
-    json, socket,
+    host::Host,
+    json,
+    lookup::Answers,
+    out::{Out, Stop},
+    socket,
     wire::{Ask, Line},
 };
-use ipam_api::DriverName;
-use ipam_service::{Service, Upgraded};
+use ipam_service::Service;
 use serde::Serialize;
 use std::{
     fs,
     io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _},
     os::unix::net::{UnixListener, UnixStream},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,27 +22,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-/// What putting another version in service came to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Upgrade {
-    /// All names that changed.
-    pub upgraded: Vec<Upgraded>,
-    /// What the operator should know.
-    pub notes: Vec<String>,
-}
-
-/// What only the program knows that hosts the service.
-pub trait Host: Send + Sync {
-    /// Under which name Docker sees a driver.
-    fn docker_name(&self, driver: &DriverName) -> Option<String>;
-
-    /// Puts another version of a driver in service, from a file.
-    ///
-    /// # Errors
-    /// Why the version before serves on, for the operator.
-    fn upgrade(&self, driver: &DriverName, file: &Path, force: bool) -> Result<Upgrade, String>;
-}
 
 /// What clients may cost. Each limit is finite.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,7 +190,8 @@ impl Out for Lines<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Host, Limits, Server, Upgrade};
+    use super::{Limits, Server};
+    use crate::host::{Host, Upgrade};
     use ipam_api::DriverName;
     use ipam_ledger::MemoryStore;
     use ipam_service::Service;

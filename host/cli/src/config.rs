@@ -3,15 +3,19 @@
 //! Out: [`Settings`], complete and checked; nobody behind asks for a default
 //! again.
 
+mod flags;
+
 use crate::{
-    Fatal,
-    args::ServeFlags,
     built_in::BuiltIn,
+    defaults::{PLUGIN_DIR, STATE_DIR},
     driver_config::{DriverSettings, DriverTable},
+    fatal::Fatal,
+    logging::LogFormat,
     names::{DOCKER_DEFAULT, DOCKER_NULL, check_docker_names},
-    written::no_prefix,
+    written::{Prefix, parse_name},
 };
-use ipam_api::{DriverName, names, parse_prefix};
+pub(crate) use flags::Flags;
+use ipam_api::{DriverName, names};
 use ipam_ledger::Retention;
 use ipam_runtime::read_regular;
 use ipnet::IpNet;
@@ -22,25 +26,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where Docker looks for plugins.
-pub(crate) const DEFAULT_PLUGIN_DIR: &str = "/run/docker/plugins";
-pub(crate) const DEFAULT_STATE_DIR: &str = "/var/lib/wipam";
-/// Where metrics are served if the flag has no address: on loopback, since they
-/// name drivers.
-pub(crate) const DEFAULT_METRICS_LISTEN: &str = "127.0.0.1:9824";
 /// Larger configuration files are refused.
 const CONFIG_MAX_BYTES: u64 = 1 << 20;
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
 
 /// What `serve` was asked for, complete.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,19 +67,6 @@ struct File {
     log_format: Option<LogFormat>,
 }
 
-/// A prefix as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Prefix(pub(crate) IpNet);
-
-impl TryFrom<String> for Prefix {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        parse_prefix(&text).map(Self).map_err(|why| no_prefix(&text, why))
-    }
-}
-
 /// How much of the past is kept.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -115,7 +89,7 @@ impl HistoryTable {
 
 impl Settings {
     /// Reads the file that the flags name, if any, and lets the flags win.
-    pub(crate) fn new(flags: ServeFlags) -> Result<Self, Fatal> {
+    pub(crate) fn new(flags: Flags) -> Result<Self, Fatal> {
         let (file, base) = match &flags.config {
             None => (File::default(), PathBuf::new()),
             Some(path) => {
@@ -136,7 +110,7 @@ impl Settings {
     }
 
     /// `base` is what relative paths of the file are relative to.
-    fn merge(flags: ServeFlags, file: File, base: &Path) -> Result<Self, Fatal> {
+    fn merge(flags: Flags, file: File, base: &Path) -> Result<Self, Fatal> {
         let drivers = if !flags.drivers.is_empty() {
             flags.drivers.iter().map(|text| driver_of_flag(text)).collect::<Result<_, _>>()?
         } else if !file.driver.is_empty() {
@@ -153,11 +127,8 @@ impl Settings {
         let docker_names = docker_names(&flags.docker_names, file.docker_names)?;
         check_docker_names(&drivers, &docker_names)?;
         Ok(Self {
-            state_dir: flags.state_dir.or(state_dir).unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
-            plugin_dir: flags
-                .plugin_dir
-                .or(plugin_dir)
-                .unwrap_or_else(|| DEFAULT_PLUGIN_DIR.into()),
+            state_dir: flags.state_dir.or(state_dir).unwrap_or_else(|| STATE_DIR.into()),
+            plugin_dir: flags.plugin_dir.or(plugin_dir).unwrap_or_else(|| PLUGIN_DIR.into()),
             ephemeral: flags.ephemeral || file.ephemeral,
             retention: file.history.map_or_else(Retention::default, |table| table.retention()),
             drivers,
@@ -247,25 +218,21 @@ fn docker_names(
     Ok(all)
 }
 
-pub(crate) fn parse_name(text: &str) -> Result<DriverName, Fatal> {
-    text.parse().map_err(|error| Fatal::Usage(format!("{text:?}: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{DriverSettings, File, LogFormat, Retention, Settings};
+    use super::{DriverSettings, File, Flags, LogFormat, Retention, Settings};
+    use crate::built_in::BuiltIn;
     use crate::driver_config::Source;
-    use crate::{args::ServeFlags, built_in::BuiltIn};
     use std::path::Path;
 
-    fn settings(flags: ServeFlags, file: &str) -> Result<Settings, String> {
+    fn settings(flags: Flags, file: &str) -> Result<Settings, String> {
         let file: File = toml::from_str(file).map_err(|error| error.message().to_owned())?;
         Settings::merge(flags, file, Path::new("/etc/wipam")).map_err(|fatal| fatal.to_string())
     }
 
     #[test]
     fn nothing_asked_is_both_builtins_where_docker_looks() {
-        let settings = settings(ServeFlags::default(), "").unwrap();
+        let settings = settings(Flags::default(), "").unwrap();
         assert_eq!(settings.plugin_dir, Path::new("/run/docker/plugins"));
         assert_eq!(
             settings.drivers,
@@ -279,7 +246,7 @@ mod tests {
     #[test]
     fn every_flag_has_its_key() {
         let settings = settings(
-            ServeFlags::default(),
+            Flags::default(),
             r#"
             state-dir = "state"
             plugin-dir = "/plugins"
@@ -315,11 +282,11 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file() {
-        let flags = ServeFlags {
+        let flags = Flags {
             state_dir: Some("here".into()),
             drivers: vec!["lab=a.wasm".into(), "./odd=name.wasm".into()],
             docker_names: vec![("default".parse().unwrap(), "x".into())],
-            ..ServeFlags::default()
+            ..Flags::default()
         };
         let settings =
             settings(flags, "state-dir = '/there'\n[[driver]]\nfile = 'b.wasm'").unwrap();
@@ -334,7 +301,7 @@ mod tests {
 
     #[test]
     fn another_driver_may_have_the_name_of_a_built_in() {
-        let settings = settings(ServeFlags::default(), "docker-names = { lab = 'wipam' }").unwrap();
+        let settings = settings(Flags::default(), "docker-names = { lab = 'wipam' }").unwrap();
         assert_eq!(settings.docker_names["lab"].as_str(), "wipam");
     }
 
@@ -373,7 +340,7 @@ mod tests {
                 "both default and wipam as wipam",
             ),
         ] {
-            let refused = settings(ServeFlags::default(), file).unwrap_err();
+            let refused = settings(Flags::default(), file).unwrap_err();
             assert!(refused.contains(part), "{file}: {refused}");
         }
     }

@@ -2,11 +2,11 @@
 //! use, and what it is granted.
 
 use crate::{
-    Fatal,
     built_in::BuiltIn,
-    config::{Prefix, parse_name},
     driver_json,
+    fatal::Fatal,
     limits_table::LimitsTable,
+    written::{Prefix, parse_name},
 };
 use ipam_api::{Digest, DriverName};
 use ipam_runtime::{Grants, Limits, PluginGrant, StoreLimits};

@@ -1,20 +1,21 @@
 //! Drivers as the configuration has them: loaded, upgraded, loaded again.
 
+mod reload;
+mod upgrade;
+
 use crate::{
-    Fatal,
     built_in::BuiltIn,
     driver_config::{DriverSettings, Source},
+    fatal::Fatal,
     names::reserved,
     predefined,
 };
-use ipam_admin::{Host, Upgrade};
 use ipam_api::{Digest, DriverName, Factory, names};
 use ipam_ledger::StoreError;
 use ipam_runtime::{Component, Runtime, digest, read_file};
 use ipam_service::{LoadOptions, Maker, Origin, Service};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
     thread,
     time::{Duration, Instant},
@@ -175,63 +176,6 @@ impl Drivers {
         }
     }
 
-    /// Makes of what is loaded what is wanted: what changed is upgraded, what
-    /// is new is loaded. What is wanted no more serves until the end, since
-    /// what it granted is in use. What fails is logged, and stays as it is.
-    pub(crate) fn reload(&self, wanted: Vec<DriverSettings>) {
-        for one in self.loaded().iter() {
-            if !wanted.iter().any(|settings| settings.is_of(&one.settings)) {
-                let driver = &one.settings.source;
-                tracing::warn!(%driver, "no more in the configuration; it serves until the end");
-            }
-        }
-        let reserved = reserved(&wanted, &self.docker_names);
-        let (done, is_done) = mpsc::channel::<()>();
-        let each = move |me: &Self, settings: DriverSettings| {
-            // Until all are done, whoever waits.
-            let _done = done.clone();
-            let driver = settings.source.to_string();
-            let known = me.loaded().iter().find(|one| settings.is_of(&one.settings)).cloned();
-            let done = match known {
-                Some(known) => me.renew(known, settings),
-                None => me.load(settings, &reserved, None),
-            };
-            if let Err(error) = &done {
-                tracing::error!(driver, %error, "it stays as it was");
-            }
-            done
-        };
-        drop(self.side_by_side(wanted, each));
-        match is_done.recv_timeout(PATIENCE) {
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                tracing::warn!("the configuration was read again; not all of it is in service yet");
-            }
-            _ => tracing::info!("the configuration was read again"),
-        }
-    }
-
-    fn renew(&self, known: Loaded, settings: DriverSettings) -> Result<(), String> {
-        let _at_work = self.work_on(&settings)?;
-        let Ready { factory, origin, config } = self.ready(&settings)?;
-        let digest = factory.digest();
-        let is_new = |one: &DriverSettings| {
-            (&settings.config, &settings.limits, &settings.grants)
-                != (&one.config, &one.limits, &one.grants)
-        };
-        if digest != known.digest || is_new(&known.settings) {
-            let done = self.service.upgrade(&known.names[0], &factory, origin, Some(config), false);
-            for upgraded in done.map_err(|error| error.to_string())? {
-                tracing::info!(
-                    driver = %upgraded.name, replayed = upgraded.replayed,
-                    followed = upgraded.followed, "another version is in service",
-                );
-            }
-        }
-        self.service.bound_pools(&known.names[0], settings.pools.as_deref());
-        self.note(Loaded { settings, digest, ..known });
-        Ok(())
-    }
-
     /// Notes how an entry is now.
     fn note(&self, now: Loaded) {
         let mut loaded = self.loaded();
@@ -318,74 +262,6 @@ impl Drivers {
     }
 }
 
-impl Host for Drivers {
-    fn docker_name(&self, driver: &DriverName) -> Option<String> {
-        Some(self.docker_names.get(driver).unwrap_or(driver).to_string())
-    }
-
-    fn upgrade(&self, driver: &DriverName, file: &Path, force: bool) -> Result<Upgrade, String> {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let (me, name, path) = (self.me.clone(), driver.clone(), file.to_owned());
-        let work = move || {
-            let Some(me) = me.upgrade() else { return };
-            let done = me.upgrade_now(&name, &path, force);
-            if let Err(mpsc::SendError(Err(error))) = sender.send(done) {
-                tracing::error!(driver = %name, error, "it stays as it was");
-            }
-        };
-        let started = thread::Builder::new().name("wipam-upgrade".to_owned()).spawn(work);
-        started.map_err(|error| format!("no thread for it: {error}"))?;
-        let done = receiver.recv_timeout(PATIENCE);
-        done.unwrap_or_else(|_| Err(format!("still working on it; see `wipam drivers {driver}`")))
-    }
-}
-
-impl Drivers {
-    fn upgrade_now(
-        &self,
-        driver: &DriverName,
-        file: &Path,
-        force: bool,
-    ) -> Result<Upgrade, String> {
-        let limits = self
-            .loaded()
-            .iter()
-            .find(|one| one.names.contains(driver))
-            .map(|one| one.settings.limits.clone());
-        let of_file = |error: String| format!("{}: {error}", file.display());
-        let bytes = limits
-            .map(|limits| read_file(file, &limits).map_err(|error| of_file(error.to_string())));
-        if self.service.handle(driver).is_none() {
-            let loaded = self.loaded();
-            let all: Vec<_> =
-                loaded.iter().flat_map(|one| &one.names).map(DriverName::as_str).collect();
-            return Err(format!("no driver {driver}; there are: {}", all.join(", ")));
-        }
-        // The operator has decided about the driver, not about a file.
-        let known = self.loaded().iter().find(|one| one.names.contains(driver)).cloned();
-        let known = known.ok_or_else(|| format!("driver {driver} is not of the configuration"))?;
-        // Whoever is known stays so.
-        let bytes =
-            bytes.ok_or_else(|| format!("driver {driver} was loaded just now; try again"))??;
-        let _at_work = self.work_on(&known.settings)?;
-        let component = self.component(driver.as_str(), &bytes, &known.settings);
-        let component = component.map_err(of_file)?;
-        let factory: Arc<dyn Factory> = Arc::new(component);
-        let done = self.service.upgrade(driver, &factory, Origin::Component, None, force);
-        let upgraded = done.map_err(|error| error.to_string())?;
-        let mut notes = Vec::new();
-        if !matches!(&known.settings.source, Source::File(path) if is_same(path, file)) {
-            let source = &known.settings.source;
-            notes.push(format!("the configuration has {source}, which the next start loads"));
-        }
-        self.note(Loaded { digest: factory.digest(), ..known });
-        for upgraded in &upgraded {
-            tracing::info!(driver = %upgraded.name, file = %file.display(), "another version is in service");
-        }
-        Ok(Upgrade { upgraded, notes })
-    }
-}
-
 /// What an entry is known by, as [`DriverSettings::is_of`] knows it.
 fn maker(settings: &DriverSettings) -> Maker {
     match &settings.source {
@@ -412,10 +288,4 @@ impl Drop for AtWork<'_> {
 /// What is behind it is whole after each change, whoever panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether two paths lead to one file.
-fn is_same(one: &Path, other: &Path) -> bool {
-    one == other
-        || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
 }

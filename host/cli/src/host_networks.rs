@@ -16,7 +16,7 @@ mod routes;
 mod table;
 
 use ipnet::{IpNet, Ipv4Net};
-use routes::{Heard, Watch};
+use routes::{Heard, PERIOD, Watch};
 use std::{
     io,
     sync::{Arc, PoisonError, RwLock, Weak},
@@ -24,9 +24,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long until resolvers are read again, of whose changes nobody tells; and
-/// routes where the kernel does not tell.
-pub(crate) const PERIOD: Duration = Duration::from_secs(2);
 /// How long until routes are read again though nothing was told.
 const ROUTES_PERIOD: Duration = Duration::from_secs(60);
 /// Reading routes takes this part of a processor at most, however often they

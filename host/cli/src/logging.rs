@@ -3,9 +3,10 @@
 //! One line for each event, in which every character can be seen: what
 //! strangers chose may be in any field.
 
-use crate::{Fatal, config::LogFormat};
+use crate::fatal::Fatal;
 use ipam_admin::json;
 use ipam_api::text::escaped;
+use serde::Deserialize;
 use std::{
     fmt,
     io::{self, IsTerminal as _, Write, stderr},
@@ -17,6 +18,17 @@ use tracing_subscriber::{
     field::RecordFields,
     fmt::{FormatFields, format::Writer},
 };
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
 
 /// Starts logging as `format` and the `RUST_LOG` of the environment say.
 pub(crate) fn start(format: LogFormat) -> Result<(), Fatal> {

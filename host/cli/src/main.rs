@@ -5,33 +5,32 @@
 //! went wrong, and an exit code: 0 after an orderly end, 1 when it cannot do its
 //! work, 2 when it was asked wrongly.
 
-mod args;
 mod built_in;
-mod compose;
+mod commands;
+mod component;
 mod config;
+mod daemon;
+mod defaults;
 mod driver_config;
 mod driver_json;
 mod drivers;
+mod fatal;
 mod host_networks;
-mod inspect;
 mod limits_table;
 mod logging;
 mod names;
-mod new;
-mod operate;
 mod output;
 mod predefined;
 mod quantity;
-mod reconcile;
-mod release;
-mod serve;
 mod state_dir;
-mod test;
-mod test_args;
 mod written;
 
-use args::{Args, Command, DriverCommand, ReconcileCommand};
-use clap::Parser as _;
+use clap::Parser;
+use commands::{
+    addresses, backup, check, compile, compose, driver, history, new, pools, reconcile, release,
+    serve, test,
+};
+use fatal::Fatal;
 use ipam_api::text::escaped;
 use std::process::ExitCode;
 
@@ -39,46 +38,53 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Why the program ends early: one line for the operator, one exit code.
-#[derive(Debug, thiserror::Error)]
-enum Fatal {
-    /// The configuration or the command line cannot be meant.
-    #[error("{0}")]
-    Usage(String),
-    /// It is meant, and cannot be done.
-    #[error("{0}")]
-    Failed(String),
+/// Runs IPAM drivers as sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands, in the order of the help; each says there what it does.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Drivers(commands::drivers::Args),
+    Pools(pools::Args),
+    Addresses(addresses::Args),
+    Release(release::Args),
+    Check(check::Args),
+    Backup(backup::Args),
+    History(history::Args),
+    New(new::Args),
+    #[command(subcommand)]
+    Driver(driver::Args),
+    #[command(subcommand)]
+    Reconcile(reconcile::Args),
+    Test(test::Args),
+    Compose(compose::Args),
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
-        Command::Compile { arguments } => return ipam_runtime::compile(&arguments).into(),
-        Command::Serve(flags) => config::Settings::new(flags.clone()).and_then(|settings| {
-            logging::start(settings.log_format)?;
-            serve::run(&flags, settings)
-        }),
-        Command::Drivers { daemon } => operate::drivers(&daemon),
-        Command::Pools { driver, pool, stale, daemon } => {
-            operate::pools(&daemon, driver, pool, stale)
-        }
-        Command::Addresses { address, driver, pool, stale, daemon } => {
-            operate::addresses(&daemon, driver, pool, address, stale)
-        }
-        Command::Release(flags) => release::release(flags),
-        Command::Check { driver, daemon } => operate::check(&daemon, driver),
-        Command::Backup { file, daemon } => operate::backup(&daemon, &file),
-        Command::History { address, at, driver, daemon } => {
-            operate::history(&daemon, address, at, driver)
-        }
-        Command::New(flags) => new::run(&flags),
-        Command::Driver(DriverCommand::Inspect { file, json }) => inspect::run(&file, json),
-        Command::Driver(DriverCommand::Upgrade { name, file, force, daemon }) => {
-            operate::upgrade(&daemon, name, &file, force)
-        }
-        Command::Driver(DriverCommand::Reset { name, daemon }) => operate::reset(&daemon, &name),
-        Command::Test(flags) => test::run(&flags),
-        Command::Compose { file, output, stub_only } => compose::run(&file, &output, stub_only),
-        Command::Reconcile(ReconcileCommand::Docker(flags)) => reconcile::docker(flags),
+        Command::Serve(args) => serve::run(&args),
+        Command::Drivers(args) => commands::drivers::run(&args),
+        Command::Pools(args) => pools::run(args),
+        Command::Addresses(args) => addresses::run(args),
+        Command::Release(args) => release::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Backup(args) => backup::run(&args),
+        Command::History(args) => history::run(args),
+        Command::New(args) => new::run(&args),
+        Command::Driver(args) => driver::run(args),
+        Command::Reconcile(args) => reconcile::run(args),
+        Command::Test(args) => test::run(&args),
+        Command::Compose(args) => compose::run(&args),
+        Command::Compile(args) => return compile::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,9 +2,9 @@
 //! two drivers Docker could not tell apart.
 
 use crate::{
-    Fatal,
     built_in::BuiltIn,
     driver_config::{DriverSettings, Source},
+    fatal::Fatal,
 };
 use ipam_api::{DriverName, names};
 use std::collections::{BTreeMap, BTreeSet};

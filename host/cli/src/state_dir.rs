@@ -8,7 +8,7 @@
 //! that everybody may write to, and where anybody may so rename what is ours, is
 //! told of.
 
-use crate::Fatal;
+use crate::fatal::Fatal;
 use rustix::{
     fs::{
         FallocateFlags, FileType, FlockOperation, Mode, OFlags, fallocate, fchmod, flock, fstat,

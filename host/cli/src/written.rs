@@ -1,8 +1,10 @@
 //! What an operator writes on a command line or in the file, read or refused with
 //! words that say what to write instead.
 
+use crate::fatal::Fatal;
 use ipam_api::{DriverName, InvalidPrefix, parse_address, parse_prefix};
 use ipnet::IpNet;
+use serde::Deserialize;
 use std::net::IpAddr;
 
 /// An address, with or without the length of its pool, as listings print it.
@@ -18,8 +20,21 @@ pub(crate) fn prefix(text: &str) -> Result<IpNet, String> {
     parse_prefix(text).map_err(|why| no_prefix(text, why))
 }
 
+/// A prefix as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Prefix(pub(crate) IpNet);
+
+impl TryFrom<String> for Prefix {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_prefix(&text).map(Self).map_err(|why| no_prefix(&text, why))
+    }
+}
+
 /// Why an operator's text is no prefix, and what to write instead.
-pub(crate) fn no_prefix(text: &str, why: InvalidPrefix) -> String {
+fn no_prefix(text: &str, why: InvalidPrefix) -> String {
     match why {
         InvalidPrefix::Mapped { means: Some(means) } => {
             format!("{text:?} {why}: write {}", means.trunc())
@@ -27,6 +42,11 @@ pub(crate) fn no_prefix(text: &str, why: InvalidPrefix) -> String {
         InvalidPrefix::Mapped { means: None } => format!("{text:?} {why}"),
         InvalidPrefix::NotAPrefix => format!("{text:?} is no IP prefix like 10.0.0.0/8"),
     }
+}
+
+/// A driver's name.
+pub(crate) fn parse_name(text: &str) -> Result<DriverName, Fatal> {
+    text.parse().map_err(|error| Fatal::Usage(format!("{text:?}: {error}")))
 }
 
 /// What Docker calls a managed plugin has a tag, and is no name of ours.

@@ -4,7 +4,6 @@
 //! and the `RouteList` that it asks): routes of the main table, of link scope
 //! and of any type, whose destination is not the unspecified address.
 
-use super::PERIOD;
 use ipnet::Ipv4Net;
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REPLACE, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
@@ -23,7 +22,16 @@ use rustix::{
         sockopt::{Timeout, set_socket_timeout},
     },
 };
-use std::{io, iter, net::Ipv4Addr, os::fd::OwnedFd, time::Instant};
+use std::{
+    io, iter,
+    net::Ipv4Addr,
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+/// How long until resolvers are read again, of whose changes nobody tells; and
+/// routes where the kernel does not tell.
+pub(super) const PERIOD: Duration = Duration::from_secs(2);
 
 /// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE` of
 /// `linux/rtnetlink.h`: when a link goes down or loses its address, its routes

@@ -5,11 +5,12 @@
 //! answer `Plugin.Activate` holds up the start of a whole Docker daemon.
 
 use crate::{
-    Fatal,
-    args::ServeFlags,
-    config::{DEFAULT_PLUGIN_DIR, Settings},
+    config::{Flags, Settings},
+    defaults::PLUGIN_DIR,
     drivers::Drivers,
+    fatal::Fatal,
     host_networks::{self, Excluded},
+    logging,
     state_dir::{StateDir, with_advice},
 };
 use ipam_docker::Server;
@@ -37,7 +38,31 @@ const SITE_ID: &str = "site-id";
 /// How long requests in flight may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
 
-pub(crate) fn run(flags: &ServeFlags, settings: Settings) -> Result<(), Fatal> {
+/// Serve drivers to Docker on this machine, until SIGTERM or SIGINT
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// What wins over the configuration file.
+    #[command(flatten)]
+    flags: Flags,
+}
+
+const AFTER_HELP: &str = "\
+Every flag has its key in the configuration file; a flag wins over the file.
+Start wipam before dockerd: Docker looks for plugins when it starts.
+SIGHUP reads the configuration again: drivers that changed are upgraded without
+a gap, new ones are loaded.
+
+Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong flag or configuration.
+Environment: RUST_LOG chooses what is logged (info; ipam_docker=debug; ...).
+
+Example, without root:
+  wipam serve --state-dir ./wipam-data --plugin-dir ./wipam-data/plugins";
+
+pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
+    let flags = &args.flags;
+    let settings = Settings::new(flags.clone())?;
+    logging::start(settings.log_format)?;
     let state_dir = StateDir::open(&settings.state_dir)?;
     let plugin_dir = make_plugin_dir(&settings.plugin_dir)?;
     // This very program compiles, even when its file was replaced meanwhile.
@@ -129,7 +154,7 @@ async fn serve_metrics(address: SocketAddr, service: Arc<Service>) -> Result<(),
 /// Reads the configuration again. What is wrong with it is logged, and all
 /// stays as it is.
 fn reload(
-    flags: &ServeFlags,
+    flags: &Flags,
     started_with: &Settings,
     exclude: &Excluded,
     drivers: &Arc<Drivers>,
@@ -234,11 +259,8 @@ fn open_ledger(
 /// error would become a directory.
 fn make_plugin_dir(path: &Path) -> Result<PathBuf, Fatal> {
     let fatal = |why: String| Fatal::Failed(format!("plugin directory {}: {why}", path.display()));
-    let made = if path == Path::new(DEFAULT_PLUGIN_DIR) {
-        fs::create_dir_all(path)
-    } else {
-        fs::create_dir(path)
-    };
+    let made =
+        if path == Path::new(PLUGIN_DIR) { fs::create_dir_all(path) } else { fs::create_dir(path) };
     match made {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {

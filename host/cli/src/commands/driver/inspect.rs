@@ -1,13 +1,26 @@
 //! `wipam driver inspect`: what a file says of itself. Nothing is compiled, and
 //! no daemon is asked.
 
-use crate::{Fatal, output::Output};
+use crate::{fatal::Fatal, output::Output};
 use ipam_runtime::{GrantKind, Inspection, Limits, Need, inspect, read_file, refusal};
 use serde::Serialize;
 use std::{
     io::{self, ErrorKind},
-    path::Path,
+    path::PathBuf,
 };
+
+/// Show what a file exports, imports and would need; nothing is run
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The component
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "Exit codes: 0 shown, 1 it is no component, 2 wrong command line.";
 
 /// As it is printed for programs.
 #[derive(Debug, Serialize)]
@@ -32,7 +45,8 @@ struct Needed {
     grant: Option<&'static str>,
 }
 
-pub(crate) fn run(file: &Path, json: bool) -> Result<(), Fatal> {
+pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
+    let Args { file, json } = args;
     let failed = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{}: {why}", file.display()));
     let bytes = read_file(file, &Limits::default()).map_err(|error| failed(&error))?;
     let inspection = inspect(&bytes).map_err(|error| failed(&error))?;
@@ -57,7 +71,7 @@ pub(crate) fn run(file: &Path, json: bool) -> Result<(), Fatal> {
         uses_random,
         refused,
     };
-    match print(&shown, json) {
+    match print(&shown, *json) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Fatal::Failed(format!("cannot print: {error}")))
         }

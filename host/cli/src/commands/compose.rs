@@ -1,14 +1,40 @@
 //! `wipam compose`: joins a driver with what it imports and with the suite, so
 //! that plain `wasmtime run` can test or call it. Nothing is run.
 
-use crate::{Fatal, test};
+use crate::{component::component, fatal::Fatal};
 use ipam_runtime::{GrantKind, Inspection, inspect};
-use std::{fs, path::Path};
+use std::{fs, path::PathBuf};
 use wac_graph::{CompositionGraph, EncodeOptions, PlugError, plug, types::Package};
 
-pub(crate) fn run(file: &str, output: &Path, stub_only: bool) -> Result<(), Fatal> {
+/// Join a driver with the conformance suite, for plain `wasmtime run`
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The driver's component, or builtin:default, builtin:null
+    file: String,
+    /// Where the composition is written
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Without the suite: the driver alone, for `wasmtime run --invoke`
+    #[arg(long)]
+    stub_only: bool,
+}
+
+const AFTER_HELP: &str = "\
+What a driver imports of a host comes from a stub: registrations and log lines are
+printed on standard error, and what is stored is in memory.
+
+Exit codes: 0 written, 1 not, 2 wrong command line.
+
+Examples:
+  wipam compose lab.wasm -o test.wasm && wasmtime run test.wasm
+  wipam compose lab.wasm --stub-only -o call.wasm
+  wasmtime run --invoke 'get-default-address-spaces()' call.wasm";
+
+pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
+    let Args { file, output, stub_only } = args;
     let failed = |why: String| Fatal::Failed(format!("{file}: {why}"));
-    let (_, driver, _) = test::component(file)?;
+    let (_, driver, _) = component(file)?;
     let Inspection { missing, needs, .. } =
         inspect(&driver).map_err(|error| failed(error.to_string()))?;
     if !missing.is_empty() {
@@ -28,7 +54,7 @@ pub(crate) fn run(file: &str, output: &Path, stub_only: bool) -> Result<(), Fata
         }
     }
     let driver = join(&driver, ipam_builtin::STUB).map_err(failed)?;
-    let composed = if stub_only {
+    let composed = if *stub_only {
         driver
     } else {
         join(ipam_builtin::CONFORMANCE, &driver).map_err(failed)?

@@ -1,19 +1,39 @@
 //! `wipam new`: a project for an author, in a directory of its own.
 
-use crate::{Fatal, args::NewFlags};
+use crate::fatal::Fatal;
 use ipam_api::{DriverName, names};
-use ipam_templates::{File, project};
+use ipam_templates::{File, Language, project};
 use std::{
     fs,
     io::{self, Write as _},
     path::Path,
 };
 
+/// Make a project for a driver of your own, in a directory of its name
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The driver's name, and the directory's
+    name: DriverName,
+    /// The language: rust, python, js or c
+    #[arg(long, value_name = "LANGUAGE", default_value_t = Language::Rust)]
+    lang: Language,
+}
+
+const AFTER_HELP: &str = "\
+The project has a small policy, its tests, the contract, and a README with the
+commands; `make` builds NAME.wasm with the language's own tools.
+
+Exit codes: 0 written, 1 not, such as when the directory is not empty, 2 wrong command line.
+
+Example:
+  wipam new lab --lang python && make -C lab && wipam serve --driver lab/lab.wasm";
+
 /// What built-in drivers are called, and what Docker sees them as.
 const TAKEN: [&str; 4] = [names::DEFAULT_IPAM, names::NULL_IPAM, "wipam", "wipam-null"];
 
-pub(crate) fn run(flags: &NewFlags) -> Result<(), Fatal> {
-    let NewFlags { name, lang } = flags;
+pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
+    let Args { name, lang } = args;
     if TAKEN.contains(&name.as_str()) {
         return Err(Fatal::Usage(format!("{name} is the name of a built-in driver")));
     }

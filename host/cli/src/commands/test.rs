@@ -2,32 +2,104 @@
 //! of its own, within the limits that it has in service.
 
 use crate::{
-    Fatal,
-    config::LogFormat,
-    driver_config::{DriverSettings, Source},
-    logging,
-    test_args::TestFlags,
+    component::component,
+    driver_config::DriverSettings,
+    fatal::Fatal,
+    logging::{self, LogFormat},
 };
 use ipam_admin::json;
-use ipam_api::text::escaped;
+use ipam_api::{DriverName, text::escaped};
 use ipam_conformance_host::{
     Options, Outcome, Plugin, PromiseResult, Report, Section, Target, junit, test,
 };
-use ipam_runtime::{CallLimits, Grants, Limits, Runtime, StoreLimits, read_file};
-use ipam_service::Origin;
+use ipam_runtime::{CallLimits, Grants, Limits, PluginGrant, Runtime, StoreLimits, UrlPrefix};
 use serde::Serialize;
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
+
+/// Ask a driver for every promise of the contract; no daemon is asked
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The driver's component, or builtin:default, builtin:null, builtin:remote
+    #[arg(required_unless_present = "docker_socket")]
+    file: Option<String>,
+    /// Test an IPAM plugin of Docker's that listens here
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "config", "store", "http", "plugin", "random"])]
+    docker_socket: Option<PathBuf>,
+    /// The driver's table, as JSON
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    config: String,
+    /// Under this name only, where it registers several
+    #[arg(long, value_name = "NAME")]
+    name: Option<DriverName>,
+    /// Grant a store, of 1 MiB in 1000 keys
+    #[arg(long)]
+    store: bool,
+    /// Grant HTTP to what begins with this URL; may be repeated
+    #[arg(long, value_name = "URL")]
+    http: Vec<UrlPrefix>,
+    /// Grant calls of this Docker plugin; may be repeated
+    #[arg(long, value_name = "NAME")]
+    plugin: Vec<DriverName>,
+    /// Where plugins have their sockets, instead of /run/docker/plugins
+    #[arg(long, value_name = "DIR", requires = "plugin")]
+    plugin_sockets: Option<PathBuf>,
+    /// Grant real random numbers
+    #[arg(long)]
+    random: bool,
+    /// Released addresses rest, for longer than an hour, and are not expected back
+    #[arg(long)]
+    resting: bool,
+    /// How long one call may take, in milliseconds
+    #[arg(long, value_name = "NUMBER", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    call_ms: u64,
+    /// Where random operations begin
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// How many random operations there are
+    #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
+    operations: u32,
+    /// Print JSON, one object for each promise, and one for each section
+    #[arg(long)]
+    json: bool,
+    /// Write JUnit's XML, too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+impl Args {
+    /// The plugins that are granted.
+    fn plugins(&self) -> PluginGrant {
+        let usual = PluginGrant::default();
+        PluginGrant {
+            names: self.plugin.iter().cloned().collect(),
+            sockets: self.plugin_sockets.clone().map_or(usual.sockets, |directory| vec![directory]),
+            ..usual
+        }
+    }
+}
+
+const AFTER_HELP: &str = "\
+The driver runs within the limits that it has in service. What it does not offer
+is not applicable; a promise that is broken is shown with what was asked.
+
+Exit codes: 0 it conforms, 1 it does not, 2 it cannot be loaded, the file of --junit
+cannot be written, or wrong command line.
+
+Examples:
+  wipam test lab.wasm --junit report.xml
+  wipam test --docker-socket /run/docker/plugins/lab.sock";
 
 /// What `--store` grants.
 const STORE: StoreLimits = StoreLimits { bytes_max: 1 << 20, keys_max: 1000 };
 
-pub(crate) fn run(flags: &TestFlags) -> Result<(), Fatal> {
-    let config: serde_json::Value = serde_json::from_str(&flags.config)
+pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
+    let config: serde_json::Value = serde_json::from_str(&args.config)
         .map_err(|error| Fatal::Usage(format!("--config: {error}")))?;
     if !config.is_object() {
         return Err(Fatal::Usage("--config: it is no JSON object".to_owned()));
@@ -40,27 +112,27 @@ pub(crate) fn run(flags: &TestFlags) -> Result<(), Fatal> {
     let compiler = ["/proc/self/exe", "compile"].map(Into::into).to_vec();
     let runtime =
         Runtime::with_compiler(cache.path(), compiler).map_err(|it| usage("wasm", &it))?;
-    let target = target(flags, &runtime)?;
+    let target = target(args, &runtime)?;
     let suite = runtime.suite(ipam_builtin::CONFORMANCE).map_err(|it| usage("the suite", &it))?;
     let options = Options {
-        config: flags.config.clone(),
-        name: flags.name.clone(),
-        seed: flags.seed,
-        operations: flags.operations,
-        resting: flags.resting,
+        config: args.config.clone(),
+        name: args.name.clone(),
+        seed: args.seed,
+        operations: args.operations,
+        resting: args.resting,
         // Behind a driver that bridges to plugins are plugins.
-        nameless: flags.docker_socket.is_some() || !flags.plugin.is_empty(),
-        has_real_random: flags.random,
-        asks_others: !flags.http.is_empty() || !flags.plugin.is_empty(),
+        nameless: args.docker_socket.is_some() || !args.plugin.is_empty(),
+        has_real_random: args.random,
+        asks_others: !args.http.is_empty() || !args.plugin.is_empty(),
     };
     // Whether the report can be written is known before the suite has run for
     // minutes.
-    let junit_file = flags.junit.as_ref().map(|file| match fs::File::create(file) {
+    let junit_file = args.junit.as_ref().map(|file| match fs::File::create(file) {
         Ok(open) => Ok((file, open)),
         Err(error) => Err(usage(&format!("--junit {}", file.display()), &error)),
     });
     let junit_file = junit_file.transpose()?;
-    let mut printer = Printer { json: flags.json, driver: String::new() };
+    let mut printer = Printer { json: args.json, driver: String::new() };
     let mut told = Ok(());
     let mut tell = |driver: &str, result: &PromiseResult| {
         if told.is_ok() {
@@ -90,10 +162,10 @@ fn usage(what: &str, why: &dyn std::error::Error) -> Fatal {
     Fatal::Usage(format!("{what}: {why}"))
 }
 
-fn target(flags: &TestFlags, runtime: &Runtime) -> Result<Target, Fatal> {
-    let call_time = Duration::from_millis(flags.call_ms);
-    let Some(file) = &flags.file else {
-        let socket = flags.docker_socket.as_deref().unwrap_or(Path::new(""));
+fn target(args: &Args, runtime: &Runtime) -> Result<Target, Fatal> {
+    let call_time = Duration::from_millis(args.call_ms);
+    let Some(file) = &args.file else {
+        let socket = args.docker_socket.as_deref().unwrap_or(Path::new(""));
         let plugin = Plugin::new(socket, call_time);
         plugin.probe().map_err(|error| usage(&socket.display().to_string(), &error))?;
         return Ok(Target::Plugin(plugin));
@@ -105,32 +177,15 @@ fn target(flags: &TestFlags, runtime: &Runtime) -> Result<Target, Fatal> {
     let (label, bytes, is_built_in) = component(file)?;
     let store = DriverSettings::new(file, None, Path::new(""))?.grants.store;
     let grants = Grants {
-        store: flags.store.then_some(STORE).or(store),
-        http: flags.http.clone(),
-        plugins: flags.plugins(),
-        random_real: flags.random,
+        store: args.store.then_some(STORE).or(store),
+        http: args.http.clone(),
+        plugins: args.plugins(),
+        random_real: args.random,
     };
     let component = runtime
         .load_granted(&label, &bytes, limits, &grants)
         .map_err(|error| usage(file, &error))?;
     Ok(Target::Component { component, is_built_in })
-}
-
-/// A driver's component by what the command line calls it: what to call it in
-/// the log, its bytes, and whether it is built in.
-pub(crate) fn component(file: &str) -> Result<(String, Vec<u8>, bool), Fatal> {
-    match DriverSettings::new(file, None, Path::new(""))?.source {
-        Source::BuiltIn(which) => {
-            let is_built_in = which.origin() == Origin::BuiltIn;
-            Ok((which.name().to_owned(), which.component().to_vec(), is_built_in))
-        }
-        Source::File(path) => {
-            let bytes =
-                read_file(&path, &Limits::default()).map_err(|error| usage(file, &error))?;
-            let label = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            Ok((label, bytes, false))
-        }
-    }
 }
 
 fn write_junit(file: fs::File, reports: &[Report]) -> io::Result<()> {

@@ -1,9 +1,9 @@
 //! `wipam release`: what is held is looked up, and released as it was seen.
 
 use crate::{
-    Fatal,
-    args::ReleaseFlags,
-    operate::{connect, print},
+    daemon::{DaemonFlags, connect, print},
+    fatal::Fatal,
+    written::address,
 };
 use ipam_admin::{
     ClientError,
@@ -12,6 +12,33 @@ use ipam_admin::{
 use ipam_api::text::{bounded, escaped, joined};
 use serde::Serialize;
 use std::net::IpAddr;
+
+/// Release an address or a pool that nobody will release
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The address; without one, the pool that --pool names
+    #[arg(required_unless_present = "pool", value_parser = address)]
+    address: Option<IpAddr>,
+    /// The pool, or the pool of the address
+    #[arg(long, value_name = "ID")]
+    pool: Option<String>,
+    /// The driver, where several hold it
+    #[arg(long, value_name = "NAME")]
+    driver: Option<String>,
+    /// Release a pool with the addresses that are held under it
+    #[arg(long)]
+    force: bool,
+    /// How to reach the daemon.
+    #[command(flatten)]
+    daemon: DaemonFlags,
+}
+
+const AFTER_HELP: &str = "\
+What uses the address is not asked: see `wipam reconcile` for what is safe.
+What is released and granted again meanwhile stays.
+
+Exit codes: 0 released, 1 not released, 2 wrong command line.";
 
 /// How much of a list of what could be meant is said, in bytes.
 const LIST_MAX_BYTES: usize = 4 << 10;
@@ -51,8 +78,8 @@ impl Seen {
     }
 }
 
-pub(crate) fn release(flags: ReleaseFlags) -> Result<(), Fatal> {
-    let ReleaseFlags { address, pool, driver, force, daemon } = flags;
+pub(crate) fn run(args: Args) -> Result<(), Fatal> {
+    let Args { address, pool, driver, force, daemon } = args;
     let mut client = connect(&daemon)?;
     let failed = |error: ClientError| Fatal::Failed(error.to_string());
     let seen: Vec<Seen> = if address.is_some() {

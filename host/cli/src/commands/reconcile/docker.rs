@@ -1,21 +1,62 @@
-//! `wipam reconcile`: the ledger over the admin socket, beside what engines
+//! `wipam reconcile docker`: the ledger over the admin socket, beside what engines
 //! know.
 
 use crate::{
-    Fatal,
-    args::{DaemonFlags, ReconcileFlags},
-    operate::{connect, note},
+    daemon::{DaemonFlags, connect, note},
+    fatal::Fatal,
+    written::driver_and_name,
 };
 use ipam_admin::{
     Client, ClientError, json,
     wire::{Account, Address, Ask, Driver, Pool, Released},
 };
-use ipam_api::{PoolId, Server, with_causes};
+use ipam_api::{DriverName, PoolId, Server, with_causes};
 use ipam_reconcile::{
     DockerEngines, Found, GrantedBy, Held, HeldLease, HeldPool, Ledger, Limits, Options, Progress,
     Report, Space, TokioClock, reconcile,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+/// Compare with the networks and containers of Docker Engines
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The socket of an engine. May be repeated
+    #[arg(long = "socket", value_name = "FILE", default_value = "/var/run/docker.sock")]
+    sockets: Vec<PathBuf>,
+    /// Say what would be freed and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// These engines are all that use this daemon: free pools, too, that none
+    /// of them knows
+    #[arg(long)]
+    exclusive: bool,
+    /// Seconds for which something must be unknown; at least 30 unless --dry-run
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    grace: u64,
+    /// What Docker calls a driver, where that is not its socket's name: a
+    /// managed plugin has a tag, as in default=wipam:latest. May be repeated
+    #[arg(long = "docker-name", value_name = "DRIVER=NAME", value_parser = driver_and_name)]
+    docker_names: Vec<(DriverName, String)>,
+    /// How to reach the daemon.
+    #[command(flatten)]
+    daemon: DaemonFlags,
+}
+
+const AFTER_HELP: &str = "\
+Frees what Docker's server granted in a driver's local space and what no given
+engine has known twice, with the grace period in between.
+
+In a driver's global space, where swarm's managers ask, it frees only what is
+stale (`wipam pools --stale`), and only if one of the engines is a manager that
+has a leader; otherwise such entries are shown and stay. Addresses of a network
+that the swarm still has are freed only in a swarm of one node: of other nodes'
+load balancers a manager tells nothing.
+
+Exit codes: 0 done, 1 not done or not to the end, 2 wrong command line.
+
+Example:
+  wipam reconcile docker --socket /var/run/docker.sock --dry-run";
 
 /// The shortest grace period for a run that frees: an engine shows an endpoint
 /// only after its address was granted, and may wait for a plugin that is down
@@ -24,8 +65,8 @@ const GRACE_MIN: Duration = Duration::from_secs(30);
 /// The longest, a day.
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(crate) fn docker(flags: ReconcileFlags) -> Result<(), Fatal> {
-    let ReconcileFlags { sockets, dry_run, exclusive, grace, docker_names, daemon } = flags;
+pub(crate) fn run(args: Args) -> Result<(), Fatal> {
+    let Args { sockets, dry_run, exclusive, grace, docker_names, daemon } = args;
     let grace = Duration::from_secs(grace);
     if (grace < GRACE_MIN && !dry_run) || grace > GRACE_MAX {
         let (min, max) = (GRACE_MIN.as_secs(), GRACE_MAX.as_secs());

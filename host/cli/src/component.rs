@@ -1,0 +1,26 @@
+//! A driver's component by what a command line calls it.
+
+use crate::{
+    driver_config::{DriverSettings, Source},
+    fatal::Fatal,
+};
+use ipam_runtime::{Limits, read_file};
+use ipam_service::Origin;
+use std::path::Path;
+
+/// A driver's component by what the command line calls it: what to call it in
+/// the log, its bytes, and whether it is built in.
+pub(crate) fn component(file: &str) -> Result<(String, Vec<u8>, bool), Fatal> {
+    match DriverSettings::new(file, None, Path::new(""))?.source {
+        Source::BuiltIn(which) => {
+            let is_built_in = which.origin() == Origin::BuiltIn;
+            Ok((which.name().to_owned(), which.component().to_vec(), is_built_in))
+        }
+        Source::File(path) => {
+            let bytes = read_file(&path, &Limits::default())
+                .map_err(|error| Fatal::Usage(format!("{file}: {error}")))?;
+            let label = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            Ok((label, bytes, false))
+        }
+    }
+}

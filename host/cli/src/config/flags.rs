@@ -1,0 +1,64 @@
+//! The flags that win over the configuration file. What they default to is
+//! decided where the two meet.
+
+use crate::{
+    defaults::METRICS_LISTEN,
+    logging::LogFormat,
+    written::{driver_and_name, prefix},
+};
+use ipam_api::DriverName;
+use ipnet::IpNet;
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Each has its key in the file.
+#[derive(Debug, Default, Clone, clap::Args)]
+pub(crate) struct Flags {
+    /// Where state is kept; created, readable by its owner alone [default: /var/lib/wipam]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Keep the ledger in memory: what is granted is forgotten when this ends
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+
+    /// Where Docker looks for plugin sockets [default: /run/docker/plugins]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugin_dir: Option<PathBuf>,
+
+    /// A driver to serve: a component file, or builtin:default, builtin:null,
+    /// builtin:remote; NAME renames it, also to a name that no file takes by itself.
+    /// May be repeated [default: default and null]. builtin:null (wipam-null) fails
+    /// every `docker network create`, as Docker's own null does
+    #[arg(long = "driver", value_name = "[NAME=]FILE")]
+    pub(crate) drivers: Vec<String>,
+
+    /// A configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// A prefix that automatic pools must not touch. May be repeated
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    pub(crate) exclude: Vec<IpNet>,
+
+    /// Under which socket name Docker sees a driver. May be repeated
+    /// [default: default=wipam null=wipam-null]
+    #[arg(long = "docker-name", value_name = "DRIVER=NAME", value_parser = driver_and_name)]
+    pub(crate) docker_names: Vec<(DriverName, String)>,
+
+    /// Ask engines for MAC addresses, so that the ledger knows whose an address is
+    #[arg(long)]
+    pub(crate) mac_addresses: bool,
+
+    /// Serve metrics for Prometheus at http://ADDRESS/metrics [default: nowhere]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        num_args = 0..=1,
+        default_missing_value = METRICS_LISTEN
+    )]
+    pub(crate) metrics_listen: Option<SocketAddr>,
+
+    /// How log lines look [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}

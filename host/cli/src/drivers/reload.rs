@@ -1,0 +1,64 @@
+//! The configuration read again: what changed is upgraded, what is new is loaded.
+
+use super::{Drivers, Loaded, PATIENCE, Ready};
+use crate::{driver_config::DriverSettings, names::reserved};
+use std::sync::mpsc;
+
+impl Drivers {
+    /// Makes of what is loaded what is wanted: what changed is upgraded, what
+    /// is new is loaded. What is wanted no more serves until the end, since
+    /// what it granted is in use. What fails is logged, and stays as it is.
+    pub(crate) fn reload(&self, wanted: Vec<DriverSettings>) {
+        for one in self.loaded().iter() {
+            if !wanted.iter().any(|settings| settings.is_of(&one.settings)) {
+                let driver = &one.settings.source;
+                tracing::warn!(%driver, "no more in the configuration; it serves until the end");
+            }
+        }
+        let reserved = reserved(&wanted, &self.docker_names);
+        let (done, is_done) = mpsc::channel::<()>();
+        let each = move |me: &Self, settings: DriverSettings| {
+            // Until all are done, whoever waits.
+            let _done = done.clone();
+            let driver = settings.source.to_string();
+            let known = me.loaded().iter().find(|one| settings.is_of(&one.settings)).cloned();
+            let done = match known {
+                Some(known) => me.renew(known, settings),
+                None => me.load(settings, &reserved, None),
+            };
+            if let Err(error) = &done {
+                tracing::error!(driver, %error, "it stays as it was");
+            }
+            done
+        };
+        drop(self.side_by_side(wanted, each));
+        match is_done.recv_timeout(PATIENCE) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                tracing::warn!("the configuration was read again; not all of it is in service yet");
+            }
+            _ => tracing::info!("the configuration was read again"),
+        }
+    }
+
+    fn renew(&self, known: Loaded, settings: DriverSettings) -> Result<(), String> {
+        let _at_work = self.work_on(&settings)?;
+        let Ready { factory, origin, config } = self.ready(&settings)?;
+        let digest = factory.digest();
+        let is_new = |one: &DriverSettings| {
+            (&settings.config, &settings.limits, &settings.grants)
+                != (&one.config, &one.limits, &one.grants)
+        };
+        if digest != known.digest || is_new(&known.settings) {
+            let done = self.service.upgrade(&known.names[0], &factory, origin, Some(config), false);
+            for upgraded in done.map_err(|error| error.to_string())? {
+                tracing::info!(
+                    driver = %upgraded.name, replayed = upgraded.replayed,
+                    followed = upgraded.followed, "another version is in service",
+                );
+            }
+        }
+        self.service.bound_pools(&known.names[0], settings.pools.as_deref());
+        self.note(Loaded { settings, digest, ..known });
+        Ok(())
+    }
+}

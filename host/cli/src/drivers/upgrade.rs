@@ -1,0 +1,87 @@
+//! Another version of a driver by the operator's command.
+
+use super::{Drivers, Loaded, PATIENCE};
+use crate::driver_config::Source;
+use ipam_admin::{Host, Upgrade};
+use ipam_api::{DriverName, Factory};
+use ipam_runtime::read_file;
+use ipam_service::Origin;
+use std::{
+    path::Path,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+impl Host for Drivers {
+    fn docker_name(&self, driver: &DriverName) -> Option<String> {
+        Some(self.docker_names.get(driver).unwrap_or(driver).to_string())
+    }
+
+    fn upgrade(&self, driver: &DriverName, file: &Path, force: bool) -> Result<Upgrade, String> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let (me, name, path) = (self.me.clone(), driver.clone(), file.to_owned());
+        let work = move || {
+            let Some(me) = me.upgrade() else { return };
+            let done = me.upgrade_now(&name, &path, force);
+            if let Err(mpsc::SendError(Err(error))) = sender.send(done) {
+                tracing::error!(driver = %name, error, "it stays as it was");
+            }
+        };
+        let started = thread::Builder::new().name("wipam-upgrade".to_owned()).spawn(work);
+        started.map_err(|error| format!("no thread for it: {error}"))?;
+        let done = receiver.recv_timeout(PATIENCE);
+        done.unwrap_or_else(|_| Err(format!("still working on it; see `wipam drivers {driver}`")))
+    }
+}
+
+impl Drivers {
+    fn upgrade_now(
+        &self,
+        driver: &DriverName,
+        file: &Path,
+        force: bool,
+    ) -> Result<Upgrade, String> {
+        let limits = self
+            .loaded()
+            .iter()
+            .find(|one| one.names.contains(driver))
+            .map(|one| one.settings.limits.clone());
+        let of_file = |error: String| format!("{}: {error}", file.display());
+        let bytes = limits
+            .map(|limits| read_file(file, &limits).map_err(|error| of_file(error.to_string())));
+        if self.service.handle(driver).is_none() {
+            let loaded = self.loaded();
+            let all: Vec<_> =
+                loaded.iter().flat_map(|one| &one.names).map(DriverName::as_str).collect();
+            return Err(format!("no driver {driver}; there are: {}", all.join(", ")));
+        }
+        // The operator has decided about the driver, not about a file.
+        let known = self.loaded().iter().find(|one| one.names.contains(driver)).cloned();
+        let known = known.ok_or_else(|| format!("driver {driver} is not of the configuration"))?;
+        // Whoever is known stays so.
+        let bytes =
+            bytes.ok_or_else(|| format!("driver {driver} was loaded just now; try again"))??;
+        let _at_work = self.work_on(&known.settings)?;
+        let component = self.component(driver.as_str(), &bytes, &known.settings);
+        let component = component.map_err(of_file)?;
+        let factory: Arc<dyn Factory> = Arc::new(component);
+        let done = self.service.upgrade(driver, &factory, Origin::Component, None, force);
+        let upgraded = done.map_err(|error| error.to_string())?;
+        let mut notes = Vec::new();
+        if !matches!(&known.settings.source, Source::File(path) if is_same(path, file)) {
+            let source = &known.settings.source;
+            notes.push(format!("the configuration has {source}, which the next start loads"));
+        }
+        self.note(Loaded { digest: factory.digest(), ..known });
+        for upgraded in &upgraded {
+            tracing::info!(driver = %upgraded.name, file = %file.display(), "another version is in service");
+        }
+        Ok(Upgrade { upgraded, notes })
+    }
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other
+        || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
+}
