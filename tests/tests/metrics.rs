@@ -46,18 +46,30 @@ fn metrics_count_what_was_answered() {
     assert!(default["guest_calls"].as_u64() >= Some(4), "{default}");
     assert!(default["guest_micros"].as_u64() > Some(0), "{default}");
     for line in [
-        r#"wipam_answers_total{driver="default",call="request-pool",outcome="ok"} 1"#,
-        r#"wipam_answers_total{driver="default",call="request-address",outcome="ok"} 3"#,
-        r#"wipam_answers_total{driver="default",call="request-address",outcome="bad-request"} 1"#,
-        r#"wipam_answer_seconds_count{driver="default"} 5"#,
-        r#"wipam_answer_seconds_bucket{driver="default",le="+Inf"} 5"#,
+        r#"wipam_requests_total{driver="default",call="request-pool",outcome="ok"} 1"#,
+        r#"wipam_requests_total{driver="default",call="request-address",outcome="ok"} 3"#,
+        r#"wipam_requests_total{driver="default",call="request-address",outcome="bad-request"} 1"#,
+        r#"wipam_request_duration_seconds_count{driver="default"} 5"#,
+        r#"wipam_request_duration_seconds_bucket{driver="default",le="+Inf"} 5"#,
         r#"wipam_guest_calls_total{driver="default"} 5"#,
         r#"wipam_failures_total{driver="default"} 0"#,
-        r#"wipam_serving{driver="null"} 1"#,
+        r#"wipam_driver_up{driver="null"} 1"#,
         r#"wipam_breaker_open{driver="default"} 0"#,
-        "# TYPE wipam_answer_seconds histogram",
+        "# TYPE wipam_request_duration_seconds histogram",
     ] {
         assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
+    }
+    for (name, old) in [
+        ("wipam_requests_total", "wipam_answers_total"),
+        ("wipam_request_duration_seconds", "wipam_answer_seconds"),
+        ("wipam_memory_bytes_max", "wipam_memory_bytes_most"),
+        ("wipam_driver_up", "wipam_serving"),
+    ] {
+        let values = |name: &str| -> Vec<&str> {
+            text.lines().filter_map(|line| line.strip_prefix(name)).collect()
+        };
+        assert!(!values(name).is_empty(), "no {name} in\n{text}");
+        assert_eq!(values(name), values(old), "{name} and {old}");
     }
     assert!(scrape(address, "/").starts_with("HTTP/1.1 404"));
 }
