@@ -220,7 +220,7 @@ fn a_daemon_that_must_compile_on_a_full_disk_serves() {
     let Some((disk, mut books)) = ended_on_a_full_disk(false, "cache/*") else { return };
     let daemon = disk.start();
     let log = daemon.log();
-    assert!(log.contains("there is no room for what is compiled"), "{log}");
+    assert!(log.contains("no space for compiled code"), "{log}");
     // The journal has room of its own.
     books.check(&mut daemon.client(), 2 * CONNECTIONS);
 }
@@ -299,7 +299,7 @@ fn operators_see_and_release_while_the_disk_is_full() {
     let mut books = Books::default();
     disk.fill();
     lease_until_refused(&daemon, &mut books).iter().for_each(is_unavailable);
-    let (driver, left_out) = ("default", "drivers that are not loaded are left out");
+    let (driver, left_out) = ("default", "drivers that are not loaded are missing here");
 
     // Where the daemon's directory is seen.
     let wipam = |words: &[&str]| run(disk.command(), daemon.state_dir(), words);

@@ -41,7 +41,7 @@ impl Answers {
                 let done = self.service.reset(&name(&driver)?);
                 let done = done.map_err(|busy| format!("{driver}: {busy}"))?;
                 let done = done.ok_or_else(|| format!("no driver {driver} is in service"))?;
-                done.map_err(|it| Stop::Told(format!("{driver} does not serve: {}", it.reason)))
+                done.map_err(|it| Stop::Told(format!("{driver} still fails: {}", it.reason)))
             }
             Ask::Upgrade { driver, file, force } => {
                 let Upgrade { upgraded, notes } =
@@ -84,7 +84,7 @@ impl Answers {
                         // The next pool would only wait as long again.
                         Err(failure) => {
                             has_status = false;
-                            out.note(format!("{name} does not say how full it is: {failure}"));
+                            out.note(format!("{name} does not report its usage: {failure}"));
                         }
                     }
                 }
@@ -185,7 +185,7 @@ impl Answers {
     fn check(&self, driver: Option<&str>, out: &mut impl Out) -> Result<(), Stop> {
         for name in self.drivers_named(driver, out)? {
             let Some(report) = self.service.check(&name) else {
-                out.note(format!("{name} is not loaded, so there is nothing to compare with"));
+                out.note(format!("{name} is not loaded and cannot be compared"));
                 continue;
             };
             out.item(&wire::Check {
@@ -200,7 +200,7 @@ impl Answers {
 
     fn backup(&self, file: &Path) -> Result<(), Stop> {
         if absolute(file)?.exists() {
-            return Err(Stop::Told(format!("{} is there already", file.display())));
+            return Err(Stop::Told(format!("{} already exists", file.display())));
         }
         self.view()?.backup(file).map_err(|error| with_causes(&error))?;
         tracing::info!(file = %file.display(), "backup written");
@@ -214,10 +214,10 @@ fn pool_id(text: &str) -> Result<PoolId, Stop> {
 
 /// The daemon's directory is not the client's.
 fn absolute(file: &Path) -> Result<&Path, Stop> {
-    let text = || Stop::Told(format!("{} is no absolute path", file.display()));
+    let text = || Stop::Told(format!("{} is not an absolute path", file.display()));
     if file.is_absolute() { Ok(file) } else { Err(text()) }
 }
 
 fn not_loaded(driver: &str) -> Stop {
-    Stop::Told(format!("driver {driver} is not loaded: nothing of it can be released"))
+    Stop::Told(format!("driver {driver} is not loaded: nothing can be released"))
 }

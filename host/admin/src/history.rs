@@ -80,7 +80,7 @@ pub(crate) fn tell(
     out: &mut impl Out,
 ) -> Result<(), Stop> {
     if let Some(at) = at.filter(|at| *at > Timestamp::now()) {
-        return Err(Stop::Told(format!("who holds {address} at {at} is not known yet")));
+        return Err(Stop::Told(format!("{at} is in the future")));
     }
     let mut tenures = Tenures::default();
     // First, so that what is released meanwhile is found in the events, too.
@@ -151,13 +151,13 @@ pub(crate) fn tell(
     let since = tenures.since.and_then(Timestamp::known);
     let gap = match since {
         Some(since) => format!("history goes back to {since}"),
-        None => "no history is kept: only what is held now is known".to_owned(),
+        None => "no history is kept; only current allocations are known".to_owned(),
     };
     match at {
         Some(at) if since.is_some_and(|since| since <= at) => {}
         // Somebody may have held it: what is not kept is no proof that nobody did.
         Some(at) if told.is_empty() => {
-            return Err(Stop::Told(format!("who held {address} at {at} cannot be told: {gap}")));
+            return Err(Stop::Told(format!("it is unknown who held {address} at {at}: {gap}")));
         }
         _ => out.note(gap),
     }

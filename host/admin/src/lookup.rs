@@ -125,7 +125,7 @@ impl Answers {
             Ok(view) => view,
             Err(error) => {
                 let error = with_causes(&error);
-                out.note(format!("drivers that are not loaded are left out: {error}"));
+                out.note(format!("drivers that are not loaded are missing here: {error}"));
                 return Ok(Vec::new());
             }
         };

@@ -149,7 +149,7 @@ fn serve(
             return lines.end(Err(Stop::Told(text)));
         }
         let answered = serde_json::from_slice::<Ask>(&question)
-            .map_err(|error| Stop::Told(format!("no question: {error}")))
+            .map_err(|error| Stop::Told(format!("cannot read the question: {error}")))
             .and_then(|ask| answers.answer(ask, &mut lines));
         lines.end(answered)?;
     }

@@ -20,7 +20,7 @@ pub struct Timestamp(pub Time);
 /// A text that is no moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no time like 2026-11-24T12:00:00Z, \"2026-11-24 12:00\", 2026-11-24 (all UTC) or \"2h ago\""
+    "not a time such as 2026-11-24T12:00:00Z, \"2026-11-24 12:00\", 2026-11-24 (all UTC) or \"2h ago\""
 )]
 pub struct NotATimestamp;
 

@@ -23,7 +23,7 @@ pub(crate) struct DaemonFlags {
 
 /// What the help of most of these commands ends with.
 pub(crate) const AFTER_ASK: &str = "\
-Exit codes: 0 done, 1 the daemon cannot be asked or does not know, 2 wrong command line.";
+Exit codes: 0 done, 1 failed, 2 wrong command line.";
 
 /// What ends a command early.
 pub(crate) enum Stop {

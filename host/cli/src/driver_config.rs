@@ -87,7 +87,7 @@ pub(crate) struct DriverTable {
 fn types(named: Option<Vec<String>>) -> Result<Option<BTreeSet<String>>, String> {
     let is_type = |it: &String| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric());
     match named.iter().flatten().find(|it| !is_type(it)) {
-        Some(wrong) => Err(format!("plugin-types: {wrong:?} is no type, such as \"IpamDriver\"")),
+        Some(wrong) => Err(format!("plugin-types: {wrong:?} is not a type such as \"IpamDriver\"")),
         None => Ok(named.map(|named| named.into_iter().collect())),
     }
 }

@@ -20,9 +20,9 @@ fn json_value(path: &str, value: toml::Value) -> Result<Value, String> {
         toml::Value::Integer(number) => number.into(),
         toml::Value::Boolean(is) => is.into(),
         toml::Value::Datetime(moment) => moment.to_string().into(),
-        toml::Value::Float(number) => Number::from_f64(number)
-            .ok_or_else(|| format!("{path} is no number that a driver can be given"))?
-            .into(),
+        toml::Value::Float(number) => {
+            Number::from_f64(number).ok_or_else(|| format!("{path} is not a finite number"))?.into()
+        }
         toml::Value::Array(values) => {
             let value = |(index, value)| json_value(&format!("{path}[{index}]"), value);
             values.into_iter().enumerate().map(value).collect::<Result<Vec<_>, _>>()?.into()
@@ -77,10 +77,10 @@ mod tests {
     #[test]
     fn what_is_no_number_is_refused_by_its_key() {
         for (text, key) in [
-            ("a = nan", "config.a is no number"),
-            ("a = { b = -inf }", "config.a.b is no number"),
-            ("a = [1.5, { b = +inf }]", "config.a[1].b is no number"),
-            ("[[a]]\nb = 1\n[[a]]\nb = nan", "config.a[1].b is no number"),
+            ("a = nan", "config.a is not a finite number"),
+            ("a = { b = -inf }", "config.a.b is not a finite number"),
+            ("a = [1.5, { b = +inf }]", "config.a[1].b is not a finite number"),
+            ("[[a]]\nb = 1\n[[a]]\nb = nan", "config.a[1].b is not a finite number"),
         ] {
             let refused = read(text).unwrap_err();
             assert!(refused.contains(key), "{text}: {refused}");

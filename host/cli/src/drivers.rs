@@ -123,7 +123,7 @@ impl Drivers {
             };
             let started = thread::Builder::new().name("wipam-load".to_owned()).spawn(work);
             if let Err(error) = started {
-                drop(tell.send(Err((of, format!("no thread for it: {error}")))));
+                drop(tell.send(Err((of, format!("cannot start a thread: {error}")))));
             }
         }
         receiver.into_iter()
@@ -155,17 +155,17 @@ impl Drivers {
                 let state = view.load(&driver)?;
                 let (pools, addresses) = (state.pools().count(), state.address_total());
                 if pools > 0 && self.service.handle(&driver).is_none() {
-                    tracing::warn!(%driver, pools, addresses, "the ledger has what a driver holds that is not loaded");
+                    tracing::warn!(%driver, pools, addresses, "the ledger has entries of a driver that is not loaded");
                 }
             }
             Ok::<_, StoreError>(())
         };
         if let Err(error) = tell() {
-            tracing::warn!(%error, "whether all drivers of the ledger are loaded is unknown");
+            tracing::warn!(%error, "cannot check whether all drivers of the ledger are loaded");
         }
         for (driver, name) in &self.docker_names {
             if [names::DEFAULT_IPAM, names::NULL_IPAM].contains(&name.as_str()) {
-                tracing::warn!(%driver, %name, "Docker keeps this name for a driver of its own, and will not ask this one");
+                tracing::warn!(%driver, %name, "Docker has a driver of this name itself and will not use this one");
             }
         }
         for driver in self.docker_names.keys().filter(|it| self.service.handle(it).is_none()) {
@@ -251,7 +251,7 @@ impl Drivers {
             let found = digest(bytes);
             if found != pinned {
                 return Err(format!(
-                    "its file is {found}, and the configuration has pinned {pinned}"
+                    "the file has the digest {found}, but the configuration pins {pinned}"
                 ));
             }
         }

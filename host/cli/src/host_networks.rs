@@ -145,7 +145,7 @@ impl Host {
         }
         self.tried_at = Instant::now();
         if let (Ok(watch), Ok(_)) = (Watch::open(), routes::read()) {
-            tracing::info!("the kernel tells of its routes");
+            tracing::info!("the kernel reports changed routes");
             self.watch = Some(watch);
         }
     }
@@ -174,7 +174,7 @@ impl Host {
         host.dedup();
         let is_new = excluded.0.read().unwrap_or_else(PoisonError::into_inner).host != host;
         if is_new {
-            tracing::debug!(?host, "automatic pools keep clear of these networks of this host");
+            tracing::debug!(?host, "automatic pools avoid these networks of this host");
             excluded.set_host(host);
         }
     }
@@ -184,7 +184,7 @@ impl Host {
 fn untold(error: &io::Error) {
     tracing::warn!(
         %error,
-        "the kernel does not tell of its routes: /proc/net/route is read every {} s instead",
+        "the kernel does not report changed routes: reading /proc/net/route every {} s instead",
         PERIOD.as_secs()
     );
 }

@@ -22,13 +22,13 @@ pub(crate) fn check(config: &Map<String, Value>, pools: Option<&[IpNet]>) -> Res
             match pools {
                 Some(pools) if pools.iter().any(|pool| pool.contains(&base)) => {}
                 Some(_) => {
-                    return Err(format!("{key}: {base} is not within pools, which it is granted"));
+                    return Err(format!("{key}: {base} is not within the granted pools"));
                 }
                 None => {
                     if let Some(range) = unusable(&base) {
                         return Err(format!(
-                            "{key}: {base} meets {range}; pools = [\"{base}\"] in the driver's \
-                             table grants it"
+                            "{key}: {base} overlaps {range}; grant it with pools = [\"{base}\"] in the \
+                             driver's table"
                         ));
                     }
                 }
@@ -76,7 +76,7 @@ mod tests {
         refused("fe80::/64", None, Some("fe80::/10"));
         refused("no prefix", None, None);
         refused("127.0.0.0/16", Some(&["10.0.0.0/8", "127.0.0.0/8"]), None);
-        refused("192.0.2.0/24", Some(&["10.0.0.0/8"]), Some("not within pools"));
-        refused("0.0.0.0/1", Some(&["10.0.0.0/8"]), Some("not within pools"));
+        refused("192.0.2.0/24", Some(&["10.0.0.0/8"]), Some("not within the granted pools"));
+        refused("0.0.0.0/1", Some(&["10.0.0.0/8"]), Some("not within the granted pools"));
     }
 }

@@ -63,7 +63,7 @@ impl StateDir {
         }
         if let Some(above) = open_to_all(path) {
             let above = above.display();
-            tracing::warn!(%above, "everybody may write there, and so replace the state directory");
+            tracing::warn!(%above, "anyone may write to this directory, and so replace the state directory");
         }
         let lock = path.join("lock");
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -100,7 +100,7 @@ impl StateDir {
         let memory = private(Path::new(&format!("/dev/shm/wipam-{}", geteuid().as_raw())))?;
         tracing::warn!(
             full = %path.display(), instead = %memory.display(),
-            "there is no room for what is compiled; until the next start it is kept in memory",
+            "no space for compiled code; it is kept in memory until the next start",
         );
         Ok(memory)
     }

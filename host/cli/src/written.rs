@@ -12,7 +12,7 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
     if text.contains('/') {
         return parse_prefix(text).map(|it| it.addr()).map_err(|why| no_prefix(text, why));
     }
-    parse_address(text).map_err(|_| format!("{text:?} is no IP address"))
+    parse_address(text).map_err(|_| format!("{text:?} is not an IP address"))
 }
 
 /// A prefix of the command line.
@@ -40,7 +40,7 @@ fn no_prefix(text: &str, why: InvalidPrefix) -> String {
             format!("{text:?} {why}: write {}", means.trunc())
         }
         InvalidPrefix::Mapped { means: None } => format!("{text:?} {why}"),
-        InvalidPrefix::NotAPrefix => format!("{text:?} is no IP prefix like 10.0.0.0/8"),
+        InvalidPrefix::NotAPrefix => format!("{text:?} is not an IP prefix such as 10.0.0.0/8"),
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn who_is_refused_a_prefix_learns_what_to_write() {
         for (text, words) in [
-            ("172.017.0.0/16", "is no IP prefix"),
+            ("172.017.0.0/16", "is not an IP prefix"),
             ("::ffff:172.17.0.9/112", "is an IPv4-mapped prefix: write 172.17.0.0/16"),
             ("::ffff:0.0.0.0/90", "is an IPv4-mapped prefix"),
         ] {

@@ -82,7 +82,11 @@ async fn answer(request: &Request<Incoming>, service: Arc<Service>) -> Response<
     let (status, kind, body) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/metrics") => match written(service).await {
             Some(text) => (StatusCode::OK, CONTENT_TYPE, text),
-            None => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "failed\n".to_owned()),
+            None => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "text/plain",
+                "cannot write the metrics\n".to_owned(),
+            ),
         },
         (_, "/metrics") => {
             (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET is served\n".to_owned())

@@ -26,7 +26,7 @@ fn what_cannot_be_tested_is_said_in_one_line() {
     for (arguments, words) in [
         (&["no such file"][..], "cannot read it"),
         (&["builtin:remote"], "it imports what was not granted: ipam:driver/plugins@0.1.0"),
-        (&["builtin:default", "--config", "[]"], "it is no JSON object"),
+        (&["builtin:default", "--config", "[]"], "it is not a JSON object"),
         (&["--docker-socket", "/no/such/socket"], "No such file"),
         (&["builtin:default", "--name", "other"], "it does not conform"),
     ] {

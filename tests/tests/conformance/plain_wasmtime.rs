@@ -115,7 +115,7 @@ fn a_store_is_in_memory_and_nothing_stands_in_for_plugins() {
     let output = compose(plugins.to_str().unwrap(), &[], &composed);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("nothing stands in for ipam:driver/plugins@0.1.0"), "{said}");
+    assert!(said.contains("no stub provides ipam:driver/plugins@0.1.0"), "{said}");
 }
 
 /// As little of a driver as is looked at before it is refused.

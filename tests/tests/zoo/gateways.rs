@@ -120,7 +120,7 @@ fn a_gateway_is_shown_and_remembered_and_held_after_a_restart() {
     };
     shown(&daemon);
     let said = ipam_tests::operator::wipam(&daemon, &["release", "fd66::7"]);
-    assert!(said.code == 1 && said.said.contains("and goes with it"), "{}", said.said);
+    assert!(said.code == 1 && said.said.contains("release the pool instead"), "{}", said.said);
 
     assert!(daemon.terminate().unwrap().success());
     let daemon = Daemon::start(directory.path(), &flags).ready();

@@ -55,8 +55,8 @@ impl Zoo {
     pub(crate) fn load(&self, file: &Path, table: &str) -> Result<(), String> {
         let driver = format!("[[driver]]\nfile = {:?}\n{table}\n", file.to_str().unwrap());
         configure(self.directory.path(), &driver);
-        let log = self.daemon.hangup("the configuration was read again");
-        let refused = log.lines().find(|it| it.contains("it stays as it was"));
+        let log = self.daemon.hangup("configuration reloaded");
+        let refused = log.lines().find(|it| it.contains("it is unchanged"));
         refused.map_or(Ok(()), |line| Err(line.to_owned()))
     }
 

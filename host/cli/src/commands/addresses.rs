@@ -8,21 +8,21 @@ use crate::{
 use ipam_admin::wire::{Address, Ask};
 use std::net::IpAddr;
 
-/// Show the addresses that are held
+/// Show the allocated addresses
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_ASK)]
 pub(crate) struct Args {
-    /// This address only
+    /// Only this address
     #[arg(value_parser = address)]
     address: Option<IpAddr>,
-    /// Of this driver only
+    /// Only of this driver
     #[arg(long, value_name = "NAME")]
     driver: Option<String>,
-    /// Taken under this pool's id only
+    /// Only of the pool with this ID
     #[arg(long, value_name = "ID")]
     pool: Option<String>,
-    /// Only those that nobody has asked for since the daemon began, or
-    /// since a swarm's manager began to lead
+    /// Only addresses that nobody has requested since the daemon started, or
+    /// since a swarm manager became the leader
     #[arg(long)]
     stale: bool,
     /// How to reach the daemon.

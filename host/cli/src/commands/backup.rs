@@ -8,11 +8,11 @@ use ipam_admin::wire::Ask;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Write the ledger, as it is now, into a new file, while the daemon serves
+/// Write a copy of the ledger to a new file while the daemon runs
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// A file that does not exist, where the daemon can write
+    /// The file to write: it must not exist, and the daemon must be able to create it
     file: PathBuf,
     /// How to reach the daemon.
     #[command(flatten)]
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 To restore it, copy it as `ledger.redb` into an empty state directory.
 
-Exit codes: 0 written and synced, 1 not, 2 wrong command line.";
+Exit codes: 0 written and synced, 1 failed, 2 wrong command line.";
 
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let file = absolute(&args.file)?;

@@ -7,11 +7,11 @@ use crate::{
 };
 use ipam_admin::wire::{Ask, Check};
 
-/// Compare drivers with the ledger; changes nothing
+/// Compare drivers with the ledger, and change nothing
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// This driver only
+    /// Only this driver
     driver: Option<String>,
     /// How to reach the daemon.
     #[command(flatten)]
@@ -19,7 +19,7 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str =
-    "Exit codes: 0 they agree, 1 they differ or cannot be compared, 2 wrong command line.";
+    "Exit codes: 0 they agree, 1 they differ or could not be compared, 2 wrong command line.";
 
 pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     let Args { driver, daemon } = args;

@@ -6,25 +6,25 @@ use ipam_runtime::{GrantKind, Inspection, inspect};
 use std::{fs, path::PathBuf};
 use wac_graph::{CompositionGraph, EncodeOptions, PlugError, plug, types::Package};
 
-/// Join a driver with the conformance suite, for plain `wasmtime run`
+/// Compose a driver with the conformance suite, for plain `wasmtime run`
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// The driver's component, or builtin:default, builtin:null
     file: String,
-    /// Where the composition is written
+    /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Without the suite: the driver alone, for `wasmtime run --invoke`
+    /// Leave out the suite: only the driver, for `wasmtime run --invoke`
     #[arg(long)]
     stub_only: bool,
 }
 
 const AFTER_HELP: &str = "\
-What a driver imports of a host comes from a stub: registrations and log lines are
-printed on standard error, and what is stored is in memory.
+A stub stands in for the host. It prints registrations and log lines on standard error
+and keeps stored values in memory.
 
-Exit codes: 0 written, 1 not, 2 wrong command line.
+Exit codes: 0 written, 1 failed, 2 wrong command line.
 
 Examples:
   wipam compose lab.wasm -o test.wasm && wasmtime run test.wasm
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
                 eprintln!("wipam: it imports {}: wasmtime run -S http", need.import);
             }
             Some(GrantKind::Plugins) | None => {
-                return Err(failed(format!("nothing stands in for {}", need.import)));
+                return Err(failed(format!("no stub provides {}", need.import)));
             }
         }
     }

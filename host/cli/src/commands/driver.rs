@@ -6,7 +6,7 @@ mod upgrade;
 
 use crate::fatal::Fatal;
 
-/// Look at a driver's file, or change a driver in service
+/// Inspect a driver's file, or upgrade or reset a running driver
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Args {
     Inspect(inspect::Args),

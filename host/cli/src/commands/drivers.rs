@@ -7,7 +7,7 @@ use crate::{
 use ipam_admin::wire::{Ask, Condition, Driver};
 use ipam_api::text::bounded;
 
-/// Show the drivers of a running daemon and how they are
+/// Show the drivers of a running daemon and their state
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_ASK)]
 pub(crate) struct Args {

@@ -15,13 +15,13 @@ use std::{cell::Cell, net::IpAddr};
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Which address
+    /// The address
     #[arg(value_parser = address)]
     address: IpAddr,
-    /// Who held it at that moment only
+    /// Only who held it at this time
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
-    /// Of this driver only
+    /// Only of this driver
     #[arg(long, value_name = "NAME")]
     driver: Option<String>,
     /// How to reach the daemon.
@@ -31,9 +31,9 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 TIME is RFC 3339, a date or a date and a time in UTC, or how long ago: \"2h ago\".
-How far back history goes is [history] in the configuration.
+[history] in the configuration sets how far back history goes.
 
-Exit codes: 0 done, whether somebody held it or not, 1 cannot be told, 2 wrong command line.";
+Exit codes: 0 done, also if nobody held it, 1 failed, 2 wrong command line.";
 
 pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     let Args { address, at, driver, daemon } = args;
@@ -76,7 +76,7 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
         // Without a moment there always is a time before what is kept.
         note(&[match at {
             Some(_) => format!("nobody held {address} then"),
-            None => format!("nobody is known to have held {address}"),
+            None => format!("there is no record of {address}"),
         }]);
     }
     listed

@@ -9,11 +9,11 @@ use std::{
     path::Path,
 };
 
-/// Make a project for a driver of your own, in a directory of its name
+/// Create a project for a new driver, in a directory with its name
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The driver's name, and the directory's
+    /// The name of the driver and of the directory
     name: DriverName,
     /// The language: rust, python, js or c
     #[arg(long, value_name = "LANGUAGE", default_value_t = Language::Rust)]
@@ -24,7 +24,7 @@ const AFTER_HELP: &str = "\
 The project has a small policy, its tests, the contract, and a README with the
 commands; `make` builds NAME.wasm with the language's own tools.
 
-Exit codes: 0 written, 1 not, such as when the directory is not empty, 2 wrong command line.
+Exit codes: 0 created, 1 failed, for example because the directory is not empty, 2 wrong command line.
 
 Example:
   wipam new lab --lang python && make -C lab && wipam serve --driver lab/lab.wasm";
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let directory = Path::new(name.as_str());
     let files = project(*lang, name.as_str());
     write(directory, &files).map_err(|error| {
-        Fatal::Failed(format!("cannot make the project {}: {error}", directory.display()))
+        Fatal::Failed(format!("cannot create the project {}: {error}", directory.display()))
     })?;
     // Whoever closed standard output has the project all the same.
     let _ = io::stdout().write_all(next(name).as_bytes());

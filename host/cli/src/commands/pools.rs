@@ -6,18 +6,18 @@ use crate::{
 };
 use ipam_admin::wire::{Ask, Pool};
 
-/// Show the pools that are held, by the ledger and by their drivers
+/// Show the allocated pools, and how full their drivers say they are
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_ASK)]
 pub(crate) struct Args {
-    /// Of this driver only
+    /// Only of this driver
     #[arg(long, value_name = "NAME")]
     driver: Option<String>,
-    /// With this id only
+    /// Only the pool with this ID
     #[arg(long, value_name = "ID")]
     pool: Option<String>,
-    /// Only those with something that nobody has asked for since the
-    /// daemon began, or since a swarm's manager began to lead
+    /// Only pools with entries that nobody has requested since the daemon
+    /// started, or since a swarm manager became the leader
     #[arg(long)]
     stale: bool,
     /// How to reach the daemon.

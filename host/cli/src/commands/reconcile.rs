@@ -4,7 +4,7 @@ mod docker;
 
 use crate::fatal::Fatal;
 
-/// Find what is held and used by nobody, and free it
+/// Find and free pools and addresses that nobody uses
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Args {
     Docker(docker::Args),

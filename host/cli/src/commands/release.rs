@@ -13,20 +13,20 @@ use ipam_api::text::{bounded, escaped, joined};
 use serde::Serialize;
 use std::net::IpAddr;
 
-/// Release an address or a pool that nobody will release
+/// Force-release an address or a pool
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The address; without one, the pool that --pool names
+    /// The address to release; without it, --pool names a pool to release
     #[arg(required_unless_present = "pool", value_parser = address)]
     address: Option<IpAddr>,
-    /// The pool, or the pool of the address
+    /// The pool to release, or the pool of the address
     #[arg(long, value_name = "ID")]
     pool: Option<String>,
-    /// The driver, where several hold it
+    /// The driver, if several have this address or pool
     #[arg(long, value_name = "NAME")]
     driver: Option<String>,
-    /// Release a pool with the addresses that are held under it
+    /// Release a pool together with its addresses
     #[arg(long)]
     force: bool,
     /// How to reach the daemon.
@@ -35,10 +35,10 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-What uses the address is not asked: see `wipam reconcile` for what is safe.
-What is released and granted again meanwhile stays.
+Wipam does not check whether the address is still in use; `wipam reconcile` does.
+It refuses if the address was reallocated since you listed it.
 
-Exit codes: 0 released, 1 not released, 2 wrong command line.";
+Exit codes: 0 released, 1 failed, 2 wrong command line.";
 
 /// How much of a list of what could be meant is said, in bytes.
 const LIST_MAX_BYTES: usize = 4 << 10;
@@ -90,7 +90,7 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
         {
             let Address { driver, pool_id, address, .. } = only;
             return Err(Fatal::Failed(format!(
-                "{} is the gateway that driver {driver} named with pool {pool_id}, and goes with it",
+                "{} is the gateway of pool {pool_id} of driver {driver}: release the pool instead",
                 address.addr()
             )));
         }
@@ -101,8 +101,7 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
         if let Some(full) = pools.iter().find(|pool| pool.addresses > 0 && !force) {
             let Pool { driver, pool_id, addresses, .. } = full;
             return Err(Fatal::Failed(format!(
-                "{addresses} addresses are held under pool {} of driver {driver}; \
-                 --force releases them, too",
+                "pool {} of driver {driver} has {addresses} addresses; --force releases them too",
                 escaped(pool_id)
             )));
         }
@@ -112,12 +111,14 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
         match <[Seen; 1]>::try_from(seen) {
             Ok([one]) => one,
             Err(none) if none.is_empty() => {
-                return Err(Fatal::Failed("nothing like that is held".to_owned()));
+                return Err(Fatal::Failed("no such address or pool is allocated".to_owned()));
             }
             Err(several) => {
                 let words = several.iter().map(|seen| &seen.words);
                 let words = bounded(LIST_MAX_BYTES, joined(words, "; "));
-                return Err(Fatal::Failed(format!("name one with --driver or --pool: {words}")));
+                return Err(Fatal::Failed(format!(
+                    "several match, choose one with --driver or --pool: {words}"
+                )));
             }
         };
     let by = Account::Operator;
@@ -132,7 +133,7 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     };
     let (answer, _) = client.all::<Released>(&ask).map_err(failed)?;
     if !answer.first().is_some_and(|it| it.released) {
-        return Err(Fatal::Failed(format!("{words} is not held any more as it was seen")));
+        return Err(Fatal::Failed(format!("{words} has changed since it was listed")));
     }
     print(&daemon, &told, &format!("released {words}"))
 }

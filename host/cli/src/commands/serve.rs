@@ -48,10 +48,10 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Every flag has its key in the configuration file; a flag wins over the file.
+Each flag has a key in the configuration file. A flag overrides the file.
 Start wipam before dockerd: Docker looks for plugins when it starts.
-SIGHUP reads the configuration again: drivers that changed are upgraded without
-a gap, new ones are loaded.
+SIGHUP reloads the configuration: changed drivers are upgraded without downtime, and
+new ones are loaded.
 
 Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong flag or configuration.
 Environment: RUST_LOG chooses what is logged (info; ipam_docker=debug; ...).
@@ -162,12 +162,12 @@ fn reload(
     let settings = match Settings::new(flags.clone()) {
         Ok(settings) => settings,
         Err(error) => {
-            tracing::error!(%error, "the configuration stays as it was");
+            tracing::error!(%error, "cannot reload the configuration; it is unchanged");
             return Ok(());
         }
     };
     for key in started_with.fixed_that_differ(&settings) {
-        tracing::warn!(key, "this takes effect at the next start");
+        tracing::warn!(key, "this change takes effect at the next start");
     }
     exclude.set_operator(&settings.exclude);
     let drivers = drivers.clone();
@@ -221,7 +221,7 @@ fn open_ledger(
     state_dir: &StateDir,
 ) -> Result<(Box<dyn Store>, String), Fatal> {
     if settings.ephemeral {
-        tracing::warn!("the ledger lives in memory: what is granted is forgotten when this ends");
+        tracing::warn!("the ledger is in memory: all allocations are lost when Wipam stops");
         return Ok((Box::new(MemoryStore::default()), state_dir.site_id()?));
     }
     let fatal = |error: &dyn Display| {
@@ -241,7 +241,10 @@ fn open_ledger(
         "the ledger is open"
     );
     if let Some(error) = opened.no_room {
-        tracing::error!(error, "the ledger cannot be written, and nothing is granted until it can");
+        tracing::error!(
+            error,
+            "the ledger cannot be written: new requests are refused until it can"
+        );
     }
     let site_id = match store.note(SITE_ID).map_err(|error| fatal(&error))? {
         Some(noted) => noted,

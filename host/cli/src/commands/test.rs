@@ -21,53 +21,53 @@ use std::{
     time::Duration,
 };
 
-/// Ask a driver for every promise of the contract; no daemon is asked
+/// Test a driver against every rule of the contract, without a daemon
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// The driver's component, or builtin:default, builtin:null, builtin:remote
     #[arg(required_unless_present = "docker_socket")]
     file: Option<String>,
-    /// Test an IPAM plugin of Docker's that listens here
+    /// Test the Docker IPAM plugin that listens on this socket
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "config", "store", "http", "plugin", "random"])]
     docker_socket: Option<PathBuf>,
-    /// The driver's table, as JSON
+    /// The driver's configuration, as JSON
     #[arg(long, value_name = "JSON", default_value = "{}")]
     config: String,
-    /// Under this name only, where it registers several
+    /// Test only this name, if the driver registers several
     #[arg(long, value_name = "NAME")]
     name: Option<DriverName>,
-    /// Grant a store, of 1 MiB in 1000 keys
+    /// Grant a store of 1 MiB and 1000 keys
     #[arg(long)]
     store: bool,
-    /// Grant HTTP to what begins with this URL; may be repeated
+    /// Grant HTTP requests to URLs that begin with this; may be repeated
     #[arg(long, value_name = "URL")]
     http: Vec<UrlPrefix>,
-    /// Grant calls of this Docker plugin; may be repeated
+    /// Grant calls to this Docker plugin; may be repeated
     #[arg(long, value_name = "NAME")]
     plugin: Vec<DriverName>,
-    /// Where plugins have their sockets, instead of /run/docker/plugins
+    /// Directory of the plugin sockets, instead of /run/docker/plugins
     #[arg(long, value_name = "DIR", requires = "plugin")]
     plugin_sockets: Option<PathBuf>,
     /// Grant real random numbers
     #[arg(long)]
     random: bool,
-    /// Released addresses rest, for longer than an hour, and are not expected back
+    /// The driver rests released addresses for over an hour: do not expect them back
     #[arg(long)]
     resting: bool,
     /// How long one call may take, in milliseconds
     #[arg(long, value_name = "NUMBER", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     call_ms: u64,
-    /// Where random operations begin
+    /// Seed of the random operations
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// How many random operations there are
+    /// Number of random operations
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
     operations: u32,
-    /// Print JSON, one object for each promise, and one for each section
+    /// Print JSON, one object for each rule and one for each section
     #[arg(long)]
     json: bool,
-    /// Write JUnit's XML, too
+    /// Also write a report in JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -85,10 +85,11 @@ impl Args {
 }
 
 const AFTER_HELP: &str = "\
-The driver runs within the limits that it has in service. What it does not offer
-is not applicable; a promise that is broken is shown with what was asked.
+The driver runs within its usual limits. A rule about something that the driver does
+not offer is not applicable. For each rule that it breaks, the requests and responses
+that show it are printed.
 
-Exit codes: 0 it conforms, 1 it does not, 2 it cannot be loaded, the file of --junit
+Exit codes: 0 it conforms, 1 it does not, 2 it cannot be loaded, the --junit file
 cannot be written, or wrong command line.
 
 Examples:
@@ -102,7 +103,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let config: serde_json::Value = serde_json::from_str(&args.config)
         .map_err(|error| Fatal::Usage(format!("--config: {error}")))?;
     if !config.is_object() {
-        return Err(Fatal::Usage("--config: it is no JSON object".to_owned()));
+        return Err(Fatal::Usage("--config: it is not a JSON object".to_owned()));
     }
     // What the driver says, its panics above all.
     logging::start(LogFormat::Text)?;

@@ -13,11 +13,11 @@ use std::{net::SocketAddr, path::PathBuf};
 /// Each has its key in the file.
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct Flags {
-    /// Where state is kept; created, readable by its owner alone [default: /var/lib/wipam]
+    /// Directory of the ledger; created if missing, private to its owner [default: /var/lib/wipam]
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
-    /// Keep the ledger in memory: what is granted is forgotten when this ends
+    /// Keep the ledger in memory: all allocations are lost when Wipam stops
     #[arg(long)]
     pub(crate) ephemeral: bool,
 
@@ -26,7 +26,7 @@ pub(crate) struct Flags {
     pub(crate) plugin_dir: Option<PathBuf>,
 
     /// A driver to serve: a component file, or builtin:default, builtin:null,
-    /// builtin:remote; NAME renames it, also to a name that no file takes by itself.
+    /// builtin:remote; NAME renames it, and may be a reserved name.
     /// May be repeated [default: default and null]. builtin:null (wipam-null) fails
     /// every `docker network create`, as Docker's own null does
     #[arg(long = "driver", value_name = "[NAME=]FILE")]
@@ -36,16 +36,16 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// A prefix that automatic pools must not touch. May be repeated
+    /// A prefix that automatic pools must not overlap. May be repeated
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     pub(crate) exclude: Vec<IpNet>,
 
-    /// Under which socket name Docker sees a driver. May be repeated
+    /// Socket name of a driver, as Docker sees it. May be repeated
     /// [default: default=wipam null=wipam-null]
     #[arg(long = "docker-name", value_name = "DRIVER=NAME", value_parser = driver_and_name)]
     pub(crate) docker_names: Vec<(DriverName, String)>,
 
-    /// Ask engines for MAC addresses, so that the ledger knows whose an address is
+    /// Ask engines for MAC addresses, to record who has an address
     #[arg(long)]
     pub(crate) mac_addresses: bool,
 
@@ -58,7 +58,7 @@ pub(crate) struct Flags {
     )]
     pub(crate) metrics_listen: Option<SocketAddr>,
 
-    /// How log lines look [default: text]
+    /// Format of log lines [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
 }

@@ -12,7 +12,7 @@ impl Drivers {
         for one in self.loaded().iter() {
             if !wanted.iter().any(|settings| settings.is_of(&one.settings)) {
                 let driver = &one.settings.source;
-                tracing::warn!(%driver, "no more in the configuration; it serves until the end");
+                tracing::warn!(%driver, "removed from the configuration; it keeps serving until the next start");
             }
         }
         let reserved = reserved(&wanted, &self.docker_names);
@@ -27,16 +27,16 @@ impl Drivers {
                 None => me.load(settings, &reserved, None),
             };
             if let Err(error) = &done {
-                tracing::error!(driver, %error, "it stays as it was");
+                tracing::error!(driver, %error, "cannot load or upgrade the driver; it is unchanged");
             }
             done
         };
         drop(self.side_by_side(wanted, each));
         match is_done.recv_timeout(PATIENCE) {
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                tracing::warn!("the configuration was read again; not all of it is in service yet");
+                tracing::warn!("configuration reloaded; some drivers are not in service yet");
             }
-            _ => tracing::info!("the configuration was read again"),
+            _ => tracing::info!("configuration reloaded"),
         }
     }
 
@@ -53,7 +53,7 @@ impl Drivers {
             for upgraded in done.map_err(|error| error.to_string())? {
                 tracing::info!(
                     driver = %upgraded.name, replayed = upgraded.replayed,
-                    followed = upgraded.followed, "another version is in service",
+                    followed = upgraded.followed, "driver upgraded",
                 );
             }
         }

@@ -24,13 +24,13 @@ impl Host for Drivers {
             let Some(me) = me.upgrade() else { return };
             let done = me.upgrade_now(&name, &path, force);
             if let Err(mpsc::SendError(Err(error))) = sender.send(done) {
-                tracing::error!(driver = %name, error, "it stays as it was");
+                tracing::error!(driver = %name, error, "cannot upgrade the driver; it is unchanged");
             }
         };
         let started = thread::Builder::new().name("wipam-upgrade".to_owned()).spawn(work);
-        started.map_err(|error| format!("no thread for it: {error}"))?;
+        started.map_err(|error| format!("cannot start a thread: {error}"))?;
         let done = receiver.recv_timeout(PATIENCE);
-        done.unwrap_or_else(|_| Err(format!("still working on it; see `wipam drivers {driver}`")))
+        done.unwrap_or_else(|_| Err(format!("still upgrading; see `wipam drivers {driver}`")))
     }
 }
 
@@ -57,7 +57,7 @@ impl Drivers {
         }
         // The operator has decided about the driver, not about a file.
         let known = self.loaded().iter().find(|one| one.names.contains(driver)).cloned();
-        let known = known.ok_or_else(|| format!("driver {driver} is not of the configuration"))?;
+        let known = known.ok_or_else(|| format!("driver {driver} is not in the configuration"))?;
         // Whoever is known stays so.
         let bytes =
             bytes.ok_or_else(|| format!("driver {driver} was loaded just now; try again"))??;
@@ -70,11 +70,11 @@ impl Drivers {
         let mut notes = Vec::new();
         if !matches!(&known.settings.source, Source::File(path) if is_same(path, file)) {
             let source = &known.settings.source;
-            notes.push(format!("the configuration has {source}, which the next start loads"));
+            notes.push(format!("the next start loads {source}, which the configuration names"));
         }
         self.note(Loaded { digest: factory.digest(), ..known });
         for upgraded in &upgraded {
-            tracing::info!(driver = %upgraded.name, file = %file.display(), "another version is in service");
+            tracing::info!(driver = %upgraded.name, file = %file.display(), "driver upgraded");
         }
         Ok(Upgrade { upgraded, notes })
     }

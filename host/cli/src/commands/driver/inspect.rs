@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-/// Show what a file exports, imports and would need; nothing is run
+/// Show what a file exports, imports and needs, without running it
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-const AFTER_HELP: &str = "Exit codes: 0 shown, 1 it is no component, 2 wrong command line.";
+const AFTER_HELP: &str = "Exit codes: 0 shown, 1 it is not a component, 2 wrong command line.";
 
 /// As it is printed for programs.
 #[derive(Debug, Serialize)]
@@ -88,7 +88,7 @@ fn print(shown: &Shown, json: bool) -> io::Result<()> {
     let mut line = |name: &str, value: &str| output.line(&format!("{name:<9} {value}"));
     line("digest", &shown.digest)?;
     line("size", &format!("{} bytes", shown.bytes))?;
-    line("contract", shown.contract.as_deref().unwrap_or("none: it is no driver"))?;
+    line("contract", shown.contract.as_deref().unwrap_or("none: it is not a driver"))?;
     for (name, all) in
         [("exports", &shown.exports), ("imports", &shown.imports), ("lacks", &shown.missing)]
     {
@@ -97,7 +97,7 @@ fn print(shown: &Shown, json: bool) -> io::Result<()> {
     for Needed { import, grant } in &shown.needs {
         match grant {
             Some(key) => line("needs", &format!("{key}, for {import}"))?,
-            None => line("needs", &format!("{import}, which nothing grants"))?,
+            None => line("needs", &format!("{import}, which no grant provides"))?,
         }
     }
     if shown.uses_random {

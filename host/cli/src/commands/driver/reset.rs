@@ -7,11 +7,11 @@ use crate::{
 use ipam_admin::wire::Ask;
 use serde::Serialize;
 
-/// Try a driver that is left alone, because it failed, once more and now
+/// Retry now a driver that was suspended after repeated failures
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The name it is served under
+    /// The driver's name
     name: String,
     /// How to reach the daemon.
     #[command(flatten)]
@@ -19,9 +19,9 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Without it, a driver is tried again when its pause is over and somebody asks.
+Without this, Wipam retries the driver at the first request after its pause.
 
-Exit codes: 0 it serves, 1 it does not, 2 wrong command line.";
+Exit codes: 0 the driver serves, 1 it still fails, 2 wrong command line.";
 
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     #[derive(Serialize)]

@@ -7,16 +7,16 @@ use crate::{
 use ipam_admin::wire::{Ask, Upgraded};
 use std::path::PathBuf;
 
-/// Put another version of a driver in service; no request fails for it
+/// Replace a running driver with another version, without failed requests
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The name it is served under
+    /// The driver's name
     name: String,
     /// The component
     file: PathBuf,
-    /// Even if it needs something else than the one before it, or a
-    /// component of one name calls itself otherwise
+    /// Upgrade even if the new version needs other capabilities or, having one
+    /// name, registers another one
     #[arg(long)]
     force: bool,
     /// How to reach the daemon.
@@ -25,11 +25,11 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-The new version is shown all that is held while the one before it serves; if it
-disagrees, the one before it stays, and where it disagrees is said.
-The next start loads what the configuration names.
+The new version is shown everything that the ledger holds while the old one serves.
+If it disagrees, the old version stays, and the entry that differs is printed.
+The next start loads the file that the configuration names.
 
-Exit codes: 0 it serves, 1 the one before it does, 2 wrong command line.";
+Exit codes: 0 upgraded, 1 failed, and the old version serves, 2 wrong command line.";
 
 pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     let Args { name, file, force, daemon } = args;

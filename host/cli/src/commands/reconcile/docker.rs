@@ -17,24 +17,24 @@ use ipam_reconcile::{
 };
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-/// Compare with the networks and containers of Docker Engines
+/// Compare the ledger with the networks and containers of Docker Engines
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The socket of an engine. May be repeated
+    /// Socket of an engine. May be repeated
     #[arg(long = "socket", value_name = "FILE", default_value = "/var/run/docker.sock")]
     sockets: Vec<PathBuf>,
-    /// Say what would be freed and change nothing
+    /// Show what would be freed, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// These engines are all that use this daemon: free pools, too, that none
-    /// of them knows
+    /// Also free pools unknown to all the given engines. Use only if no other
+    /// engine uses this daemon
     #[arg(long)]
     exclusive: bool,
-    /// Seconds for which something must be unknown; at least 30 unless --dry-run
+    /// Seconds that an entry must stay unknown; at least 30 unless --dry-run
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     grace: u64,
-    /// What Docker calls a driver, where that is not its socket's name: a
+    /// Docker's name for a driver, if it is not the name of its socket: a
     /// managed plugin has a tag, as in default=wipam:latest. May be repeated
     #[arg(long = "docker-name", value_name = "DRIVER=NAME", value_parser = driver_and_name)]
     docker_names: Vec<(DriverName, String)>,
@@ -44,16 +44,16 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Frees what Docker's server granted in a driver's local space and what no given
-engine has known twice, with the grace period in between.
+Frees entries of a driver's local space that Docker requested and that none of the
+given engines knows, neither now nor after the grace period.
 
-In a driver's global space, where swarm's managers ask, it frees only what is
-stale (`wipam pools --stale`), and only if one of the engines is a manager that
-has a leader; otherwise such entries are shown and stay. Addresses of a network
-that the swarm still has are freed only in a swarm of one node: of other nodes'
-load balancers a manager tells nothing.
+In a driver's global space, which swarm managers use, it frees only stale entries
+(`wipam pools --stale`), and only if one of the engines is a manager that has a leader.
+Otherwise it lists them and keeps them. It frees addresses of a network that the swarm
+still has only if the swarm has one node: a manager does not know the load balancers
+of other nodes.
 
-Exit codes: 0 done, 1 not done or not to the end, 2 wrong command line.
+Exit codes: 0 done, 1 failed or incomplete, 2 wrong command line.
 
 Example:
   wipam reconcile docker --socket /var/run/docker.sock --dry-run";
@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     if (grace < GRACE_MIN && !dry_run) || grace > GRACE_MAX {
         let (min, max) = (GRACE_MIN.as_secs(), GRACE_MAX.as_secs());
         return Err(Fatal::Usage(format!(
-            "--grace {}: {min} to {max} seconds, or less with --dry-run",
+            "--grace {}: must be {min} to {max} seconds; with --dry-run it may be less",
             grace.as_secs()
         )));
     }
@@ -88,7 +88,9 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     print(&report, &daemon)?;
     match &report.failure {
         None => Ok(()),
-        Some(why) => Err(Fatal::Failed(format!("{} are left: {why}", report.left.len()))),
+        Some(why) => {
+            Err(Fatal::Failed(format!("{} entries were not freed: {why}", report.left.len())))
+        }
     }
 }
 
