@@ -311,7 +311,7 @@ fn who_asks_nonsense_is_told_so_and_costs_little() {
         assert!(told(question.as_bytes()).starts_with("{\"error\":"), "{question}");
     }
     let path = "{\"ask\":\"backup\",\"file\":\"here\"}\n";
-    assert!(told(path.as_bytes()).contains("no absolute path"));
+    assert!(told(path.as_bytes()).contains("not an absolute path"));
     assert!(told(&vec![b'x'; 64 * 1024]).contains("one line of at most 65536 bytes"));
     let said = refused(&daemon, &["backup", directory.path().join("b").to_str().unwrap()]);
     assert!(!said.contains("panic"), "{said}");

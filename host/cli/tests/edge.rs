@@ -281,7 +281,9 @@ fn a_name_that_docker_keeps_is_warned_of() {
     let arguments = ["--ephemeral", "--docker-name", "default=default"];
     let _daemon = place.ready(place.serve(&arguments));
     let log = place.log();
-    let warned = log.lines().find(|line| line.contains("WARN") && line.contains("Docker keeps"));
+    let warned = log
+        .lines()
+        .find(|line| line.contains("WARN") && line.contains("Docker has a driver of this name"));
     assert!(warned.is_some_and(|line| line.contains("name=default")), "{log}");
 }
 

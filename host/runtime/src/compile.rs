@@ -126,7 +126,8 @@ impl Compiler {
             Some(code) if code == i32::from(FAILED) => Err(LoadError::Compiler(words)),
             _ => Err(LoadError::Compiler(format!(
                 "the compiler, which may have limits.compile.memory = {} bytes, {seconds} s of \
-                 each processor, and write limits.compile.code = {} bytes, ended with {status}: {words}",
+                 each processor, and write limits.compile.code = {} bytes, ended with {status}: \
+                 {words}",
                 limits.compile.memory_bytes, limits.compile.code_bytes,
             ))),
         }
