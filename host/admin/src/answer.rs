@@ -18,7 +18,7 @@ use std::{net::IpAddr, path::Path, sync::Arc};
 impl Answers {
     pub(crate) fn answer(&self, asked: Ask, out: &mut impl Out) -> Result<(), Stop> {
         match asked {
-            Ask::Drivers => drivers::tell(self, out),
+            Ask::Drivers => drivers::list(self, out),
             Ask::Pools { driver, pool, with_status } => {
                 let pool = pool.map(|text| pool_id(&text)).transpose()?;
                 self.pools(driver.as_deref(), pool.as_ref(), with_status, out)
@@ -35,13 +35,13 @@ impl Answers {
             Ask::Backup { file } => self.backup(&file),
             Ask::History { address, driver, at } => {
                 let drivers = self.drivers_named(driver.as_deref(), out)?;
-                history::tell(self, &drivers, address, at, out)
+                history::list(self, &drivers, address, at, out)
             }
             Ask::Reset { driver } => {
                 let done = self.service.reset(&name(&driver)?);
                 let done = done.map_err(|busy| format!("{driver}: {busy}"))?;
                 let done = done.ok_or_else(|| format!("no driver {driver} is in service"))?;
-                done.map_err(|it| Stop::Told(format!("{driver} still fails: {}", it.reason)))
+                done.map_err(|it| Stop::Error(format!("{driver} still fails: {}", it.reason)))
             }
             Ask::Upgrade { driver, file, force } => {
                 let Upgrade { upgraded, notes } =
@@ -174,7 +174,7 @@ impl Answers {
         let released = match answer {
             Ok(_) => true,
             Err(Failure::Refused(refusal)) if refusal.kind() == Kind::NotFound => false,
-            Err(failure) => return Err(Stop::Told(failure.to_string())),
+            Err(failure) => return Err(Stop::Error(failure.to_string())),
         };
         if released {
             tracing::info!(%driver, pool_id = ?pool_id.as_str(), ?address, %by, "released");
@@ -200,7 +200,7 @@ impl Answers {
 
     fn backup(&self, file: &Path) -> Result<(), Stop> {
         if absolute(file)?.exists() {
-            return Err(Stop::Told(format!("{} already exists", file.display())));
+            return Err(Stop::Error(format!("{} already exists", file.display())));
         }
         self.view()?.backup(file).map_err(|error| with_causes(&error))?;
         tracing::info!(file = %file.display(), "backup written");
@@ -209,15 +209,15 @@ impl Answers {
 }
 
 fn pool_id(text: &str) -> Result<PoolId, Stop> {
-    PoolId::try_from(text).map_err(|error| Stop::Told(format!("pool {text:?}: {error}")))
+    PoolId::try_from(text).map_err(|error| Stop::Error(format!("pool {text:?}: {error}")))
 }
 
 /// The daemon's directory is not the client's.
 fn absolute(file: &Path) -> Result<&Path, Stop> {
-    let text = || Stop::Told(format!("{} is not an absolute path", file.display()));
+    let text = || Stop::Error(format!("{} is not an absolute path", file.display()));
     if file.is_absolute() { Ok(file) } else { Err(text()) }
 }
 
 fn not_loaded(driver: &str) -> Stop {
-    Stop::Told(format!("driver {driver} is not loaded: nothing can be released"))
+    Stop::Error(format!("driver {driver} is not loaded: nothing can be released"))
 }

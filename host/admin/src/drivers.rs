@@ -9,7 +9,7 @@ use crate::{
 use ipam_api::Kind;
 use ipam_service::{Latency, Origin, Outcome, Reading, outcome_word};
 
-pub(crate) fn tell(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
+pub(crate) fn list(answers: &Answers, out: &mut impl Out) -> Result<(), Stop> {
     let mut rows: Vec<wire::Driver> = Vec::new();
     let readings = answers.service.readings();
     for info in answers.service.inspect() {

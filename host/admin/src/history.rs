@@ -72,7 +72,7 @@ impl Tenure {
     }
 }
 
-pub(crate) fn tell(
+pub(crate) fn list(
     answers: &Answers,
     drivers: &[DriverName],
     address: IpAddr,
@@ -80,7 +80,7 @@ pub(crate) fn tell(
     out: &mut impl Out,
 ) -> Result<(), Stop> {
     if let Some(at) = at.filter(|at| *at > Timestamp::now()) {
-        return Err(Stop::Told(format!("{at} is in the future")));
+        return Err(Stop::Error(format!("{at} is in the future")));
     }
     let mut tenures = Tenures::default();
     // First, so that what is released meanwhile is found in the events, too.
@@ -157,7 +157,7 @@ pub(crate) fn tell(
         Some(at) if since.is_some_and(|since| since <= at) => {}
         // Somebody may have held it: what is not kept is no proof that nobody did.
         Some(at) if told.is_empty() => {
-            return Err(Stop::Told(format!("it is unknown who held {address} at {at}: {gap}")));
+            return Err(Stop::Error(format!("it is unknown who held {address} at {at}: {gap}")));
         }
         _ => out.note(gap),
     }

@@ -62,7 +62,7 @@ impl Answers {
             return Ok(look(&state));
         }
         let seen = self.service.look(name, look);
-        seen.ok_or_else(|| Stop::Told(format!("{name}: it is busy; see `wipam drivers`")))
+        seen.ok_or_else(|| Stop::Error(format!("{name}: it is busy; see `wipam drivers`")))
     }
 
     /// Of a driver that is not loaded nobody asked for anything.
@@ -109,7 +109,7 @@ impl Answers {
         let Some(wanted) = wanted else { return Ok(names.into_iter().collect()) };
         if !names.contains(&wanted) {
             let all: Vec<&str> = names.iter().map(DriverName::as_str).collect();
-            return Err(Stop::Told(format!("no driver {wanted}; there are: {}", all.join(", "))));
+            return Err(Stop::Error(format!("no driver {wanted}; there are: {}", all.join(", "))));
         }
         Ok(vec![wanted])
     }
@@ -139,5 +139,5 @@ impl Answers {
 
 /// A driver's name, as a question has it.
 pub(crate) fn name(text: &str) -> Result<DriverName, Stop> {
-    text.parse().map_err(|error| Stop::Told(format!("{text:?}: {error}")))
+    text.parse().map_err(|error| Stop::Error(format!("{text:?}: {error}")))
 }

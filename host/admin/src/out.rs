@@ -9,12 +9,12 @@ pub(crate) enum Stop {
     /// Who asked is gone.
     Gone(io::Error),
     /// Who asked is told so.
-    Told(String),
+    Error(String),
 }
 
 impl From<String> for Stop {
     fn from(text: String) -> Self {
-        Self::Told(text)
+        Self::Error(text)
     }
 }
 

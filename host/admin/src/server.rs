@@ -133,7 +133,7 @@ fn serve(
     let mut reader = BufReader::new(stream);
     let mut lines = Lines { to: BufWriter::new(stream), notes: Vec::new() };
     if is_one_too_many {
-        return lines.end(Err(Stop::Told("too many admin connections; try again".to_owned())));
+        return lines.end(Err(Stop::Error("too many admin connections; try again".to_owned())));
     }
     loop {
         let mut question = Vec::new();
@@ -146,10 +146,10 @@ fn serve(
             let text = format!("a question is one line of at most {} bytes", {
                 limits.question_max_bytes
             });
-            return lines.end(Err(Stop::Told(text)));
+            return lines.end(Err(Stop::Error(text)));
         }
         let answered = serde_json::from_slice::<Ask>(&question)
-            .map_err(|error| Stop::Told(format!("cannot read the question: {error}")))
+            .map_err(|error| Stop::Error(format!("cannot read the question: {error}")))
             .and_then(|ask| answers.answer(ask, &mut lines));
         lines.end(answered)?;
     }
@@ -171,7 +171,7 @@ impl Lines<'_> {
         let notes = std::mem::take(&mut self.notes);
         match answered {
             Ok(()) => self.line(&Line::<()>::End { notes })?,
-            Err(Stop::Told(text)) => self.line(&Line::<()>::Error(text))?,
+            Err(Stop::Error(text)) => self.line(&Line::<()>::Error(text))?,
             Err(Stop::Gone(error)) => return Err(error),
         }
         self.to.flush()

@@ -100,7 +100,7 @@ impl Drivers {
         for done in self.side_by_side(others, each) {
             done.map_err(failed)?;
         }
-        self.tell_of_absent();
+        self.warn_of_absent();
         Ok(())
     }
 
@@ -148,8 +148,8 @@ impl Drivers {
 
     /// A name that was mistyped, or taken from the configuration, leaves what it
     /// held behind.
-    fn tell_of_absent(&self) {
-        let tell = || {
+    fn warn_of_absent(&self) {
+        let check = || {
             let view = self.service.view()?;
             for driver in view.drivers()? {
                 let state = view.load(&driver)?;
@@ -160,7 +160,7 @@ impl Drivers {
             }
             Ok::<_, StoreError>(())
         };
-        if let Err(error) = tell() {
+        if let Err(error) = check() {
             tracing::warn!(%error, "cannot check whether all drivers of the ledger are loaded");
         }
         for (driver, name) in &self.docker_names {

@@ -103,7 +103,7 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let watch = Watch::open().map_err(|error| untold(&error)).ok();
+        let watch = Watch::open().map_err(|error| warn_unreported(&error)).ok();
         let now = Instant::now();
         Self { watch, routes: Vec::new(), read_at: now, tried_at: now }
     }
@@ -115,7 +115,7 @@ impl Host {
                 Some(Ok(Heard::Change)) => true,
                 Some(Ok(Heard::Nothing)) => self.read_at.elapsed() >= ROUTES_PERIOD,
                 Some(Err(error)) => {
-                    untold(&error);
+                    warn_unreported(&error);
                     self.watch = None;
                     true
                 }
@@ -159,7 +159,7 @@ impl Host {
                     return;
                 }
                 Err(error) => {
-                    untold(&error);
+                    warn_unreported(&error);
                     self.watch = None;
                 }
             }
@@ -181,7 +181,7 @@ impl Host {
 }
 
 /// A sandbox may not let us ask.
-fn untold(error: &io::Error) {
+fn warn_unreported(error: &io::Error) {
     tracing::warn!(
         %error,
         "the kernel does not report changed routes: reading /proc/net/route every {} s instead",

@@ -83,7 +83,13 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Failed(error.to_string()))?;
     let report = runtime
-        .block_on(reconcile(&mut ledger, &mut engines, &mut TokioClock, &options, &mut say))
+        .block_on(reconcile(
+            &mut ledger,
+            &mut engines,
+            &mut TokioClock,
+            &options,
+            &mut show_progress,
+        ))
         .map_err(|error| Fatal::Failed(format!("nothing was changed: {}", with_causes(&error))))?;
     print(&report, &daemon)?;
     match &report.failure {
@@ -94,8 +100,8 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     }
 }
 
-/// Progress is for people and goes where it is in nobody's way.
-fn say(progress: Progress<'_>) {
+/// Progress is for people, on standard error: standard output is for results.
+fn show_progress(progress: Progress<'_>) {
     match progress {
         Progress::Observed { networks, endpoints, addresses, pools } => eprintln!(
             "engines know {networks} networks with {endpoints} addresses; \
