@@ -198,7 +198,7 @@ fn a_daemon_that_starts_on_a_full_disk_keeps_releases_and_grants_nothing_until_t
         let daemon = disk.start();
         let mut client = daemon.client();
         let log = daemon.log();
-        assert!(log.contains("the ledger cannot be written, and nothing is granted"), "{log}");
+        assert!(log.contains("the ledger cannot be written: new requests are refused"), "{log}");
         assert!(log.contains("No space left on device"), "{log}");
         let mut kept = release_some(&mut client, &mut books);
         is_unavailable(&ask(&mut client, "RequestAddress", "").unwrap());
