@@ -7,6 +7,6 @@
 mod built_in;
 mod defects;
 mod docker;
+mod hostile;
 mod plain_wasmtime;
 mod ran;
-mod zoo;

@@ -28,12 +28,12 @@ const PACE: Duration = Duration::from_millis(2);
 /// So many requests are measured at least, and at most as many undisturbed.
 const REQUESTS: (usize, usize) = (50, 300);
 
-pub(crate) struct Zoo {
+pub(crate) struct Harness {
     directory: tempfile::TempDir,
     pub(crate) daemon: Daemon,
 }
 
-impl Zoo {
+impl Harness {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = configure(directory.path(), "");
@@ -45,9 +45,9 @@ impl Zoo {
 
     /// With a program that loads.
     pub(crate) fn with(program: &str, table: &str) -> Self {
-        let zoo = Self::new();
-        zoo.load(&ipam_tests::programs::file(program), table).unwrap();
-        zoo
+        let harness = Self::new();
+        harness.load(&ipam_tests::programs::file(program), table).unwrap();
+        harness
     }
 
     /// Has the running daemon load a file as one more driver, with a table of

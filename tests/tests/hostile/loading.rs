@@ -1,7 +1,7 @@
 //! Programs that must not get into service at all: the daemon says why, keeps
 //! serving, and has no driver more than before.
 
-use crate::zoo::{BOUND, Zoo};
+use crate::harness::{BOUND, Harness};
 use std::time::Instant;
 
 /// Loads the program; the operator's log has these words.
@@ -13,13 +13,13 @@ fn refused(program: &str, words: &str) {
 /// With a table of its own.
 #[track_caller]
 fn refused_with(program: &str, table: &str, words: &str) {
-    let zoo = Zoo::new();
+    let harness = Harness::new();
     let file = ipam_tests::programs::file(program);
     let begin = Instant::now();
-    let refusal = zoo.beside(program, || zoo.load(&file, table)).unwrap_err();
+    let refusal = harness.beside(program, || harness.load(&file, table)).unwrap_err();
     assert!(begin.elapsed() < BOUND, "{program}: {:?}", begin.elapsed());
     assert!(refusal.contains(words), "{program}: {refusal}");
-    let drivers = zoo.drivers();
+    let drivers = harness.drivers();
     assert_eq!(drivers.len(), 1, "{drivers:?}");
     assert_eq!(drivers[0]["condition"], "serving");
     assert_eq!(drivers[0]["origin"], "built-in");

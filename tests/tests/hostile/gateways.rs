@@ -1,21 +1,21 @@
 //! A driver that names a gateway with its pool, and one that chooses pools
 //! where no network of containers may be.
 
-use crate::zoo::Zoo;
+use crate::harness::Harness;
 use ipam_tests::daemon::{Daemon, wait};
 use serde_json::{Value, json};
 
 const DRIVER: &str = "gateways";
 
 /// A pool with this gateway, by name or the driver's choice.
-fn pool(zoo: &Zoo, options: &Value) -> (u16, Value) {
+fn pool(harness: &Harness, options: &Value) -> (u16, Value) {
     let body = json!({"AddressSpace": "zoo", "Pool": "", "Options": options});
-    zoo.client(DRIVER).ask("RequestPool", &body)
+    harness.client(DRIVER).ask("RequestPool", &body)
 }
 
-fn address(zoo: &Zoo, pool: &Value, address: &str, options: &Value) -> (u16, Value) {
+fn address(harness: &Harness, pool: &Value, address: &str, options: &Value) -> (u16, Value) {
     let body = json!({"PoolID": pool, "Address": address, "Options": options});
-    zoo.client(DRIVER).ask("RequestAddress", &body)
+    harness.client(DRIVER).ask("RequestAddress", &body)
 }
 
 fn internal((status, body): &(u16, Value)) {
@@ -24,61 +24,61 @@ fn internal((status, body): &(u16, Value)) {
 
 /// Its caller hears of an internal error, the operator why, and it serves on.
 #[track_caller]
-fn violates(zoo: &Zoo, words: &str, ask: impl FnOnce() -> (u16, Value)) {
-    let before = zoo.daemon.log().len();
+fn violates(harness: &Harness, words: &str, ask: impl FnOnce() -> (u16, Value)) {
+    let before = harness.daemon.log().len();
     internal(&ask());
-    let said = zoo.daemon.log()[before..].to_owned();
+    let said = harness.daemon.log()[before..].to_owned();
     assert!(said.contains("broke the contract") && said.contains(words), "{words:?}: {said}");
     // A breaker that opened is none of this test's business.
-    let _ = ipam_tests::operator::wipam(&zoo.daemon, &["driver", "reset", DRIVER]);
-    wait(|| zoo.driver(DRIVER)["condition"] == "serving");
+    let _ = ipam_tests::operator::wipam(&harness.daemon, &["driver", "reset", DRIVER]);
+    wait(|| harness.driver(DRIVER)["condition"] == "serving");
 }
 
 #[test]
 fn a_gateway_that_is_none_is_a_violation() {
-    let zoo = Zoo::with(DRIVER, "");
+    let harness = Harness::with(DRIVER, "");
     for gateway in ["10.66.9.1/24", "10.66.0.1/16", "10.66.0.1", "fd66::1/64", "\u{202e}", "::/0"] {
-        let ask = || pool(&zoo, &json!({"gateway": gateway}));
-        violates(&zoo, "is no address of pool 10.66.0.0/24 with its length", ask);
+        let ask = || pool(&harness, &json!({"gateway": gateway}));
+        violates(&harness, "is no address of pool 10.66.0.0/24 with its length", ask);
     }
     let v6 = json!({"AddressSpace": "zoo", "V6": true, "Options": {"gateway": "fd66:1::1/64"}});
-    let ask = || zoo.client(DRIVER).ask("RequestPool", &v6);
-    violates(&zoo, "is no address of pool fd66::/64", ask);
+    let ask = || harness.client(DRIVER).ask("RequestPool", &v6);
+    violates(&harness, "is no address of pool fd66::/64", ask);
     // "There is none": Docker hears it, and does not ask.
-    let (status, body) = pool(&zoo, &json!({"gateway": "0.0.0.0/0"}));
+    let (status, body) = pool(&harness, &json!({"gateway": "0.0.0.0/0"}));
     assert_eq!((status, &body["Data"]["com.docker.network.gateway"]), (200, &json!("0.0.0.0/0")));
 }
 
 #[test]
 fn a_gateway_is_nobody_elses() {
-    let zoo = Zoo::with(DRIVER, "");
-    let (status, body) = pool(&zoo, &json!({"gateway": "10.66.0.1/24"}));
+    let harness = Harness::with(DRIVER, "");
+    let (status, body) = pool(&harness, &json!({"gateway": "10.66.0.1/24"}));
     assert_eq!(status, 200, "{body}");
     let id = &body["PoolID"];
     let in_use = (403, "Address already in use");
     let refused = |address: &str, options: &Value| {
         let body = json!({"PoolID": id, "Address": address, "Options": options});
-        let (status, body) = zoo.client(DRIVER).ask("RequestAddress", &body);
+        let (status, body) = harness.client(DRIVER).ask("RequestAddress", &body);
         let words = body["Err"].as_str().unwrap_or_default().to_owned();
         assert_eq!((status, &*words), in_use, "{address} {options}");
     };
     refused("10.66.0.1", &Value::Null);
-    violates(&zoo, "10.66.0.1/24 is the gateway", || address(&zoo, id, "", &Value::Null));
+    violates(&harness, "10.66.0.1/24 is the gateway", || address(&harness, id, "", &Value::Null));
     // Docker releases it when the network is removed; that changes nothing.
     let release = json!({"PoolID": id, "Address": "10.66.0.1"});
-    assert_eq!(zoo.client(DRIVER).ask("ReleaseAddress", &release), (200, json!({})));
+    assert_eq!(harness.client(DRIVER).ask("ReleaseAddress", &release), (200, json!({})));
     refused("10.66.0.1", &Value::Null);
     // Its network may ask for it by name, as a manager's replay does, and once.
     let gateway = json!({"RequestAddressType": "com.docker.network.gateway"});
-    let (status, body) = address(&zoo, id, "10.66.0.1", &gateway);
+    let (status, body) = address(&harness, id, "10.66.0.1", &gateway);
     assert_eq!((status, &body["Address"]), (200, &json!("10.66.0.1/24")));
     refused("10.66.0.1", &gateway);
-    assert_eq!(zoo.client(DRIVER).ask("ReleaseAddress", &release), (200, json!({})));
+    assert_eq!(harness.client(DRIVER).ask("ReleaseAddress", &release), (200, json!({})));
     refused("10.66.0.1", &Value::Null);
-    assert_eq!(zoo.client(DRIVER).ask("ReleasePool", &json!({"PoolID": id})), (200, json!({})));
-    let (status, body) = pool(&zoo, &Value::Null);
+    assert_eq!(harness.client(DRIVER).ask("ReleasePool", &json!({"PoolID": id})), (200, json!({})));
+    let (status, body) = pool(&harness, &Value::Null);
     assert_eq!(status, 200, "{body}");
-    assert_eq!(address(&zoo, id, "10.66.0.1", &Value::Null).0, 200, "it is free");
+    assert_eq!(address(&harness, id, "10.66.0.1", &Value::Null).0, 200, "it is free");
 }
 
 #[test]
@@ -134,15 +134,15 @@ fn a_gateway_is_shown_and_remembered_and_held_after_a_restart() {
 
 #[test]
 fn no_automatic_pool_is_where_no_network_of_containers_may_be() {
-    let zoo = Zoo::with(DRIVER, "");
+    let harness = Harness::with(DRIVER, "");
     for chosen in
         ["127.1.0.0/16", "169.254.7.0/24", "224.0.0.0/24", "240.0.0.0/4", "0.1.0.0/16", "0.0.0.0/1"]
     {
-        let ask = || pool(&zoo, &json!({"pool": chosen}));
-        violates(&zoo, &format!("automatic pool {chosen} meets"), ask);
+        let ask = || pool(&harness, &json!({"pool": chosen}));
+        violates(&harness, &format!("automatic pool {chosen} meets"), ask);
         // By name it is the caller's.
         let body = json!({"AddressSpace": "zoo", "Pool": chosen});
-        let (status, body) = zoo.client(DRIVER).ask("RequestPool", &body);
+        let (status, body) = harness.client(DRIVER).ask("RequestPool", &body);
         // Docker's own words for a prefix at 0.0.0.0 are others.
         if !chosen.starts_with("0.0.") {
             assert_eq!((status, &body["Pool"]), (200, &json!(chosen)));
@@ -150,22 +150,22 @@ fn no_automatic_pool_is_where_no_network_of_containers_may_be() {
     }
     for chosen in ["fe80::/64", "ff02::/64", "::/64"] {
         let body = json!({"AddressSpace": "zoo", "V6": true, "Options": {"pool": chosen}});
-        let ask = || zoo.client(DRIVER).ask("RequestPool", &body);
-        violates(&zoo, &format!("automatic pool {chosen} meets"), ask);
+        let ask = || harness.client(DRIVER).ask("RequestPool", &body);
+        violates(&harness, &format!("automatic pool {chosen} meets"), ask);
     }
     // 192.0.2.0/24 may be a link of this very machine.
     for chosen in ["198.51.100.0/24", "203.0.113.0/24", "0.0.0.0/0"] {
-        let (status, body) = pool(&zoo, &json!({"pool": chosen}));
+        let (status, body) = pool(&harness, &json!({"pool": chosen}));
         assert_eq!((status, &body["Pool"]), (200, &json!(chosen)));
     }
 }
 
 #[test]
 fn a_grant_bounds_automatic_pools_from_the_next_hangup_on() {
-    let zoo = Zoo::with(DRIVER, "pools = [\"10.66.2.0/23\"]");
+    let harness = Harness::with(DRIVER, "pools = [\"10.66.2.0/23\"]");
     let any = json!({"AddressSpace": "zoo"});
     let got = |body: &Value| {
-        let (status, body) = zoo.client(DRIVER).ask("RequestPool", body);
+        let (status, body) = harness.client(DRIVER).ask("RequestPool", body);
         (status, body["Pool"].as_str().unwrap_or_default().to_owned())
     };
     assert_eq!(got(&any), (200, "10.66.2.0/24".into()));
@@ -174,11 +174,15 @@ fn a_grant_bounds_automatic_pools_from_the_next_hangup_on() {
     assert_ne!(got(&outside).0, 200);
     assert_eq!(got(&json!({"AddressSpace": "zoo", "Pool": "192.0.2.0/24"})).0, 200);
     let file = ipam_tests::programs::file(DRIVER);
-    zoo.load(&file, "pools = [\"10.66.8.0/24\"]").unwrap();
+    harness.load(&file, "pools = [\"10.66.8.0/24\"]").unwrap();
     assert_eq!(got(&any), (200, "10.66.8.0/24".into()));
-    let none = zoo.client(DRIVER).ask("RequestPool", &any);
+    let none = harness.client(DRIVER).ask("RequestPool", &any);
     assert_eq!((none.0, &none.1["Err"]), (503, &json!("No available pool")));
-    assert!(zoo.daemon.log().contains("no automatic pool within `pools`"), "{}", zoo.daemon.log());
-    zoo.load(&file, "").unwrap();
+    assert!(
+        harness.daemon.log().contains("no automatic pool within `pools`"),
+        "{}",
+        harness.daemon.log()
+    );
+    harness.load(&file, "").unwrap();
     assert_eq!(got(&any), (200, "10.66.0.0/24".into()));
 }

@@ -1,6 +1,6 @@
 //! Programs that are in service and misbehave when they are asked.
 
-use crate::zoo::{BOUND, LIMIT, Zoo};
+use crate::harness::{BOUND, Harness, LIMIT};
 use ipam_tests::daemon::wait;
 use serde_json::{Value, json};
 use std::{fs, net::TcpListener, time::Instant};
@@ -37,21 +37,21 @@ fn is_left_alone(ask: &mut impl FnMut() -> (u16, Value)) {
 /// As often as a breaker bears, and it is left alone; its callers are told so
 /// at once.
 #[track_caller]
-fn breaks(program: &str, call: &str, times: usize, words: &str) -> Zoo {
-    let zoo = Zoo::with(program, "");
+fn breaks(program: &str, call: &str, times: usize, words: &str) -> Harness {
+    let harness = Harness::with(program, "");
     let body = match call {
-        "RequestAddress" => json!({"PoolID": zoo.pool(program)}),
+        "RequestAddress" => json!({"PoolID": harness.pool(program)}),
         _ => json!({"AddressSpace": "zoo"}),
     };
-    let mut client = zoo.client(program);
-    zoo.beside(program, || {
+    let mut client = harness.client(program);
+    harness.beside(program, || {
         for _ in 0..times {
             let begin = Instant::now();
             broke(&client.ask(call, &body));
             assert!(begin.elapsed() < BOUND, "{program} had {:?}", begin.elapsed());
         }
     });
-    let log = zoo.daemon.log();
+    let log = harness.daemon.log();
     let said = log.lines().filter(|line| line.contains("the driver failed")).count();
     assert_eq!(said, times, "{log}");
     assert!(log.contains(words), "{words:?} is not in {log}");
@@ -61,7 +61,7 @@ fn breaks(program: &str, call: &str, times: usize, words: &str) -> Zoo {
         let mut ask = || client.ask(call, &body);
         let left_alone = (0..4).find_map(|_| {
             is_left_alone(&mut ask);
-            Some(zoo.driver(program)).filter(|driver| driver["condition"] == "failing")
+            Some(harness.driver(program)).filter(|driver| driver["condition"] == "failing")
         });
         let driver = left_alone.expect("it is shown");
         let reason = driver["reason"].as_str().unwrap();
@@ -69,11 +69,11 @@ fn breaks(program: &str, call: &str, times: usize, words: &str) -> Zoo {
         println!("{program}: the operator reads: {}", reason.lines().last().unwrap());
         assert!(driver["paused_until"].is_string(), "{driver}");
     } else {
-        wait(|| zoo.driver(program)["condition"] == "serving");
-        assert_eq!(zoo.driver(program)["restarts"], times);
+        wait(|| harness.driver(program)["condition"] == "serving");
+        assert_eq!(harness.driver(program)["restarts"], times);
     }
-    assert_eq!(zoo.driver("default")["restarts"], 0);
-    zoo
+    assert_eq!(harness.driver("default")["restarts"], 0);
+    harness
 }
 
 #[test]
@@ -83,28 +83,28 @@ fn a_call_that_does_not_end_is_ended() {
 
 #[test]
 fn who_looks_at_a_driver_does_not_wait_for_it_and_sees_afterwards_that_it_failed() {
-    let zoo = Zoo::with("loops", "");
-    let pool = zoo.pool("loops");
+    let harness = Harness::with("loops", "");
+    let pool = harness.pool("loops");
     std::thread::scope(|scope| {
-        let asks = scope.spawn(|| broke(&address(&zoo, "loops", &pool)));
-        wait(|| zoo.driver("loops")["condition"] == "busy");
+        let asks = scope.spawn(|| broke(&address(&harness, "loops", &pool)));
+        wait(|| harness.driver("loops")["condition"] == "busy");
         asks.join().unwrap();
     });
-    wait(|| zoo.driver("loops")["restarts"] == 1);
-    let driver = zoo.driver("loops");
+    wait(|| harness.driver("loops")["restarts"] == 1);
+    let driver = harness.driver("loops");
     assert_eq!(driver["condition"], "serving");
     assert!(driver["last_failure"].as_str().unwrap().contains("interrupt"), "{driver}");
 }
 
 #[test]
 fn a_driver_has_the_limits_of_its_own_table() {
-    let zoo = Zoo::with("loops", "[driver.limits]\ncall-ms = 200");
-    let pool = zoo.pool("loops");
+    let harness = Harness::with("loops", "[driver.limits]\ncall-ms = 200");
+    let pool = harness.pool("loops");
     let begin = Instant::now();
-    broke(&address(&zoo, "loops", &pool));
+    broke(&address(&harness, "loops", &pool));
     // On a busy machine it is late, but not by as much as that.
     assert!(begin.elapsed() < LIMIT, "{:?}", begin.elapsed());
-    assert!(zoo.daemon.log().contains("took more than 200ms"));
+    assert!(harness.daemon.log().contains("took more than 200ms"));
 }
 
 #[test]
@@ -114,8 +114,8 @@ fn a_stack_has_an_end() {
 
 #[test]
 fn memory_has_an_end() {
-    let zoo = breaks("memory", "RequestAddress", FAULTS, "request-address");
-    let status = fs::read_to_string(format!("/proc/{}/status", zoo.daemon.id())).unwrap();
+    let harness = breaks("memory", "RequestAddress", FAULTS, "request-address");
+    let status = fs::read_to_string(format!("/proc/{}/status", harness.daemon.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
     println!("memory: the daemon had {} MiB at most", kib >> 10);
@@ -155,8 +155,8 @@ fn a_pool_is_of_the_family_that_was_asked_for() {
 
 #[test]
 fn last_words_are_for_the_operator_and_few() {
-    let zoo = breaks("panics", "RequestAddress", FAULTS, "request-address");
-    let log = zoo.daemon.log();
+    let harness = breaks("panics", "RequestAddress", FAULTS, "request-address");
+    let log = harness.daemon.log();
     assert!(log.contains("panicked at tests/programs/examples/panics.rs"), "{log}");
     let longest = log.lines().map(str::len).max().unwrap();
     assert!(longest < 16 << 10, "a line of {longest} bytes");
@@ -170,8 +170,8 @@ fn nothing_calls_a_driver_that_is_being_asked() {
 /// Says without end what it says; the log does not grow by it.
 #[track_caller]
 fn babbles(program: &str) {
-    let zoo = breaks(program, "RequestAddress", 1, "lines were dropped");
-    let log = zoo.daemon.log();
+    let harness = breaks(program, "RequestAddress", 1, "lines were dropped");
+    let log = harness.daemon.log();
     println!("{program}: the log has {} KiB", log.len() >> 10);
     // For as long as a call lasts: 64 lines of 4 KiB a second.
     assert!(log.len() < 4 << 20, "the log has {} bytes", log.len());
@@ -189,36 +189,36 @@ fn outputs_without_end_are_cut() {
     babbles("prints");
 }
 
-fn address(zoo: &Zoo, driver: &str, pool: &str) -> (u16, Value) {
-    zoo.client(driver).ask("RequestAddress", &json!({"PoolID": pool}))
+fn address(harness: &Harness, driver: &str, pool: &str) -> (u16, Value) {
+    harness.client(driver).ask("RequestAddress", &json!({"PoolID": pool}))
 }
 
 #[test]
 fn who_traps_now_and_then_serves_in_between_and_repeats_nothing() {
-    let zoo = Zoo::with("third", "");
-    let pool = zoo.pool("third");
-    let answers: Vec<_> = (0..6).map(|_| address(&zoo, "third", &pool)).collect();
+    let harness = Harness::with("third", "");
+    let pool = harness.pool("third");
+    let answers: Vec<_> = (0..6).map(|_| address(&harness, "third", &pool)).collect();
     let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
     assert_eq!(statuses, [200, 200, 500, 200, 200, 500], "{answers:?}");
     let granted: Vec<_> = answers.iter().filter_map(|(_, body)| body["Address"].as_str()).collect();
     assert_eq!(granted, [1, 2, 3, 4].map(|host| format!("10.66.0.{host}/24")));
-    wait(|| zoo.driver("third")["restarts"] == 2);
-    assert_eq!(zoo.driver("third")["addresses"], 4);
+    wait(|| harness.driver("third")["restarts"] == 2);
+    assert_eq!(harness.driver("third")["addresses"], 4);
 }
 
 #[test]
 fn who_refuses_its_replay_is_not_served_and_its_releases_go_through() {
-    let zoo = Zoo::with("forgets", "");
-    let pool = zoo.pool("forgets");
-    assert_eq!(address(&zoo, "forgets", &pool).0, 200);
-    let mut client = zoo.client("forgets");
+    let harness = Harness::with("forgets", "");
+    let pool = harness.pool("forgets");
+    assert_eq!(address(&harness, "forgets", &pool).0, 200);
+    let mut client = harness.client("forgets");
     let last = json!({"PoolID": pool, "Address": "10.66.0.254"});
     broke(&client.ask("RequestAddress", &last));
-    let driver = zoo.driver("forgets");
+    let driver = harness.driver("forgets");
     assert_eq!(driver["condition"], "failing", "{driver}");
     let reason = driver["reason"].as_str().unwrap();
     assert!(reason.contains("it refused what the ledger holds"), "{reason}");
-    let (status, body) = address(&zoo, "forgets", &pool);
+    let (status, body) = address(&harness, "forgets", &pool);
     assert_eq!(status, 503, "{body}");
     assert_eq!(body["Err"], "the driver is out of service");
     let held = json!({"PoolID": pool, "Address": "10.66.0.1"});
@@ -226,38 +226,38 @@ fn who_refuses_its_replay_is_not_served_and_its_releases_go_through() {
     assert_eq!(client.ask("ReleasePool", &json!({"PoolID": pool})), (200, json!({})));
     // Nothing is left that it could refuse.
     wait(|| client.ask("RequestPool", &json!({"AddressSpace": "zoo"})).0 == 200);
-    assert_eq!(zoo.driver("forgets")["condition"], "serving");
+    assert_eq!(harness.driver("forgets")["condition"], "serving");
 }
 
 #[test]
 fn whoever_refuses_releases_has_no_say_in_them() {
-    let zoo = Zoo::with("keeps", "");
-    let pool = zoo.pool("keeps");
-    let mut client = zoo.client("keeps");
+    let harness = Harness::with("keeps", "");
+    let pool = harness.pool("keeps");
+    let mut client = harness.client("keeps");
     for restarts in 1..=3 {
-        let (_, body) = address(&zoo, "keeps", &pool);
+        let (_, body) = address(&harness, "keeps", &pool);
         assert_eq!(body["Address"], "10.66.0.1/24");
         let held = json!({"PoolID": pool, "Address": "10.66.0.1"});
         assert_eq!(client.ask("ReleaseAddress", &held), (200, json!({})));
-        wait(|| zoo.driver("keeps")["restarts"] == restarts);
+        wait(|| harness.driver("keeps")["restarts"] == restarts);
     }
     assert_eq!(client.ask("ReleasePool", &json!({"PoolID": pool})), (200, json!({})));
-    assert_eq!(zoo.driver("keeps")["pools"], 0);
+    assert_eq!(harness.driver("keeps")["pools"], 0);
 }
 
 #[test]
 fn drivers_register_while_they_start_and_not_later() {
-    let zoo = Zoo::with("late", "");
-    let pool = zoo.pool("late");
-    assert_eq!(address(&zoo, "late", &pool).1["Address"], "10.66.0.1/24");
-    assert_eq!(zoo.drivers().len(), 2);
-    assert_eq!(zoo.driver("late")["restarts"], 0);
+    let harness = Harness::with("late", "");
+    let pool = harness.pool("late");
+    assert_eq!(address(&harness, "late", &pool).1["Address"], "10.66.0.1/24");
+    assert_eq!(harness.drivers().len(), 2);
+    assert_eq!(harness.driver("late")["restarts"], 0);
 }
 
 #[test]
 fn who_claims_to_be_built_in_is_not_believed() {
-    let zoo = Zoo::with("built_in", "");
-    let driver = zoo.driver("built_in");
+    let harness = Harness::with("built_in", "");
+    let driver = harness.driver("built_in");
     assert_eq!((&driver["origin"], &driver["condition"]), (&json!("component"), &json!("serving")));
 }
 
@@ -266,13 +266,13 @@ fn a_driver_has_no_network() {
     let home = TcpListener::bind("127.0.0.1:0").unwrap();
     home.set_nonblocking(true).unwrap();
     let port = home.local_addr().unwrap().port();
-    let zoo = Zoo::new();
+    let harness = Harness::new();
     let table = format!("config = {{ port = {port} }}");
     // Sockets are imported; a host may refuse that, or give none.
-    match zoo.load(&ipam_tests::programs::file("socket"), &table) {
+    match harness.load(&ipam_tests::programs::file("socket"), &table) {
         Err(why) => assert!(why.contains("wasi:sockets"), "{why}"),
         Ok(()) => {
-            let (status, body) = address(&zoo, "socket", &zoo.pool("socket"));
+            let (status, body) = address(&harness, "socket", &harness.pool("socket"));
             assert_eq!((status, &body["Err"]), (503, &json!("there is no network here")));
         }
     }
@@ -283,10 +283,10 @@ fn a_driver_has_no_network() {
 fn a_call_that_sleeps_is_ended() {
     // The host's clock stands while a call lasts, and timers are due at once: it
     // wakes up without having slept, and answers.
-    let zoo = Zoo::with("sleeps", "");
-    let pool = zoo.pool("sleeps");
+    let harness = Harness::with("sleeps", "");
+    let pool = harness.pool("sleeps");
     let begin = Instant::now();
-    let (status, body) = zoo.beside("sleeps", || address(&zoo, "sleeps", &pool));
+    let (status, body) = harness.beside("sleeps", || address(&harness, "sleeps", &pool));
     assert!(begin.elapsed() < BOUND, "{:?}: {status} {body}", begin.elapsed());
     assert_eq!((status, &body["Err"]), (503, &json!("slept well")));
 }

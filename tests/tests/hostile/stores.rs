@@ -2,7 +2,7 @@
 //! no more than that. In this process but for the last row, to look at what is
 //! stored.
 
-use crate::zoo::Zoo;
+use crate::harness::Harness;
 use ipam_api::{
     AddressRequest, Answer, DriverHandle, DriverName, Failure, Family, Kind, PoolChoice,
     PoolRequest, Request, Stored,
@@ -183,9 +183,9 @@ fn who_is_killed_has_counted_what_was_answered() {
 #[test]
 fn a_store_is_granted_in_the_configuration_with_its_limits() {
     // Two counts and one pool.
-    let zoo = Zoo::with("counts", "store = { max-bytes = 1000, max-keys = 3 }");
-    let id = zoo.pool("counts");
-    let mut client = zoo.client("counts");
+    let harness = Harness::with("counts", "store = { max-bytes = 1000, max-keys = 3 }");
+    let id = harness.pool("counts");
+    let mut client = harness.client("counts");
     assert_eq!(client.ask("RequestAddress", &json!({"PoolID": id})).0, 200);
     let (status, body) = client.ask("RequestPool", &json!({"AddressSpace": "zoo"}));
     let words = "the store has room for 1000 bytes in 3 keys";

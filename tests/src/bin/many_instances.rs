@@ -39,11 +39,11 @@ impl Now {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let service = Service::new(Box::new(MemoryStore::default()), Default::default())?;
     let begin = Instant::now();
-    let component = Runtime::new(None)?.load("crowd", ipam_builtin::NULL, Limits::default())?;
+    let component = Runtime::new(None)?.load("many", ipam_builtin::NULL, Limits::default())?;
     let component = Arc::new(component);
     println!("engine and compilation: {:?}", begin.elapsed());
     let load = |number: usize| {
-        let rename: DriverName = format!("crowd-{number}").parse()?;
+        let rename: DriverName = format!("many-{number}").parse()?;
         let begin = Instant::now();
         let options = LoadOptions { rename: Some(rename), ..LoadOptions::new(Origin::Component) };
         service.load(component.clone(), options)?;

@@ -1,20 +1,20 @@
 //! What strangers write is bounded, and can be seen, wherever anybody reads it.
 
-use crate::zoo::{BOUND, Zoo};
+use crate::harness::{BOUND, Harness};
 use ipam_api::text::is_plain;
 use ipam_tests::daemon::{binary, wait};
 use serde_json::json;
 use std::{fs, io::Write as _, path::Path, process::Command, time::Instant};
 
-/// What a program of the zoo writes: see there.
+/// What the program writes: see there.
 const INK: &str = "\u{202e}\u{9b}2J\u{85}\u{2028}\u{200b}";
 
 /// What reporting a failure, or refusing a file of 60 MB, may cost.
 const GROWTH_MAX_KIB: u64 = 256 << 10;
 
 /// The most memory that the daemon ever had.
-fn peak_kib(zoo: &Zoo) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", zoo.daemon.id())).unwrap();
+fn peak_kib(harness: &Harness) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", harness.daemon.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
@@ -30,35 +30,36 @@ fn plain(what: &str, text: &str) {
 /// A C++ name that unfolds to a gigabyte is not unfolded for a backtrace.
 #[test]
 fn a_trap_costs_no_more_than_it_says() {
-    let zoo = Zoo::with("unfolds", "");
-    let before = peak_kib(&zoo);
+    let harness = Harness::with("unfolds", "");
+    let before = peak_kib(&harness);
     let began = Instant::now();
     let body = json!({"AddressSpace": "zoo", "Pool": "10.66.0.0/24"});
-    let (status, _) = zoo.beside("unfolds", || zoo.client("unfolds").ask("RequestPool", &body));
+    let (status, _) =
+        harness.beside("unfolds", || harness.client("unfolds").ask("RequestPool", &body));
     assert_eq!(status, 500);
-    wait(|| zoo.driver("unfolds")["last_failure"].is_string());
+    wait(|| harness.driver("unfolds")["last_failure"].is_string());
     assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
-    let driver = zoo.driver("unfolds");
+    let driver = harness.driver("unfolds");
     let reason = driver["last_failure"].as_str().unwrap();
     assert!(reason.contains("unreachable") && reason.contains("!_Z1fSt4pair"), "{reason}");
     assert!(reason.len() < 20 << 10, "{} bytes", reason.len());
     plain("the failure", reason);
-    let grown = peak_kib(&zoo) - before;
+    let grown = peak_kib(&harness) - before;
     assert!(grown < GROWTH_MAX_KIB, "{grown} KiB more");
 }
 
 /// The same in a core module's start function, before it is asked anything.
 #[test]
 fn a_trap_before_the_start_costs_no_more_than_it_says() {
-    let zoo = Zoo::new();
+    let harness = Harness::new();
     // Programs are built by the first who asks for one.
     let file = ipam_tests::programs::file("unfolds_in_start");
-    let (before, began) = (peak_kib(&zoo), Instant::now());
-    let refusal = zoo.load(&file, "").unwrap_err();
+    let (before, began) = (peak_kib(&harness), Instant::now());
+    let refusal = harness.load(&file, "").unwrap_err();
     assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
     assert!(refusal.contains("unreachable") && refusal.contains("!_Z1fSt4pair"), "{refusal}");
     assert!(refusal.len() < 20 << 10, "{} bytes", refusal.len());
-    let grown = peak_kib(&zoo) - before;
+    let grown = peak_kib(&harness) - before;
     assert!(grown < GROWTH_MAX_KIB, "{grown} KiB more");
 }
 
@@ -94,13 +95,13 @@ fn a_file_of_long_names_is_refused_in_few_words() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("long.wasm");
     long_imports(&file);
-    let zoo = Zoo::new();
-    let before = (peak_kib(&zoo), zoo.daemon.log().len());
-    let refusal = zoo.load(&file, "").unwrap_err();
+    let harness = Harness::new();
+    let before = (peak_kib(&harness), harness.daemon.log().len());
+    let refusal = harness.load(&file, "").unwrap_err();
     assert!(refusal.len() < 10 << 10, "{} bytes", refusal.len());
-    let said = zoo.daemon.log().len() - before.1;
+    let said = harness.daemon.log().len() - before.1;
     assert!(said < 64 << 10, "{said} bytes in the log");
-    let grown = peak_kib(&zoo) - before.0;
+    let grown = peak_kib(&harness) - before.0;
     assert!(grown < GROWTH_MAX_KIB, "{grown} KiB more");
     for command in [&["driver", "inspect"][..], &["driver", "inspect", "--json"], &["test"]] {
         let output = Command::new(binary()).args(command).arg(&file).output().unwrap();
@@ -111,11 +112,11 @@ fn a_file_of_long_names_is_refused_in_few_words() {
 
 #[test]
 fn a_name_that_cannot_be_seen_is_refused_so_that_it_can() {
-    let zoo = Zoo::new();
+    let harness = Harness::new();
     let file = ipam_tests::programs::file("hides");
-    let refusal = zoo.load(&file, "").unwrap_err();
+    let refusal = harness.load(&file, "").unwrap_err();
     assert!(refusal.contains("a driver's name is"), "{refusal}");
-    let log = zoo.daemon.log();
+    let log = harness.daemon.log();
     plain("the log", &log);
     let name = r"lab\u{202e}\u{200b}\u{85}\nERROR it is all over";
     assert!(log.contains(name), "{log}");
@@ -123,8 +124,8 @@ fn a_name_that_cannot_be_seen_is_refused_so_that_it_can() {
 
 #[test]
 fn whatever_a_driver_writes_can_be_seen_everywhere() {
-    let zoo = Zoo::with("obscures", "");
-    let mut client = zoo.client("obscures");
+    let harness = Harness::with("obscures", "");
+    let mut client = harness.client("obscures");
     let pool = json!({"AddressSpace": "zoo", "Pool": "10.66.0.0/24"});
     let (status, body) = client.ask("RequestPool", &pool);
     assert_eq!(status, 200, "{body}");
@@ -145,11 +146,11 @@ fn whatever_a_driver_writes_can_be_seen_everywhere() {
     // A failure of it has what it was asked, which a client chose.
     let breaks = json!({"PoolID": id, "Options": {"break": INK}});
     assert_eq!(client.ask("RequestAddress", &breaks).0, 500);
-    wait(|| zoo.driver("obscures")["restarts"] == 1);
-    plain("a failure", zoo.driver("obscures")["last_failure"].as_str().unwrap());
+    wait(|| harness.driver("obscures")["restarts"] == 1);
+    plain("a failure", harness.driver("obscures")["last_failure"].as_str().unwrap());
 
     let run = |words: &[&str]| {
-        let state = zoo.daemon.state_dir();
+        let state = harness.daemon.state_dir();
         let output =
             Command::new(binary()).args(words).arg("--state-dir").arg(state).output().unwrap();
         let [out, said] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
@@ -175,7 +176,7 @@ fn whatever_a_driver_writes_can_be_seen_everywhere() {
     let released = run(&["release", "--pool", id, "--force"]);
     assert!(released.contains(shown), "{released}");
 
-    let log = zoo.daemon.log();
+    let log = harness.daemon.log();
     plain("the log", &log);
     assert!(log.contains(r"said \u{202e}"), "{log}");
     assert!(log.contains(r"\nERROR it is all over"), "{log}");

@@ -1,7 +1,7 @@
 //! A driver that does not come alive, and is not stopped for an hour: nobody
 //! else notices, and the daemon ends when it is told to.
 
-use crate::zoo::Zoo;
+use crate::harness::Harness;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -11,34 +11,34 @@ const END: Duration = Duration::from_secs(10 + 10);
 
 #[test]
 fn who_takes_for_ever_to_come_alive_holds_up_nobody_and_not_the_end() {
-    let zoo = Zoo::with("slow", HOUR);
-    let pool = zoo.pool("slow");
-    let (status, body) = zoo.client("slow").ask("RequestAddress", &json!({ "PoolID": pool }));
+    let harness = Harness::with("slow", HOUR);
+    let pool = harness.pool("slow");
+    let (status, body) = harness.client("slow").ask("RequestAddress", &json!({ "PoolID": pool }));
     assert_eq!(status, 200, "{body}");
-    let zoo = zoo.restart();
+    let harness = harness.restart();
     // It learns that lease now, and for an hour.
-    zoo.beside("slow", || {
-        let drivers = zoo.drivers();
+    harness.beside("slow", || {
+        let drivers = harness.drivers();
         assert!(drivers.iter().any(|driver| driver["condition"] == "serving"), "{drivers:?}");
         // Another driver is put in service meanwhile.
         let file = |program| ipam_tests::programs::file(program);
         let both = format!("{HOUR}\n[[driver]]\nfile = {:?}", file("keeps").to_str().unwrap());
-        zoo.configure(&file("slow"), &both);
+        harness.configure(&file("slow"), &both);
         let begin = Instant::now();
-        zoo.daemon.hangup("a driver is in service");
+        harness.daemon.hangup("a driver is in service");
         assert!(begin.elapsed() < END, "{:?}", begin.elapsed());
     });
     let begin = Instant::now();
-    let ended = zoo.end();
+    let ended = harness.end();
     assert!(ended.success(), "{ended}");
     assert!(begin.elapsed() < END, "{:?}", begin.elapsed());
 }
 
 #[test]
 fn a_call_that_does_not_end_ends_with_the_daemon() {
-    let zoo = Zoo::with("loops", HOUR);
-    let pool = zoo.pool("loops");
-    let mut client = zoo.client("loops");
+    let harness = Harness::with("loops", HOUR);
+    let pool = harness.pool("loops");
+    let mut client = harness.client("loops");
     let begin = std::thread::scope(|scope| {
         scope.spawn(move || {
             // The connection is closed at the end.
@@ -48,7 +48,7 @@ fn a_call_that_does_not_end_ends_with_the_daemon() {
         });
         std::thread::sleep(Duration::from_millis(300));
         let begin = Instant::now();
-        let ended = zoo.end();
+        let ended = harness.end();
         assert!(ended.success(), "{ended}");
         begin
     });

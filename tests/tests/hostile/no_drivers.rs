@@ -1,24 +1,24 @@
 //! Files that are no drivers: none takes long, none gets in, and each is
 //! called what it is.
 
-use crate::zoo::{BOUND, Zoo};
+use crate::harness::{BOUND, Harness};
 use ipam_runtime::Runtime;
 use std::{fmt::Write as _, fs, time::Instant};
 
 /// The daemon is given the file, and says this of it.
 #[track_caller]
 fn refused(what: &str, bytes: &[u8], words: &str) {
-    let zoo = Zoo::new();
+    let harness = Harness::new();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("stranger.wasm");
     fs::write(&file, bytes).unwrap();
     let begin = Instant::now();
-    let refusal = zoo.beside(what, || zoo.load(&file, "")).unwrap_err();
+    let refusal = harness.beside(what, || harness.load(&file, "")).unwrap_err();
     let took = begin.elapsed();
     println!("{what}: {} bytes were refused after {took:?}", bytes.len());
     assert!(took < BOUND, "{what}: {took:?}");
     assert!(refusal.contains(words), "{what}: {refusal}");
-    assert_eq!(zoo.drivers().len(), 1);
+    assert_eq!(harness.drivers().len(), 1);
 }
 
 #[test]

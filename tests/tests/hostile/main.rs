@@ -8,13 +8,13 @@
 mod byzantine;
 mod calls;
 mod gateways;
+mod harness;
 mod loading;
 mod no_drivers;
 mod slow;
 mod stores;
 mod tenants;
 mod texts;
-mod zoo;
 
 /// Every program is a row somewhere.
 #[test]

@@ -1,7 +1,7 @@
 //! Two drivers of one component, one of them hostile: what the other answers,
 //! and in which order, does not differ by one byte from a run alone.
 
-use crate::zoo::Zoo;
+use crate::harness::Harness;
 use serde_json::{Value, json};
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -33,8 +33,8 @@ fn script() -> Vec<(&'static str, Value)> {
     script
 }
 
-fn answers(zoo: &Zoo) -> Vec<String> {
-    let mut client = zoo.client("good");
+fn answers(harness: &Harness) -> Vec<String> {
+    let mut client = harness.client("good");
     let ask = |(call, body): (&str, Value)| {
         let answer = client.post(&format!("/IpamDriver.{call}"), &body.to_string()).unwrap();
         format!("{} {}", answer.status, answer.body)
@@ -44,13 +44,13 @@ fn answers(zoo: &Zoo) -> Vec<String> {
 
 #[test]
 fn a_tenant_does_not_hear_its_neighbour_by_one_byte() {
-    let alone = answers(&Zoo::with("tenants", "limits = { names = 2 }"));
+    let alone = answers(&Harness::with("tenants", "limits = { names = 2 }"));
     let ok = alone.iter().filter(|answer| answer.starts_with("200")).count();
     assert!(ok > 100 && ok < alone.len(), "{ok} of {}", alone.len());
     // One that traps at once, and one that uses up its time.
     for address in ["", "10.66.0.9"] {
-        let zoo = Zoo::with("tenants", "limits = { names = 2 }");
-        let mut bad = zoo.client("bad");
+        let harness = Harness::with("tenants", "limits = { names = 2 }");
+        let mut bad = harness.client("bad");
         let pool = json!({"AddressSpace": "zoo", "Pool": "10.66.0.0/24"});
         assert_eq!(bad.post("/IpamDriver.RequestPool", &pool.to_string()).unwrap().status, 200);
         let is_over = AtomicBool::new(false);
@@ -65,12 +65,12 @@ fn a_tenant_does_not_hear_its_neighbour_by_one_byte() {
                 }
                 failed
             });
-            let beside = answers(&zoo);
+            let beside = answers(&harness);
             is_over.store(true, Relaxed);
             (beside, neighbour.join().unwrap())
         });
         assert!(failed > 0);
         assert_eq!(beside, alone, "beside {address:?}");
-        assert_eq!(zoo.driver("good")["restarts"], 0);
+        assert_eq!(harness.driver("good")["restarts"], 0);
     }
 }
