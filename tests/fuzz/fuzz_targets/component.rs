@@ -27,7 +27,15 @@ impl Callback for Anybody {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let limits = Limits { instance: InstanceLimits { start_time: Duration::from_millis(50), memory_bytes: 1 << 20, ..InstanceLimits::default() }, call: CallLimits { time: Duration::from_millis(50), ..CallLimits::default() }, ..Limits::default() };
+    let limits = Limits {
+        instance: InstanceLimits {
+            start_time: Duration::from_millis(50),
+            memory_bytes: 1 << 20,
+            ..InstanceLimits::default()
+        },
+        call: CallLimits { time: Duration::from_millis(50), ..CallLimits::default() },
+        ..Limits::default()
+    };
     match RUNTIME.load("fuzz", bytes, limits) {
         Ok(component) => {
             let start = Start { name: None, config: "{}".to_owned(), stored: Arc::default() };
