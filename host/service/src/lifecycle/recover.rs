@@ -68,7 +68,7 @@ impl Lifecycle {
                 self.health.suspended(pause);
                 tracing::error!(
                     driver = %self.name, reason, retry_in = ?pause,
-                    "driver suspended after repeated failures",
+                    "the driver failed repeatedly and is suspended",
                 );
             }
         }
