@@ -66,17 +66,10 @@ pub(crate) fn capability(capability: types::Capability) -> Capability {
 }
 
 pub(crate) fn options_to_guest(options: &Options) -> types::Options {
-    // Most calls have none, and to iterate over nothing takes its time.
-    if options.is_empty() {
-        return types::Options::new();
-    }
     options.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn data(pairs: types::Options, limits: &Limits) -> Result<Options, Broken> {
-    if pairs.is_empty() {
-        return Ok(Options::new());
-    }
     let bytes = pairs.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
     if pairs.len() > limits.answer.data_entries || bytes > limits.answer.data_bytes {
         return Err(format!("data of {} entries and {bytes} bytes", pairs.len()));

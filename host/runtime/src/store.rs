@@ -75,10 +75,7 @@ impl Overlay {
     }
 
     fn forget(&mut self) {
-        // Most calls write nothing, and to clear nothing takes its time.
-        if !self.writes.is_empty() {
-            self.writes.clear();
-        }
+        self.writes.clear();
         self.size = self.size_below;
     }
 

@@ -29,21 +29,16 @@ pub struct HealthProblem {
 }
 
 impl Health {
-    /// It does not serve.
-    pub(crate) fn failed(&self, reason: &str) {
+    /// It does not serve, and is suspended for that long, if it is.
+    pub(crate) fn failed(&self, reason: &str, suspended: Option<Duration>) {
+        let until = |pause: Duration| {
+            Time(now().0.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)))
+        };
         let mut inner = lock(&self.inner);
         inner.last_failure = Some((now(), reason.to_owned()));
         let since = inner.problem.take().map_or_else(now, |problem| problem.since);
-        inner.problem =
-            Some(HealthProblem { since, reason: reason.to_owned(), paused_until: None });
-    }
-
-    /// It is suspended for that long.
-    pub(crate) fn suspended(&self, pause: Duration) {
-        let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        if let Some(problem) = &mut lock(&self.inner).problem {
-            problem.paused_until = Some(Time(now().0.saturating_add(ms)));
-        }
+        let paused_until = suspended.map(until);
+        inner.problem = Some(HealthProblem { since, reason: reason.to_owned(), paused_until });
     }
 
     /// A new instance serves.

@@ -65,6 +65,11 @@ impl Restarts {
         self.suspensions.retry_at
     }
 
+    /// How long the driver is still suspended.
+    pub(crate) fn suspended_for(&self, now: Instant) -> Option<Duration> {
+        self.suspensions.left(now)
+    }
+
     /// An instance did not start, or started and does not serve.
     pub(crate) fn start_failed(&mut self, now: Instant, limits: &Limits) {
         self.starts.failed(now, limits.backoff_min, limits.backoff_max);

@@ -53,9 +53,9 @@ impl Lifecycle {
         self.meter.called(calls, call_time, memory_bytes);
         self.meter.violated(violations);
         let Some(reason) = broken else { return };
-        self.health.failed(&reason);
         self.meter.failed();
         let suspended = self.restarts.broke(Instant::now(), &self.limits);
+        self.failed(&reason);
         processor.suspend(self.restarts.suspended_until());
         match suspended {
             None => {
@@ -65,7 +65,6 @@ impl Lifecycle {
                 );
             }
             Some(pause) => {
-                self.health.suspended(pause);
                 tracing::error!(
                     driver = %self.name, reason, retry_in = ?pause,
                     "the driver failed repeatedly and is suspended",
@@ -158,7 +157,7 @@ impl Lifecycle {
     /// The driver is out of service, and started again later.
     pub(crate) fn start_failed(&mut self, error: &StartError) {
         self.restarts.start_failed(Instant::now(), &self.limits);
-        self.health.failed(&error.to_string());
+        self.failed(&error.to_string());
         tracing::error!(driver = %self.name, %error, "the driver does not serve");
     }
 
@@ -177,7 +176,13 @@ impl Lifecycle {
     fn store_failed(&mut self, processor: &mut Processor) {
         self.store = Some(Backoff::default());
         processor.remove_instance();
-        self.health.failed("the ledger cannot be written");
+        self.failed("the ledger cannot be written");
+    }
+
+    /// Tells operators that the driver does not serve, and until when it is
+    /// suspended, if it is.
+    fn failed(&self, reason: &str) {
+        self.health.failed(reason, self.restarts.suspended_for(Instant::now()));
     }
 
     /// Notifies the instance of pending releases, for a while.
@@ -189,7 +194,7 @@ impl Lifecycle {
         self.observe(processor, effects);
         if let Err(failure) = outcome {
             self.restarts.start_failed(Instant::now(), &self.limits);
-            self.health.failed(&format!("cannot take a release: {failure}"));
+            self.failed(&format!("cannot take a release: {failure}"));
             tracing::error!(
                 driver = %self.name, %failure,
                 "the driver does not serve: it cannot take a release",

@@ -206,6 +206,24 @@ fn a_driver_that_fails_again_and_again_is_suspended_and_releases_go_through() {
 }
 
 #[test]
+fn a_suspended_driver_is_shown_as_suspended_whatever_else_fails() {
+    let hours = Duration::from_secs(3600);
+    let limits = Limits { faults_max: 1, breaker_min: hours, breaker_max: hours, ..limits() };
+    let store = FlakyStore::new(false);
+    let fails = store.fails.clone();
+    let harness = Harness::with(Box::new(store), REPLAYED, limits);
+    harness.ask(pool(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    harness.control.twist(Twist::Address(Err(trap())));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    fails.store(true, Ordering::SeqCst);
+    assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Err(Kind::Unavailable));
+    let problem = harness.service.inspect().remove(0).problem.unwrap();
+    assert_eq!(problem.reason, "the ledger cannot be written");
+    assert!(problem.paused_until.unwrap().0 > problem.since.0 + 3_500_000, "{problem:?}");
+}
+
+#[test]
 fn an_operator_does_not_wait_for_a_driver_that_is_busy() {
     let limits = Limits { inspect_patience: Duration::from_millis(20), ..limits() };
     let harness = Harness::with(Box::new(MemoryStore::default()), REPLAYED, limits);
