@@ -104,10 +104,7 @@ pub enum LoadError {
     #[error("it is not a component that this host can run: {0}")]
     Invalid(String),
     /// It takes longer to compile than [`CompileLimits::time`](crate::CompileLimits::time).
-    #[error(
-        "compiling it takes more than {} ms, the most that limits.compile.time allows",
-        .0.as_millis()
-    )]
+    #[error("compiling it takes more than {0:?}, the most that limits.compile.time allows")]
     TooSlow(Duration),
     /// The host ends, and nothing is compiled any more.
     #[error("it is not compiled: the host ends")]

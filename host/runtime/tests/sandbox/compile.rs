@@ -66,7 +66,7 @@ fn time_is_up_when_it_is_up() {
         ..Limits::default()
     };
     let refused = load(cache.path(), command(), ipam_builtin::DEFAULT, limits).unwrap_err();
-    let words = "compiling it takes more than 0 ms, the most that limits.compile.time allows";
+    let words = "compiling it takes more than 0ns, the most that limits.compile.time allows";
     assert_eq!(refused.to_string(), words);
     assert_eq!(kept(cache.path()), 0);
 }
