@@ -22,8 +22,8 @@ impl Answers {
         self.service.limits().operator_patience
     }
 
-    /// How an address is held, in whatever pools it is: leased, or a gateway
-    /// that came with one.
+    /// Who holds an address, in each pool that has it: a lease, or a gateway that
+    /// came with its pool.
     pub(crate) fn rows_at(
         &self,
         name: &DriverName,
@@ -65,12 +65,13 @@ impl Answers {
         seen.ok_or_else(|| Stop::Error(format!("{name}: it is busy; see `wipam drivers`")))
     }
 
-    /// Of a driver that is not loaded nobody asked for anything.
+    /// The generation at which this process read a driver's part of the ledger.
+    /// For a driver that is not loaded it is the largest: everything is stale.
     pub(crate) fn loaded(&self, name: &DriverName) -> u64 {
         self.service.loaded(name).unwrap_or(u64::MAX)
     }
 
-    /// In order of grant.
+    /// The ids of a driver's pools in order of grant, or just the wanted one.
     pub(crate) fn pool_ids(
         &self,
         name: &DriverName,
@@ -87,8 +88,8 @@ impl Answers {
         })
     }
 
-    /// All drivers that serve or that something is stored of, in order of
-    /// name; or just the one that is meant.
+    /// The names of all drivers that serve or have entries in the ledger, sorted;
+    /// or just the wanted one.
     ///
     /// Those that serve are known without the ledger, which need not be
     /// readable now.
@@ -114,8 +115,8 @@ impl Answers {
         Ok(vec![wanted])
     }
 
-    /// What the ledger has of drivers that do not serve. Without a ledger that
-    /// can be read that is left out, and said.
+    /// Reads what the ledger has of each driver that does not serve. If the ledger
+    /// cannot be read, a note says so, and there are none.
     pub(crate) fn absent<T>(
         &self,
         out: &mut impl Out,

@@ -24,7 +24,11 @@ macro_rules! limits {
 
         $(
             #[derive(Debug, Default, Deserialize)]
-            #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+            #[serde(
+                rename_all = "kebab-case",
+                deny_unknown_fields,
+                expecting = "a group of limits, such as call.time = \"2s\""
+            )]
             struct $table {
                 $($key: Option<$kind>,)*
             }
@@ -228,7 +232,7 @@ mod tests {
             ("log-lines = 99999999", "limits.log-lines must be"),
             ("memory = 1", "unknown field"),
             ("call.memory = '1MiB'", "unknown field"),
-            ("call = '2s'", "invalid type"),
+            ("call = '2s'", "expected a group of limits, such as call.time"),
         ] {
             let refused = limits(text).unwrap_err();
             assert!(refused.contains(words), "{text}: {refused}");

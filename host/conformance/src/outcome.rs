@@ -1,4 +1,4 @@
-//! everything that was checked of one driver.
+//! Everything that was checked of one driver.
 
 use ipam_report::{PromiseResult, Score, Section};
 

@@ -1,4 +1,4 @@
-//! Tells whether an answer was delivered, and undoes what it tells of if not.
+//! Notices whether an answer was delivered, and undoes what it granted if not.
 //!
 //! What a request created travels with its answer as an [`Undelivered`]: from
 //! the service's thread through the response's body to the [`ConnectionState`].

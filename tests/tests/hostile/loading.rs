@@ -37,7 +37,7 @@ fn whoever_registers_nothing_is_no_driver() {
 
 #[test]
 fn ten_thousand_names_are_too_many() {
-    refused("names", "it registers more names than limits.names allows: 1");
+    refused("names", "it registers more names than limits.instance.names allows: 1");
 }
 
 #[test]

@@ -1,13 +1,14 @@
-//! The configuration read again: what changed is upgraded, what is new is loaded.
+//! Reloads the configuration: upgrades drivers that changed, and loads new ones.
 
 use super::{Drivers, Loaded, PATIENCE, Ready};
 use crate::{driver_config::DriverSettings, names::reserved};
 use std::sync::mpsc;
 
 impl Drivers {
-    /// Makes of what is loaded what is wanted: what changed is upgraded, what
-    /// is new is loaded. What is wanted no more serves until the end, since
-    /// what it granted is in use. What fails is logged, and stays as it is.
+    /// Applies the configuration that was read again: upgrades the drivers that
+    /// changed, and loads new ones. A driver that was removed keeps serving until
+    /// the next start, since what it granted is in use. A driver whose change
+    /// fails stays as it was, and the log says why.
     pub(crate) fn reload(&self, wanted: Vec<DriverSettings>) {
         for one in self.loaded().iter() {
             if !wanted.iter().any(|settings| settings.is_of(&one.settings)) {

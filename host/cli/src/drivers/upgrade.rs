@@ -1,4 +1,4 @@
-//! Another version of a driver by the operator's command.
+//! `wipam driver upgrade`, on the side of the daemon.
 
 use super::{Drivers, Loaded, PATIENCE};
 use crate::driver_config::Source;

@@ -94,7 +94,7 @@ fn accept(
     }
     if registered.names.len() >= names_max {
         return Err(invalid(format!(
-            "it registers more names than limits.names allows: {names_max}"
+            "it registers more names than limits.instance.names allows: {names_max}"
         )));
     }
     match taken.get(&name) {

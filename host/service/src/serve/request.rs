@@ -2,6 +2,7 @@
 //! what it takes is staged.
 
 use super::processor::{Processor, RequestContext};
+use crate::Limits;
 use ipam_api::{
     AddressRequest, Answer, Code, Failure, IpNet, Kind, PoolChoice, PoolGrant, PoolId, PoolRequest,
     Served,
@@ -38,7 +39,7 @@ impl Processor {
         let mut held = Vec::new();
         let mut outside = None;
         let began = Instant::now();
-        let limits = self.settings.limits.clone();
+        let Limits { exclude_time, exclude_retries_max, .. } = self.settings.limits;
         let chosen = loop {
             match self.propose_pool(request, context) {
                 Ok((event, grant))
@@ -49,8 +50,8 @@ impl Processor {
                         .or(Some(grant.pool)
                             .filter(|pool| self.settings.bounds.exclude(request, pool)));
                     held.push(event);
-                    let is_late = began.elapsed() >= limits.exclude_time;
-                    if is_late || held.len() > limits.exclude_retries_max {
+                    let is_late = began.elapsed() >= exclude_time;
+                    if is_late || held.len() > exclude_retries_max {
                         break Err(Code::NoAvailablePool.into());
                     }
                 }
@@ -70,7 +71,7 @@ impl Processor {
             for event in self.state.undo(&receipt) {
                 self.state.apply(&event);
                 // A slow driver is not waited for: a new instance is quicker.
-                if self.instance.is_some() && began.elapsed() >= limits.exclude_time * 2 {
+                if self.instance.is_some() && began.elapsed() >= exclude_time * 2 {
                     self.broke("takes too long over pools that the caller excludes".to_owned());
                 }
                 self.notify_of(&event);

@@ -93,7 +93,7 @@ fn a_component_has_one_name_unless_the_operator_says_more() {
     assert_eq!(load(1).unwrap(), [name("b")]);
     assert_eq!(load(2).unwrap(), [name("b"), name("a")]);
     let none = load(0).unwrap_err();
-    let words = "it registers more names than limits.names allows: 0";
+    let words = "it registers more names than limits.instance.names allows: 0";
     assert_eq!(none, format!("the driver could not register: {words}"));
 }
 
