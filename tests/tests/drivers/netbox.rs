@@ -99,7 +99,7 @@ fn netbox_decides_what_is_there_and_what_is_left() {
 #[test]
 fn whatever_netbox_does_is_refused_in_time_and_the_driver_lives_on() {
     let netbox = NetBox::new(&["10.64.0.0/16"]);
-    let lab = lab(&netbox, &[("call-ms = 10000", "call-ms = 1000")]);
+    let lab = lab(&netbox, &[("call.time = \"10s\"", "call.time = \"1s\"")]);
     let pool = lab.pool("netbox", "");
     for (fault, status) in [
         (Fault::Status(500), 503),
