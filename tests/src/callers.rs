@@ -26,14 +26,16 @@ pub enum Work {
     Grants,
     /// Takes an address and gives it back: two calls.
     Pairs,
+    /// Takes any pool and gives it back: two calls.
+    Pools,
 }
 
-/// Callers of one pool on some sockets.
+/// Callers on some sockets.
 #[derive(Debug, Clone)]
 pub struct Callers {
     /// Each has the pool.
     pub sockets: Vec<PathBuf>,
-    /// The pool's id.
+    /// The pool's id; of no use for [`Work::Pools`].
     pub pool_id: String,
     /// On each socket.
     pub connections: usize,
@@ -80,20 +82,30 @@ struct Caller {
 impl Caller {
     async fn run(mut self, left: Arc<AtomicUsize>) -> io::Result<()> {
         let mut answer = [0; ANSWER_BYTES_MAX];
-        let ask = request("RequestAddress", &format!(r#"{{"PoolID":"{}"}}"#, self.pool_id));
+        let ask = match self.work {
+            Work::Pools => request("RequestPool", r#"{"AddressSpace":"LocalDefault"}"#),
+            Work::Grants | Work::Pairs => {
+                request("RequestAddress", &format!(r#"{{"PoolID":"{}"}}"#, self.pool_id))
+            }
+        };
         let take = |calls: usize| {
             let less = |left: usize| left.checked_sub(calls);
             left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
         };
-        let each = if self.work == Work::Pairs { 2 } else { 1 };
+        let each = if self.work == Work::Grants { 1 } else { 2 };
         while take(each) {
             let body = exchange(&mut self.stream, &ask, &mut answer).await?;
-            if self.work == Work::Pairs {
-                let address = body.split(['"', '/']).nth(3).unwrap_or_default();
-                let body = format!(r#"{{"PoolID":"{}","Address":"{address}"}}"#, self.pool_id);
-                let release = request("ReleaseAddress", &body);
-                exchange(&mut self.stream, &release, &mut answer).await?;
-            }
+            let value = body.split('"').nth(3).unwrap_or_default();
+            let release = match self.work {
+                Work::Grants => continue,
+                Work::Pairs => {
+                    let address = value.split('/').next().unwrap_or_default();
+                    let body = format!(r#"{{"PoolID":"{}","Address":"{address}"}}"#, self.pool_id);
+                    request("ReleaseAddress", &body)
+                }
+                Work::Pools => request("ReleasePool", &format!(r#"{{"PoolID":"{value}"}}"#)),
+            };
+            exchange(&mut self.stream, &release, &mut answer).await?;
         }
         Ok(())
     }

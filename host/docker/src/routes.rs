@@ -21,21 +21,19 @@ use crate::{
     delivery::AnswerBody,
     outcome::Outcome,
     replies::Replies,
-    submit::{self, Submission},
+    submit::{self, Submissions},
     wire,
 };
 use hyper::{Method, Request, Response, StatusCode, body::Incoming};
 use ipam_api::{DriverHandle, PoolChoice, PoolRequest, Request as DriverRequest};
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// What every connection of one socket uses.
 pub(crate) struct Route {
     pub(crate) handle: Arc<dyn DriverHandle>,
     pub(crate) config: Arc<Config>,
     pub(crate) replies: Arc<Replies<Outcome>>,
-    /// To [`submit::in_batches`].
-    pub(crate) submissions: mpsc::UnboundedSender<Submission>,
+    pub(crate) submissions: Arc<Submissions>,
 }
 
 /// Serves one request.

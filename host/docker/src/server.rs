@@ -7,7 +7,7 @@ use crate::{
     replies::Replies,
     routes::Route,
     socket::{SocketError, SocketFile},
-    submit,
+    submit::Submissions,
 };
 use ipam_api::{DriverHandle, DriverName, Subscriber};
 use std::{
@@ -22,7 +22,7 @@ use std::{
 use tokio::{
     net::{UnixListener, UnixStream},
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -120,8 +120,7 @@ impl Server {
         tracing::info!(driver = %name, path = %file.path().display(), "serving Docker");
         let (stage, stages) = watch::channel(Stage::Serving);
         let (config, replies) = (Arc::clone(&self.0.config), Arc::clone(&self.0.replies));
-        let (submissions, receiver) = mpsc::unbounded_channel();
-        self.0.runtime.spawn(submit::in_batches(Arc::clone(&handle), receiver));
+        let submissions = Submissions::new(Arc::clone(&handle));
         let route = Arc::new(Route { handle, config, replies, submissions });
         let task = self.0.runtime.spawn(accept(listener, route, stages));
         sockets.insert(name, Socket { file, stage, task });

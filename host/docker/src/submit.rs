@@ -5,27 +5,50 @@ use ipam_api::{Code, DriverHandle, Error, Kind, Reply, Request};
 use std::{
     future::{Future as _, poll_fn},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// A request, and what to call with its reply.
-pub(crate) type Submission = (Request, Reply);
+type Submission = (Request, Reply);
 
-/// Submits requests to the driver, as a task of the thread that serves, until
-/// the last connection has ended.
-///
-/// The task runs when every connection that was ready has been served, so their
-/// requests wake the driver's thread once. The channel holds at most one request
-/// for each connection.
-pub(crate) async fn in_batches(
+/// So many requests are handed over at once, while the rest is still being read:
+/// with many connections the driver's thread need not wait for all of them.
+const BURST: usize = 32;
+
+/// What waits to be handed over to the driver of a socket: at most one request
+/// for each of its connections.
+pub(crate) struct Submissions {
     handle: Arc<dyn DriverHandle>,
-    mut submissions: mpsc::UnboundedReceiver<Submission>,
-) {
-    let mut batch = Vec::new();
-    while submissions.recv_many(&mut batch, usize::MAX).await > 0 {
-        handle.submit_all(&mut batch);
+    waiting: Mutex<Vec<Submission>>,
+}
+
+impl Submissions {
+    pub(crate) fn new(handle: Arc<dyn DriverHandle>) -> Arc<Self> {
+        Arc::new(Self { handle, waiting: Mutex::default() })
+    }
+
+    /// Hands a request over, together with those of all connections that are
+    /// ready: they wake the driver's thread once.
+    fn push(self: &Arc<Self>, submission: Submission) {
+        let mut waiting = self.waiting();
+        waiting.push(submission);
+        match waiting.len() {
+            // A new task runs after those that are ready.
+            1 => drop(tokio::spawn(Arc::clone(self).hand_over())),
+            length if length >= BURST => self.handle.submit_all(&mut waiting),
+            _ => {}
+        }
+    }
+
+    async fn hand_over(self: Arc<Self>) {
+        self.handle.submit_all(&mut self.waiting());
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Submission>> {
+        // A panic leaves nothing half done: each change is one push or drain.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -39,8 +62,7 @@ pub(crate) async fn one(route: &Route, state: &ConnectionState, request: Request
     let (handle, replies) = (Arc::clone(&route.handle), Arc::clone(&route.replies));
     let reply = move |reply| replies.push(waiting, Outcome::of(handle, reply));
     state.submitted();
-    // If the task has ended, the reply is dropped and the receiver sees that.
-    let _ = route.submissions.send((request, Box::new(reply)));
+    route.submissions.push((request, Box::new(reply)));
     poll_fn(|cx| match Pin::new(&mut receiver).poll(cx) {
         Poll::Ready(Ok(outcome)) => Poll::Ready(outcome),
         // The service dropped the request without an answer.

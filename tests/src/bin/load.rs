@@ -6,13 +6,17 @@
 //! like is `wipam serve --ephemeral`; the daemon that makes everything durable
 //! is shown beside it. Each daemon has the built-in allocator twice: as such, and
 //! from a file, as a stranger's driver is. With `WIPAM_AGAINST=FILE` another
-//! build of `wipam` is measured in the same turns. Needs `go` and `h2load`
+//! build of `wipam` is measured in the same turns. With `WIPAM_PLUGIN=PROGRAM`
+//! that plugin, started with the path of its socket, takes the place of the plain
+//! one, and automatic pools are measured, which the plain one does not have: for
+//! issue 15 it was Moby's allocator behind docker/go-plugins-helpers. Needs `go` and `h2load`
 //! (Debian: golang-go, nghttp2-client), and a release build of `wipam` beside
 //! this program.
 
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
 use ipam_tests::{
+    callers::{Callers, Work},
     daemon::{Daemon, binary},
     engine::run,
     http::Client,
@@ -29,6 +33,8 @@ use std::{
 const ROUNDS: usize = 9;
 /// Connections, and calls of one round.
 const LOADS: [(usize, usize); 3] = [(1, 10_000), (16, 60_000), (64, 60_000)];
+/// The same for automatic pools: there are 31, so no more callers than that.
+const POOL_LOAD: (usize, usize) = (8, 20_000);
 /// What all hand addresses out of: enough for every call of every round.
 const POOL: &str = r#"{"AddressSpace":"LocalDefault","Pool":"10.0.0.0/8","V6":false}"#;
 const LEASE: &str = r#"{"PoolID":"LocalDefault/10.0.0.0/8","Address":"","Options":null}"#;
@@ -107,34 +113,55 @@ fn compare() -> Result<(), String> {
          (median of {ROUNDS} rounds in turns)"
     );
     for (connections, calls) in LOADS {
-        let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
-        for _ in 0..ROUNDS {
-            for ((_, side), rounds) in sides.iter().zip(&mut rounds) {
-                rounds.push(load(side, &body, connections, calls)?);
-            }
+        in_turns(&sides, connections, |side| load(side, &body, connections, calls))?;
+    }
+    if std::env::var_os("WIPAM_PLUGIN").is_some() {
+        println!("automatic pools, requested and released");
+        let (connections, calls) = POOL_LOAD;
+        in_turns(&sides, connections, |side| pools(side, connections, calls))?;
+    }
+    Ok(())
+}
+
+/// Measures all sides in turns, and prints the median of each.
+fn in_turns(
+    sides: &[(String, Side)],
+    connections: usize,
+    measure: impl Fn(&Side) -> Result<Round, String>,
+) -> Result<(), String> {
+    let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
+    for _ in 0..ROUNDS {
+        for ((_, side), rounds) in sides.iter().zip(&mut rounds) {
+            rounds.push(measure(side)?);
         }
-        let middle = |rounds: &Vec<Round>| Round {
-            calls_per_second: median(rounds.iter().map(|round| round.calls_per_second)),
-            cpu_per_call: median(rounds.iter().map(|round| round.cpu_per_call)),
-        };
-        let rounds: Vec<Round> = rounds.iter().map(middle).collect();
-        for ((who, _), round) in sides.iter().zip(&rounds) {
-            let Round { calls_per_second, cpu_per_call } = *round;
-            let speed = calls_per_second / rounds[0].calls_per_second;
-            let cpu = cpu_per_call / rounds[0].cpu_per_call;
-            println!(
-                "{connections:>11}  {who:<23} {calls_per_second:>9.0} {speed:>6.2} \
-                 {cpu_per_call:>13.1} {cpu:>6.2}"
-            );
-        }
+    }
+    let middle = |rounds: &Vec<Round>| Round {
+        calls_per_second: median(rounds.iter().map(|round| round.calls_per_second)),
+        cpu_per_call: median(rounds.iter().map(|round| round.cpu_per_call)),
+    };
+    let rounds: Vec<Round> = rounds.iter().map(middle).collect();
+    for ((who, _), round) in sides.iter().zip(&rounds) {
+        let Round { calls_per_second, cpu_per_call } = *round;
+        let speed = calls_per_second / rounds[0].calls_per_second;
+        let cpu = cpu_per_call / rounds[0].cpu_per_call;
+        println!(
+            "{connections:>11}  {who:<23} {calls_per_second:>9.0} {speed:>6.2} \
+             {cpu_per_call:>13.1} {cpu:>6.2}"
+        );
     }
     Ok(())
 }
 
 fn start_go(directory: &Path) -> Result<(Go, Side), String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("load/plugin.go");
-    let program = directory.join("plugin");
-    run(Command::new("go").arg("build").arg("-o").arg(&program).arg(source))?;
+    let program = match std::env::var_os("WIPAM_PLUGIN") {
+        Some(other) => PathBuf::from(other),
+        None => {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("load/plugin.go");
+            let program = directory.join("plugin");
+            run(Command::new("go").arg("build").arg("-o").arg(&program).arg(source))?;
+            program
+        }
+    };
     let socket = directory.join("go.sock");
     let child = Command::new(program).arg(&socket).stdin(Stdio::null()).spawn();
     let child = child.map_err(|error| error.to_string())?;
@@ -144,6 +171,17 @@ fn start_go(directory: &Path) -> Result<(Go, Side), String> {
         thread::sleep(Duration::from_millis(10));
     }
     Ok((go, side))
+}
+
+/// A round of automatic pools.
+fn pools(side: &Side, connections: usize, calls: usize) -> Result<Round, String> {
+    let sockets = vec![side.socket.clone()];
+    let callers = Callers { sockets, pool_id: String::new(), connections, work: Work::Pools };
+    let before = cpu_seconds(side.pid).map_err(|error| error.to_string())?;
+    let took = callers.call(calls).map_err(|error| error.to_string())?;
+    let spent = cpu_seconds(side.pid).map_err(|error| error.to_string())? - before;
+    let calls = f64::from(u32::try_from(calls).map_err(|error| error.to_string())?);
+    Ok(Round { calls_per_second: calls / took.as_secs_f64(), cpu_per_call: spent / calls * 1e6 })
 }
 
 fn load(side: &Side, body: &Path, connections: usize, calls: usize) -> Result<Round, String> {
