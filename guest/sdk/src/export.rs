@@ -1,7 +1,9 @@
 //! The macro that makes a component of a driver.
 
 /// Makes a component of a [`Driver`](crate::Driver): `export!(MyDriver);`, and
-/// `export!(MyDriver, status);` of one that is also [`Status`](crate::Status).
+/// `export!(MyDriver, status);` of one that is also [`Status`](crate::Status),
+/// `export!(MyDriver, records);` of one that is also [`Records`](crate::Records),
+/// `export!(MyDriver, status, records);` of one that is both.
 ///
 /// Once per crate, whose `crate-type` must contain `cdylib`. Off wasm nothing
 /// is exported, only the traits are checked, so that the crate builds and tests
@@ -30,8 +32,7 @@ macro_rules! export {
     $crate::wasm::bindings::export!(Exported with_types_in $crate::wasm::bindings);
         };
     };
-    ($driver:ty, status) => {
-        $crate::export!($driver);
+    (@status $driver:ty) => {
         #[cfg(not(target_family = "wasm"))]
         const _: fn() = $crate::has_status::<$driver>;
         #[cfg(target_family = "wasm")]
@@ -41,5 +42,20 @@ macro_rules! export {
                 Exported with_types_in $crate::wasm::status_bindings
             );
         };
+    };
+    (@records $driver:ty) => {
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn() = $crate::has_records::<$driver>;
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            type Exported = $driver;
+            $crate::wasm::records_bindings::export!(
+                Exported with_types_in $crate::wasm::records_bindings
+            );
+        };
+    };
+    ($driver:ty, $($more:ident),+) => {
+        $crate::export!($driver);
+        $($crate::export!(@$more $driver);)+
     };
 }

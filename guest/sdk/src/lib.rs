@@ -12,6 +12,7 @@ mod export;
 pub mod log;
 pub mod names;
 pub mod plugins;
+mod records;
 mod request;
 pub mod store;
 mod text;
@@ -22,9 +23,10 @@ pub mod wasm;
 pub use driver::{Driver, Status};
 pub use error::{Code, Error, Kind};
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+pub use records::Records;
 pub use request::{
-    AddressGrant, AddressRequest, AddressSpaces, Capability, Family, Options, PoolChoice,
-    PoolGrant, PoolRequest, Registration, Replay, SubnetStatus,
+    AddressGrant, AddressRequest, AddressSpaces, Capability, Family, HeldRecord, Options,
+    PoolChoice, PoolGrant, PoolRequest, RecordPage, Registration, Replay, SubnetStatus,
 };
 pub use text::parse_prefix;
 
@@ -35,6 +37,10 @@ pub fn is_driver<D: Driver>() {}
 /// What `export!(_, status)` checks off wasm.
 #[doc(hidden)]
 pub fn has_status<D: Status>() {}
+
+/// What `export!(_, records)` checks off wasm.
+#[doc(hidden)]
+pub fn has_records<D: Records>() {}
 
 #[cfg(test)]
 mod tests;

@@ -343,3 +343,41 @@ pub struct SubnetStatus {
     /// Addresses that a request without a name can still get.
     pub dynamic_ips_available: u64,
 }
+
+/// A pool or an address that a system of record holds in this host's name.
+///
+/// ```
+/// use ipam_driver::HeldRecord;
+///
+/// let address = HeldRecord {
+///     id: "ip-addresses/17".into(),
+///     address_space: "lab".into(),
+///     pool: "192.0.2.0/24".parse()?,
+///     address: Some("192.0.2.7".parse()?),
+///     label: "https://ipam.example/ip-addresses/17/".into(),
+/// };
+/// assert!(address.pool.contains(&address.address.unwrap()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRecord {
+    /// The system's own name for it, 1 to 256 bytes, opaque to the host.
+    pub id: String,
+    /// The driver's address space that it is in.
+    pub address_space: String,
+    /// The pool, or the pool of the address; host bits are zero.
+    pub pool: IpNet,
+    /// The address, one of that pool; nothing for the pool itself.
+    pub address: Option<IpAddr>,
+    /// A few words by which an operator finds it there, such as its URL.
+    pub label: String,
+}
+
+/// Some of what a system of record holds in this host's name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecordPage {
+    /// At most as many as were asked for.
+    pub records: Vec<HeldRecord>,
+    /// Where the next page begins: 1 to 1024 bytes. Nothing after the last page.
+    pub next: Option<String>,
+}

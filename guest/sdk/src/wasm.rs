@@ -13,7 +13,7 @@ mod panic;
 pub(crate) mod plugins;
 pub(crate) mod store;
 
-use crate::{Capability, Driver, Error, Kind, Registration, Status, log::Level};
+use crate::{Capability, Driver, Error, Kind, Records, Registration, Status, log::Level};
 use alloc::{format, string::String, vec};
 use bindings::{
     exports::ipam::driver::{ipam, lifecycle},
@@ -56,6 +56,21 @@ mod generated {
         });
     }
 
+    /// The bindings of what `ipam-driver-with-records` exports besides, likewise.
+    pub mod records_bindings {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package ipam:sdk;
+                world records { export ipam:driver/records@0.1.0; }
+            ",
+            world: "ipam:sdk/records",
+            with: { "ipam:driver/types@0.1.0": crate::wasm::bindings::ipam::driver::types },
+            pub_export_macro: true,
+            default_bindings_module: "ipam_driver::wasm::records_bindings",
+        });
+    }
+
     /// The bindings of the store. They are a world of their own, so that a driver
     /// that does not call the store does not import it.
     pub mod store_bindings {
@@ -90,8 +105,9 @@ mod generated {
     }
 }
 
-pub use generated::{bindings, status_bindings};
+pub use generated::{bindings, records_bindings, status_bindings};
 use generated::{plugins_bindings, store_bindings};
+use records_bindings::exports::ipam::driver::records;
 use status_bindings::exports::ipam::driver::status;
 
 /// The one driver of an instance.
@@ -227,5 +243,27 @@ impl<D: Exported> ipam::Guest for D {
 impl<D: Exported + Status> status::Guest for D {
     fn pool_status(pool_id: String) -> Result<status::SubnetStatus, types::Error> {
         D::instance().ask(|driver| driver.pool_status(&pool_id)).map(Into::into)
+    }
+}
+
+impl<D: Exported + Records> records::Guest for D {
+    fn list_records(
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<records::RecordPage, types::Error> {
+        D::instance().ask(|driver| driver.list_records(cursor.as_deref(), limit)).map(Into::into)
+    }
+
+    fn has_record(
+        pool_id: String,
+        address: Option<types::IpAddress>,
+    ) -> Result<bool, types::Error> {
+        let address = address.map(IpAddr::from);
+        D::instance().ask(|driver| driver.has_record(&pool_id, address))
+    }
+
+    fn remove_record(held: records::HeldRecord) -> Result<bool, types::Error> {
+        let record = held.try_into()?;
+        D::instance().ask(|driver| driver.remove_record(&record))
     }
 }

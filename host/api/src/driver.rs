@@ -2,7 +2,7 @@
 
 use crate::{
     AddressGrant, AddressRequest, AddressSpaces, Capability, Digest, DriverName, Error, Failure,
-    PoolGrant, PoolId, PoolRequest, PoolStatus,
+    HeldRecord, PoolGrant, PoolId, PoolRequest, PoolStatus, RecordPage,
 };
 use std::{
     collections::BTreeMap,
@@ -60,6 +60,35 @@ pub trait Driver: Send {
     /// How full a pool is, if the driver can tell.
     fn pool_status(&mut self, pool_id: &PoolId) -> Option<Result<PoolStatus, Failure>> {
         let _ = pool_id;
+        None
+    }
+
+    /// Lists what its system of record holds in this host's name, at most
+    /// `limit` of it, if the driver has such a system.
+    fn list_records(
+        &mut self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Option<Result<RecordPage, Failure>> {
+        let _ = (cursor, limit);
+        None
+    }
+
+    /// Whether its system of record has a granted pool, or an address of it, if
+    /// the driver has such a system.
+    fn has_record(
+        &mut self,
+        pool_id: &PoolId,
+        address: Option<IpAddr>,
+    ) -> Option<Result<bool, Failure>> {
+        let _ = (pool_id, address);
+        None
+    }
+
+    /// Removes a record from its system of record, if the driver has such a
+    /// system; false when there is none such.
+    fn remove_record(&mut self, record: &HeldRecord) -> Option<Result<bool, Failure>> {
+        let _ = record;
         None
     }
 

@@ -36,6 +36,7 @@ mod name;
 pub mod names;
 mod origin;
 mod parse;
+mod record;
 mod request;
 pub mod text;
 
@@ -46,6 +47,10 @@ pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use name::{DriverName, InvalidDriverName, InvalidPoolId, POOL_ID_MAX_BYTES, PoolId};
 pub use origin::{Digest, InvalidDigest, Server};
 pub use parse::{InvalidAddress, InvalidPrefix, parse_address, parse_prefix};
+pub use record::{
+    HeldRecord, InvalidRecordId, RECORD_CURSOR_MAX_BYTES, RECORD_ID_MAX_BYTES,
+    RECORD_LABEL_MAX_BYTES, RecordId, RecordPage,
+};
 pub use request::{
     AddressGrant, AddressRequest, AddressSpaces, Answer, Capability, Family, Options, PoolChoice,
     PoolGrant, PoolRequest, PoolStatus, Request,

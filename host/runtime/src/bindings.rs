@@ -17,6 +17,7 @@ mod generated {
             package ipam:host;
             world driver {
                 include ipam:driver/ipam-driver-with-status@0.1.0;
+                include ipam:driver/ipam-driver-with-records@0.1.0;
                 import ipam:driver/store@0.1.0;
                 import ipam:driver/plugins@0.1.0;
             }
@@ -31,7 +32,7 @@ mod generated {
     });
 }
 
-pub(crate) use generated::exports::ipam::driver::{ipam, lifecycle, status};
+pub(crate) use generated::exports::ipam::driver::{ipam, lifecycle, records, status};
 pub(crate) use generated::ipam::driver::{callback, log, plugins, store, types};
 
 /// What the conformance suite imports, provided by [`crate::suite`].

@@ -2,7 +2,7 @@
 
 use crate::{
     Grants, Limits,
-    bindings::{ipam, lifecycle, status},
+    bindings::{ipam, lifecycle, records, status},
     compile::Compiler,
     gate,
     halt::Halt,
@@ -44,6 +44,7 @@ pub struct Component {
     pub(crate) lifecycle: Arc<lifecycle::GuestIndices>,
     pub(crate) ipam: Arc<ipam::GuestIndices>,
     pub(crate) status: Option<Arc<status::GuestIndices>>,
+    pub(crate) records: Option<Arc<records::GuestIndices>>,
 }
 
 impl std::fmt::Debug for Component {
@@ -170,6 +171,7 @@ impl Component {
         let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(mismatch)?;
         let ipam = ipam::GuestIndices::new(&pre).map_err(mismatch)?;
         let status = status::GuestIndices::new(&pre).ok();
+        let records = records::GuestIndices::new(&pre).ok();
         Ok(Self {
             label: label.into(),
             digest: inspection.digest,
@@ -185,6 +187,7 @@ impl Component {
             lifecycle: Arc::new(lifecycle),
             ipam: Arc::new(ipam),
             status: status.map(Arc::new),
+            records: records.map(Arc::new),
         })
     }
 
@@ -205,6 +208,12 @@ impl Component {
     #[must_use]
     pub fn has_status(&self) -> bool {
         self.status.is_some()
+    }
+
+    /// Whether it says what its system of record holds.
+    #[must_use]
+    pub fn has_records(&self) -> bool {
+        self.records.is_some()
     }
 }
 

@@ -4,6 +4,8 @@
 //! value that the contract forbids is a reason to break with the driver, and
 //! the reason says which rule it broke.
 
+pub(crate) mod record;
+
 use crate::{
     Limits,
     bindings::{ipam as wit, status, types},
@@ -96,14 +98,19 @@ pub(crate) fn pool_request_to_guest(request: &PoolRequest) -> wit::PoolRequest {
     }
 }
 
+fn address_space(name: &str, limits: &Limits) -> Result<(), Broken> {
+    if name.is_empty() || name.len() > limits.answer.address_space_bytes {
+        return Err(format!("an address space whose name has {} bytes", name.len()));
+    }
+    Ok(())
+}
+
 pub(crate) fn address_spaces(
     spaces: wit::AddressSpaces,
     limits: &Limits,
 ) -> Result<AddressSpaces, Broken> {
     for name in [&spaces.local, &spaces.global] {
-        if name.is_empty() || name.len() > limits.answer.address_space_bytes {
-            return Err(format!("an address space whose name has {} bytes", name.len()));
-        }
+        address_space(name, limits)?;
     }
     Ok(AddressSpaces { local: spaces.local, global: spaces.global })
 }

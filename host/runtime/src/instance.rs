@@ -2,8 +2,8 @@
 
 use crate::{
     Component,
-    bindings::{ipam, status, types},
-    convert::{self, Broken},
+    bindings::{ipam, records, status, types},
+    convert::{self, Broken, record},
     halt,
     http::Http,
     imports::State,
@@ -13,8 +13,8 @@ use crate::{
     store::Overlay,
 };
 use ipam_api::{
-    AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Failure, PoolGrant, PoolId,
-    PoolRequest, PoolStatus, Start, Writes,
+    AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Failure, HeldRecord, PoolGrant,
+    PoolId, PoolRequest, PoolStatus, RecordPage, Start, Writes,
 };
 use std::{fmt::Debug, net::IpAddr, time::SystemTime};
 use wasmtime::Store;
@@ -25,6 +25,7 @@ pub(crate) struct Instance {
     store: Store<State>,
     ipam: ipam::Guest,
     status: Option<status::Guest>,
+    records: Option<records::Guest>,
     /// Set by the first failure: a trap poisons the whole store, and a driver
     /// that broke the contract remembers something that is not so.
     broken: bool,
@@ -66,6 +67,8 @@ impl Instance {
         let ipam = component.ipam.load(&mut store, &instance).map_err(failed)?;
         let status = component.status.as_ref().map(|indices| indices.load(&mut store, &instance));
         let status = status.transpose().map_err(failed)?;
+        let records = component.records.as_ref().map(|indices| indices.load(&mut store, &instance));
+        let records = records.transpose().map_err(failed)?;
 
         let request = crate::bindings::lifecycle::StartRequest {
             name: start.name.as_ref().map(|name| name.as_str().to_owned()),
@@ -75,7 +78,10 @@ impl Instance {
         let started = lifecycle.call_start(&mut store, &request);
         store.data_mut().callback = None;
         match started.map_err(failed)? {
-            Ok(()) => Ok(Self { component: component.clone(), store, ipam, status, broken: false }),
+            Ok(()) => {
+                let component = component.clone();
+                Ok(Self { component, store, ipam, status, records, broken: false })
+            }
             Err(refusal) => Err(convert::error(refusal, &component.limits).into()),
         }
     }
@@ -202,6 +208,51 @@ impl Driver for Instance {
             |answer, _| Ok(convert::pool_status(answer)),
         );
         self.status = Some(status);
+        Some(answer)
+    }
+    fn list_records(
+        &mut self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Option<Result<RecordPage, Failure>> {
+        let records = self.records.take()?;
+        let answer = self.call(
+            "list-records",
+            &(cursor, limit),
+            |_, store| records.call_list_records(store, cursor, limit),
+            |page, limits| record::page(page, cursor, limit, limits),
+        );
+        self.records = Some(records);
+        Some(answer)
+    }
+
+    fn has_record(
+        &mut self,
+        pool_id: &PoolId,
+        address: Option<IpAddr>,
+    ) -> Option<Result<bool, Failure>> {
+        let records = self.records.take()?;
+        let told = address.map(convert::address_to_guest);
+        let answer = self.call(
+            "has-record",
+            &(pool_id, address),
+            |_, store| records.call_has_record(store, pool_id.as_str(), told),
+            nothing,
+        );
+        self.records = Some(records);
+        Some(answer)
+    }
+
+    fn remove_record(&mut self, record: &HeldRecord) -> Option<Result<bool, Failure>> {
+        let records = self.records.take()?;
+        let told = record::to_guest(record);
+        let answer = self.call(
+            "remove-record",
+            record,
+            |_, store| records.call_remove_record(store, &told),
+            nothing,
+        );
+        self.records = Some(records);
         Some(answer)
     }
 }

@@ -3,10 +3,10 @@
 //! Hosts pass only what the WIT allows, but a caller on a command line may
 //! pass anything: a prefix length that its family does not have is refused.
 
-use super::{ipam, status, types};
+use super::{ipam, records, status, types};
 use crate::{
-    AddressGrant, AddressSpaces, Capability, Code, Error, Family, IpNet, Kind, Options, PoolChoice,
-    PoolGrant, PoolRequest, SubnetStatus,
+    AddressGrant, AddressSpaces, Capability, Code, Error, Family, HeldRecord, IpNet, Kind, Options,
+    PoolChoice, PoolGrant, PoolRequest, RecordPage, SubnetStatus,
 };
 use alloc::string::String;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -35,6 +35,12 @@ impl From<IpAddr> for types::IpAddress {
 fn prefix(prefix: types::Prefix, code: Code) -> Result<IpNet, Error> {
     let net = IpNet::new(prefix.address.into(), prefix.length).map_err(|_| code)?;
     Ok(net.trunc())
+}
+
+impl From<IpNet> for types::Prefix {
+    fn from(net: IpNet) -> Self {
+        Self { address: net.network().into(), length: net.prefix_len() }
+    }
 }
 
 /// One by one: they come sorted, and a bulk build would bring in a sort, eight
@@ -99,14 +105,7 @@ impl From<AddressSpaces> for ipam::AddressSpaces {
 
 impl From<PoolGrant> for ipam::PoolGrant {
     fn from(grant: PoolGrant) -> Self {
-        Self {
-            pool_id: grant.pool_id,
-            pool: types::Prefix {
-                address: grant.pool.network().into(),
-                length: grant.pool.prefix_len(),
-            },
-            data: pairs(grant.data),
-        }
+        Self { pool_id: grant.pool_id, pool: grant.pool.into(), data: pairs(grant.data) }
     }
 }
 
@@ -125,6 +124,38 @@ impl From<AddressGrant> for ipam::AddressGrant {
 impl From<SubnetStatus> for status::SubnetStatus {
     fn from(status: SubnetStatus) -> Self {
         Self { ips_in_use: status.ips_in_use, dynamic_ips_available: status.dynamic_ips_available }
+    }
+}
+
+impl From<HeldRecord> for records::HeldRecord {
+    fn from(record: HeldRecord) -> Self {
+        Self {
+            id: record.id,
+            address_space: record.address_space,
+            pool: record.pool.into(),
+            address: record.address.map(Into::into),
+            label: record.label,
+        }
+    }
+}
+
+impl TryFrom<records::HeldRecord> for HeldRecord {
+    type Error = Error;
+
+    fn try_from(record: records::HeldRecord) -> Result<Self, Error> {
+        Ok(Self {
+            id: record.id,
+            address_space: record.address_space,
+            pool: prefix(record.pool, Code::InvalidRequest)?,
+            address: record.address.map(IpAddr::from),
+            label: record.label,
+        })
+    }
+}
+
+impl From<RecordPage> for records::RecordPage {
+    fn from(page: RecordPage) -> Self {
+        Self { records: page.records.into_iter().map(Into::into).collect(), next: page.next }
     }
 }
 

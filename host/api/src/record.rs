@@ -1,0 +1,88 @@
+//! What a system of record holds in this host's name.
+
+use ipnet::IpNet;
+use std::{fmt, net::IpAddr, sync::Arc};
+
+/// The longest id of a record, in bytes.
+pub const RECORD_ID_MAX_BYTES: usize = 256;
+/// The longest cursor of a list of records, in bytes.
+pub const RECORD_CURSOR_MAX_BYTES: usize = 1_024;
+/// The longest label of a record, in bytes; what is longer is cut.
+pub const RECORD_LABEL_MAX_BYTES: usize = 256;
+
+/// A system of record's own name for a record: opaque, 1 to
+/// [`RECORD_ID_MAX_BYTES`] bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordId(Arc<str>);
+
+/// A text that no id of a record can be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a record has 1 to {RECORD_ID_MAX_BYTES} bytes, not {bytes}")]
+pub struct InvalidRecordId {
+    /// How many it had.
+    pub bytes: usize,
+}
+
+impl RecordId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<&str> for RecordId {
+    type Error = InvalidRecordId;
+
+    fn try_from(text: &str) -> Result<Self, InvalidRecordId> {
+        match text.len() {
+            1..=RECORD_ID_MAX_BYTES => Ok(Self(text.into())),
+            bytes => Err(InvalidRecordId { bytes }),
+        }
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A pool or an address that a system of record holds in this host's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRecord {
+    /// The system's own name for it.
+    pub id: RecordId,
+    /// The driver's address space that it is in.
+    pub address_space: String,
+    /// The pool, or the pool of the address; host bits are zero.
+    pub pool: IpNet,
+    /// The address, one of that pool; nothing for the pool itself.
+    pub address: Option<IpAddr>,
+    /// The driver's words for the operator, at most [`RECORD_LABEL_MAX_BYTES`],
+    /// escaped.
+    pub label: String,
+}
+
+/// Some of what a system of record holds in this host's name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecordPage {
+    /// At most as many as were asked for.
+    pub records: Vec<HeldRecord>,
+    /// Where the next page begins, and not where this one began. Nothing after
+    /// the last page.
+    pub next: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RECORD_ID_MAX_BYTES, RecordId};
+
+    #[test]
+    fn ids_are_opaque_but_bounded() {
+        assert!(RecordId::try_from("any / thing \u{2603}").is_ok());
+        assert!(RecordId::try_from("").is_err());
+        assert!(RecordId::try_from("x".repeat(RECORD_ID_MAX_BYTES).as_str()).is_ok());
+        assert!(RecordId::try_from("x".repeat(RECORD_ID_MAX_BYTES + 1).as_str()).is_err());
+    }
+}
