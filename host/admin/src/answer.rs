@@ -5,7 +5,7 @@ use crate::{
     host::Upgrade,
     lookup::{Answers, name},
     out::{Out, Stop},
-    rows,
+    records, rows,
     wire::{self, Account, Ask},
 };
 use ipam_api::{
@@ -32,6 +32,14 @@ impl Answers {
                 self.release(&driver, receipt, as_of, by, out)
             }
             Ask::Check { driver } => self.check(driver.as_deref(), out),
+            Ask::Records { driver } => self.records(&driver, out),
+            Ask::HasRecord { driver, pool_id: pool, address } => {
+                self.has_record(&driver, pool_id(&pool)?, address, out)
+            }
+            Ask::RemoveRecord { driver, id, address_space, pool, address } => {
+                let record = records::named(&id, address_space, pool, address)?;
+                self.remove_record(&driver, record, out)
+            }
             Ask::Backup { file } => self.backup(&file),
             Ask::History { address, driver, at } => {
                 let drivers = self.drivers_named(driver.as_deref(), out)?;
@@ -103,7 +111,9 @@ impl Answers {
                     ips_in_use: status.ips_in_use,
                     dynamic_ips_available: status.dynamic_ips_available,
                 }),
-                Answer::Pool(_) | Answer::Address(_) | Answer::Released => None,
+                Answer::Pool(_) | Answer::Address(_) | Answer::Released | Answer::Records(_) => {
+                    None
+                }
             }),
             Err(Failure::Refused(refusal))
                 if refusal.code() == Code::Other(Kind::NotImplemented)

@@ -24,6 +24,7 @@ mod host;
 pub mod json;
 mod lookup;
 mod out;
+mod records;
 mod rows;
 mod server;
 mod socket;

@@ -1,5 +1,10 @@
 //! What is asked, and what is answered, as they are written.
 
+mod records;
+mod text;
+
+pub use records::{HasRecord, Record, RemovalOutcome, RemovedRecord};
+
 use crate::Timestamp;
 use ipam_api::Options;
 use ipnet::IpNet;
@@ -53,6 +58,38 @@ pub enum Ask {
         /// One driver only.
         driver: Option<String>,
     },
+    /// What a driver's system of record holds in this host's name: [`Record`].
+    Records {
+        /// Which driver.
+        driver: String,
+    },
+    /// Look for something that the ledger holds in a driver's system of record:
+    /// [`HasRecord`].
+    HasRecord {
+        /// Which driver.
+        driver: String,
+        /// The pool, or the pool of the address.
+        pool_id: String,
+        /// The address, if that is what is looked for.
+        #[serde(default, deserialize_with = "text::optional_address")]
+        address: Option<IpAddr>,
+    },
+    /// Remove a record from a driver's system of record, unless the ledger holds what
+    /// it may stand for: [`RemovedRecord`].
+    RemoveRecord {
+        /// Which driver.
+        driver: String,
+        /// The record's id, as it was listed; and so on.
+        id: String,
+        /// Its address space.
+        address_space: String,
+        /// Its pool.
+        #[serde(deserialize_with = "text::prefix")]
+        pool: IpNet,
+        /// Its address, if it is one.
+        #[serde(default, deserialize_with = "text::optional_address")]
+        address: Option<IpAddr>,
+    },
     /// Write the whole ledger into a new file: no items.
     Backup {
         /// An absolute path, which the daemon can write.
@@ -82,27 +119,6 @@ pub enum Ask {
         /// Whether it may need something else than the one before it.
         force: bool,
     },
-}
-
-/// Addresses in questions, as the host reads them everywhere.
-mod text {
-    use ipam_api::parse_address;
-    use serde::{Deserialize as _, Deserializer};
-    use std::net::IpAddr;
-
-    pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<IpAddr, D::Error> {
-        read(&String::deserialize(from)?)
-    }
-
-    pub(super) fn optional_address<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<IpAddr>, D::Error> {
-        Option::<String>::deserialize(from)?.as_deref().map(read).transpose()
-    }
-
-    fn read<E: serde::de::Error>(text: &str) -> Result<IpAddr, E> {
-        parse_address(text).map_err(|why| E::custom(format_args!("{text:?} {why}")))
-    }
 }
 
 /// On whose account something is released.
@@ -172,6 +188,9 @@ pub struct Driver {
     pub requires_mac_address: Option<bool>,
     /// Whether a new instance is told what is granted.
     pub requires_request_replay: Option<bool>,
+    /// Whether it says what its system of record holds.
+    #[serde(default)]
+    pub has_records: bool,
     /// Pools that are held; nothing if it is busy.
     pub pools: Option<usize>,
     /// Addresses that are held; nothing if it is busy.
@@ -364,35 +383,4 @@ pub struct Upgraded {
     pub replayed: usize,
     /// Events that it was told of since.
     pub followed: usize,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Ask;
-
-    #[test]
-    fn addresses_are_asked_for_as_they_are_everywhere() {
-        let v4 = "192.0.2.9".parse().unwrap();
-        for text in ["192.0.2.9", "::ffff:192.0.2.9"] {
-            let question = format!(r#"{{"ask":"history","address":"{text}"}}"#);
-            let Ask::History { address, .. } = serde_json::from_str(&question).unwrap() else {
-                panic!("{question}");
-            };
-            assert_eq!(address, v4);
-            let question = question.replace("history", "addresses");
-            let Ask::Addresses { address, .. } = serde_json::from_str(&question).unwrap() else {
-                panic!("{question}");
-            };
-            assert_eq!(address, Some(v4));
-        }
-        for question in [r#"{"ask":"addresses"}"#, r#"{"ask":"addresses","address":null}"#] {
-            let ask = Ask::Addresses { driver: None, pool: None, address: None };
-            assert_eq!(serde_json::from_str::<Ask>(question).unwrap(), ask);
-        }
-        for text in ["192.0.2.09", "192.0.2.9/24", ""] {
-            let question = format!(r#"{{"ask":"history","address":"{text}"}}"#);
-            let refused = serde_json::from_str::<Ask>(&question).unwrap_err().to_string();
-            assert!(refused.contains("is not an address"), "{refused}");
-        }
-    }
 }

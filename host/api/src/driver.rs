@@ -157,6 +157,11 @@ pub trait Factory: Send + Sync {
     /// whatever it is asked to make. Whoever cannot end a call does nothing.
     fn halt(&self) {}
 
+    /// Whether its drivers say what their system of record holds.
+    fn has_records(&self) -> bool {
+        false
+    }
+
     /// Which version this is, if it comes from a file.
     fn digest(&self) -> Option<Digest> {
         None

@@ -49,7 +49,7 @@ pub use origin::{Digest, InvalidDigest, Server};
 pub use parse::{InvalidAddress, InvalidPrefix, parse_address, parse_prefix};
 pub use record::{
     HeldRecord, InvalidRecordId, RECORD_CURSOR_MAX_BYTES, RECORD_ID_MAX_BYTES,
-    RECORD_LABEL_MAX_BYTES, RecordId, RecordPage,
+    RECORD_LABEL_MAX_BYTES, RecordId, RecordPage, RecordsAnswer, RecordsRequest, Removal,
 };
 pub use request::{
     AddressGrant, AddressRequest, AddressSpaces, Answer, Capability, Family, Options, PoolChoice,

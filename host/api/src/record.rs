@@ -1,5 +1,6 @@
 //! What a system of record holds in this host's name.
 
+use crate::PoolId;
 use ipnet::IpNet;
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -72,6 +73,45 @@ pub struct RecordPage {
     /// Where the next page begins, and not where this one began. Nothing after
     /// the last page.
     pub next: Option<String>,
+}
+
+/// What can be asked of a driver that has a system of record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordsRequest {
+    /// List what the system holds in this host's name.
+    List {
+        /// Where the page begins; at the beginning if nothing is given.
+        cursor: Option<String>,
+        /// The most that the page may have.
+        limit: u32,
+    },
+    /// Say whether the system has a pool that is granted, or an address of it that
+    /// is held.
+    Has(PoolId, Option<IpAddr>),
+    /// Remove a record, if nothing is granted that it may stand for.
+    Remove(HeldRecord),
+}
+
+/// The answer to a [`RecordsRequest`] that was not refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordsAnswer {
+    /// To [`RecordsRequest::List`].
+    Page(RecordPage),
+    /// To [`RecordsRequest::Has`]; nothing if the ledger does not hold it.
+    Has(Option<bool>),
+    /// To [`RecordsRequest::Remove`].
+    Removal(Removal),
+}
+
+/// What came of the removal of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It was removed.
+    Removed,
+    /// The system does not have it, or not as it was listed.
+    Gone,
+    /// It stays: the ledger holds that address, or a pool that overlaps it.
+    Held,
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //!
 //! The same holds for the errors (`error.rs`) and the well-known names (`names.rs`).
 
-use crate::{PoolId, Receipt};
+use crate::{PoolId, Receipt, RecordsAnswer, RecordsRequest};
 use ipnet::IpNet;
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -189,6 +189,8 @@ pub enum Request {
     },
     /// Say how full a pool is.
     Status(PoolId),
+    /// Ask for what the driver's system of record holds, or change it.
+    Records(RecordsRequest),
 }
 
 /// The answer to a [`Request`] that was not refused.
@@ -202,4 +204,6 @@ pub enum Answer {
     Released,
     /// To [`Request::Status`].
     Status(PoolStatus),
+    /// To [`Request::Records`].
+    Records(RecordsAnswer),
 }

@@ -129,7 +129,9 @@ impl Asking {
                 Some(status) => status.map(Answer::Status),
                 None => Err(Code::Other(Kind::NotImplemented).into()),
             },
-            Request::TakeBack { .. } => Err(Code::Other(Kind::NotImplemented).into()),
+            Request::TakeBack { .. } | Request::Records(_) => {
+                Err(Code::Other(Kind::NotImplemented).into())
+            }
         };
         self.asked += 1;
         // What is told to a new instance changes nothing that is stored.
@@ -139,7 +141,8 @@ impl Asking {
             Request::ReleasePool(_)
             | Request::ReleaseAddress(..)
             | Request::Status(_)
-            | Request::TakeBack { .. } => false,
+            | Request::TakeBack { .. }
+            | Request::Records(_) => false,
         };
         if answer.is_ok() && !is_replay {
             for (key, value) in self.driver.take_writes() {

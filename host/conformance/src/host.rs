@@ -26,7 +26,7 @@ fn need(asking: &mut Asking, request: Request) -> Result<Answer, Outcome> {
 fn status(asking: &mut Asking, id: &PoolId) -> Result<PoolStatus, Outcome> {
     match need(asking, Request::Status(id.clone()))? {
         Answer::Status(status) => Ok(status),
-        Answer::Pool(_) | Answer::Address(_) | Answer::Released => {
+        Answer::Pool(_) | Answer::Address(_) | Answer::Released | Answer::Records(_) => {
             Err(Outcome::fail("no status was answered"))
         }
     }
@@ -58,7 +58,7 @@ fn counts(maker: &Maker, name: Option<&DriverName>) -> Result<(), Outcome> {
     for _ in 0..3 {
         match need(&mut asking, Request::Address(AddressRequest::any(id.clone())))? {
             Answer::Address(grant) => last = grant.address,
-            Answer::Pool(_) | Answer::Released | Answer::Status(_) => {}
+            Answer::Pool(_) | Answer::Released | Answer::Status(_) | Answer::Records(_) => {}
         }
     }
     let Some(last) = last else { return Err(Outcome::not_applicable("it leases no addresses")) };

@@ -94,7 +94,7 @@ impl Answered {
             Answer::Address(grant) => {
                 grant.address.map_or(Self::Other, |leased| Self::Address(leased.addr()))
             }
-            Answer::Released | Answer::Status(_) => Self::Other,
+            Answer::Released | Answer::Status(_) | Answer::Records(_) => Self::Other,
         }
     }
 }

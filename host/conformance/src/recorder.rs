@@ -141,7 +141,9 @@ impl Driver for Recorder {
     fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure> {
         match self.ask(Request::Pool(request.clone()))? {
             Answer::Pool(grant) => Ok(grant),
-            Answer::Address(_) | Answer::Released | Answer::Status(_) => mixed_up(),
+            Answer::Address(_) | Answer::Released | Answer::Status(_) | Answer::Records(_) => {
+                mixed_up()
+            }
         }
     }
 
@@ -152,7 +154,9 @@ impl Driver for Recorder {
     fn request_address(&mut self, request: &AddressRequest) -> Result<AddressGrant, Failure> {
         match self.ask(Request::Address(request.clone()))? {
             Answer::Address(grant) => Ok(grant),
-            Answer::Pool(_) | Answer::Released | Answer::Status(_) => mixed_up(),
+            Answer::Pool(_) | Answer::Released | Answer::Status(_) | Answer::Records(_) => {
+                mixed_up()
+            }
         }
     }
 

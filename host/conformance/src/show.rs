@@ -47,7 +47,7 @@ pub(crate) fn request(request: &Request) -> String {
             format!("release-address({}, {address})", quoted(id.as_str()))
         }
         Request::Status(id) => format!("pool-status({})", quoted(id.as_str())),
-        Request::TakeBack { .. } => "no question to a driver".to_owned(),
+        Request::TakeBack { .. } | Request::Records(_) => "no question to a driver".to_owned(),
     }
 }
 
@@ -65,6 +65,7 @@ pub(crate) fn answer(answer: &Result<Answer, Error>) -> String {
         Ok(Answer::Status(status)) => {
             format!("{} in use, {} available", status.ips_in_use, status.dynamic_ips_available)
         }
+        Ok(Answer::Records(_)) => "no answer of a driver".to_owned(),
         Err(error) => {
             let name = kebab(&format!("{:?}", error.code()));
             format!("refused, {name} {}", quoted(&error.to_string()))

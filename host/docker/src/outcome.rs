@@ -45,7 +45,9 @@ impl Outcome {
             Answer::Address(grant) => wire::granted_address(grant),
             Answer::Released => wire::released(),
             // No endpoint asks for it.
-            Answer::Status(_) => return Error::from(Code::IpamInternalError).into(),
+            Answer::Status(_) | Answer::Records(_) => {
+                return Error::from(Code::IpamInternalError).into();
+            }
         };
         let undelivered = receipt.map(|receipt| Undelivered::new(handle, receipt));
         Self { undelivered, ..Self::success(body) }

@@ -45,6 +45,7 @@ mod entry;
 mod event;
 mod gateway;
 mod plain;
+mod recorded;
 mod release;
 mod replay;
 mod space;

@@ -63,6 +63,16 @@ impl Space {
         self.subnets.values()
     }
 
+    /// The live prefixes that an address is in: one, but for ledgers from before that
+    /// was checked. Costs one look-up per length in use.
+    pub(crate) fn around(&self, address: IpAddr) -> impl Iterator<Item = &Subnet> {
+        let family = Family::of(&address.into());
+        let lengths = self.lengths.range((family, 0)..=(family, family.bits()));
+        lengths
+            .filter_map(move |(&(_, length), _)| IpNet::new(address, length).ok())
+            .filter_map(|around| self.subnets.get(&around.trunc()))
+    }
+
     pub(crate) fn insert_pool(&mut self, prefix: IpNet, sub_pool: Option<IpNet>, id: PoolId) {
         let subnet = self.subnets.entry(prefix).or_insert_with(|| {
             *self.lengths.entry((Family::of(&prefix), prefix.prefix_len())).or_default() += 1;

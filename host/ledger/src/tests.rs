@@ -10,6 +10,7 @@ mod checks;
 mod entries;
 mod gateway;
 mod readers;
+mod recorded;
 mod swarm;
 mod take_back;
 mod undo;

@@ -209,12 +209,6 @@ impl Component {
     pub fn has_status(&self) -> bool {
         self.status.is_some()
     }
-
-    /// Whether it says what its system of record holds.
-    #[must_use]
-    pub fn has_records(&self) -> bool {
-        self.records.is_some()
-    }
 }
 
 impl Factory for Component {
@@ -228,6 +222,10 @@ impl Factory for Component {
 
     fn halt(&self) {
         self.halt.set();
+    }
+
+    fn has_records(&self) -> bool {
+        self.records.is_some()
     }
 
     fn digest(&self) -> Option<Digest> {

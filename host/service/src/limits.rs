@@ -65,6 +65,12 @@ pub struct Limits {
     /// How long nothing must be committed before the store does all of its
     /// deferred maintenance.
     pub store_idle: Duration,
+    /// How many records a driver's system of record is asked for at a time. Requests
+    /// are served between two pages.
+    pub record_page: u32,
+    /// Pages of one list of records. One that goes on is not whole, and ends with an
+    /// error.
+    pub record_pages_max: usize,
     /// The pause after the first failed attempt to start a driver or to use the
     /// store. It doubles with each further failure.
     pub backoff_min: Duration,
@@ -98,6 +104,8 @@ impl Default for Limits {
             halt_time: Duration::from_secs(1),
             inspect_patience: Duration::from_secs(1),
             store_idle: Duration::from_secs(1),
+            record_page: 100,
+            record_pages_max: 1_000,
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),
         }

@@ -2,7 +2,7 @@
 //! thread.
 
 use crate::health::HealthProblem;
-use ipam_api::{DriverName, Failure, Kind, Request, Served};
+use ipam_api::{DriverName, Failure, Kind, RecordsRequest, Request, Served};
 use std::{
     array,
     sync::atomic::{AtomicU64, Ordering},
@@ -24,17 +24,26 @@ pub enum Call {
     TakeBack,
     /// [`Request::Status`].
     Status,
+    /// [`RecordsRequest::List`].
+    ListRecords,
+    /// [`RecordsRequest::Has`].
+    HasRecord,
+    /// [`RecordsRequest::Remove`].
+    RemoveRecord,
 }
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::RequestPool,
         Self::ReleasePool,
         Self::RequestAddress,
         Self::ReleaseAddress,
         Self::TakeBack,
         Self::Status,
+        Self::ListRecords,
+        Self::HasRecord,
+        Self::RemoveRecord,
     ];
 
     pub(crate) fn of(request: &Request) -> Self {
@@ -45,6 +54,9 @@ impl Call {
             Request::ReleaseAddress(..) => Self::ReleaseAddress,
             Request::TakeBack { .. } => Self::TakeBack,
             Request::Status(_) => Self::Status,
+            Request::Records(RecordsRequest::List { .. }) => Self::ListRecords,
+            Request::Records(RecordsRequest::Has(..)) => Self::HasRecord,
+            Request::Records(RecordsRequest::Remove(_)) => Self::RemoveRecord,
         }
     }
 
@@ -58,6 +70,9 @@ impl Call {
             Self::ReleaseAddress => "release-address",
             Self::TakeBack => "take-back",
             Self::Status => "pool-status",
+            Self::ListRecords => "list-records",
+            Self::HasRecord => "has-record",
+            Self::RemoveRecord => "remove-record",
         }
     }
 }

@@ -210,7 +210,7 @@ impl Worker {
 fn is_release(request: &Request) -> bool {
     match request {
         Request::ReleasePool(_) | Request::ReleaseAddress(..) | Request::TakeBack { .. } => true,
-        Request::Pool(_) | Request::Address(_) | Request::Status(_) => false,
+        Request::Pool(_) | Request::Address(_) | Request::Status(_) | Request::Records(_) => false,
     }
 }
 

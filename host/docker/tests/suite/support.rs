@@ -181,7 +181,7 @@ fn serve(request: &Request) -> Result<Served, Failure> {
         Request::ReleasePool(_) | Request::ReleaseAddress(..) | Request::TakeBack { .. } => {
             Ok(Served { answer: Answer::Released, receipt: None })
         }
-        Request::Status(_) => Err(Code::Other(Kind::NotImplemented).into()),
+        Request::Status(_) | Request::Records(_) => Err(Code::Other(Kind::NotImplemented).into()),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::panics::{guard, quietly};
 use ipam_api::{
-    AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Factory, Failure, PoolGrant,
-    PoolId, PoolRequest, PoolStatus, Start, Writes,
+    AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Factory, Failure, HeldRecord,
+    PoolGrant, PoolId, PoolRequest, PoolStatus, RecordPage, Start, Writes,
 };
 use ipam_ledger::Time;
 use std::{
@@ -70,6 +70,26 @@ impl Instance {
 
     pub(crate) fn pool_status(&mut self, pool_id: &PoolId) -> Result<Option<PoolStatus>, Failure> {
         self.call(|driver| driver.pool_status(pool_id).transpose())
+    }
+
+    pub(crate) fn list_records(
+        &mut self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Option<RecordPage>, Failure> {
+        self.call(|driver| driver.list_records(cursor, limit).transpose())
+    }
+
+    pub(crate) fn has_record(
+        &mut self,
+        pool_id: &PoolId,
+        address: Option<IpAddr>,
+    ) -> Result<Option<bool>, Failure> {
+        self.call(|driver| driver.has_record(pool_id, address).transpose())
+    }
+
+    pub(crate) fn remove_record(&mut self, record: &HeldRecord) -> Result<Option<bool>, Failure> {
+        self.call(|driver| driver.remove_record(record).transpose())
     }
 
     /// What the last call wrote to its store.

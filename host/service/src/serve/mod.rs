@@ -8,6 +8,7 @@ pub(crate) mod instance;
 mod outage;
 mod process;
 pub(crate) mod processor;
+mod records;
 mod release;
 mod request;
 pub(crate) mod tail;

@@ -32,7 +32,9 @@ impl Processor {
                 .release_address(pool_id, *address)
                 .map(|event| event.into_iter().collect()),
             Request::TakeBack { receipt, as_of } => Ok(self.state.take_back(receipt, *as_of)),
-            Request::Pool(_) | Request::Address(_) | Request::Status(_) => return ledger_failed(),
+            Request::Pool(_) | Request::Address(_) | Request::Status(_) | Request::Records(_) => {
+                return ledger_failed();
+            }
         };
         match released {
             Ok(released) if !released.is_empty() => {

@@ -64,6 +64,10 @@ impl Processor {
                 let status = status.ok_or(Code::Other(Kind::NotImplemented))?;
                 return Ok(Served { answer: Answer::Status(status), receipt: None });
             }
+            Request::Records(request) => {
+                let answer = self.records(request, audit)?;
+                return Ok(Served { answer: Answer::Records(answer), receipt: None });
+            }
         }
         Ok(Served { answer: Answer::Released, receipt: None })
     }

@@ -8,9 +8,9 @@
 use super::{bounds::Bounds, deferred::Deferred, instance::Instance, tail::EventTail};
 use crate::{Limits, clock::now, error::unavailable};
 use ipam_api::{AddressSpaces, DriverName, Failure, PoolId, PoolStatus, Writes};
-use ipam_ledger::{Actor, Audit, Caller, Event, Record, State, Time, Version, Violation};
+use ipam_ledger::{Actor, Audit, Caller, Event, Record, State, Time, Version};
 use std::{
-    mem,
+    fmt, mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -260,7 +260,7 @@ impl Processor {
 
     /// The instance believes something that is not so, and is gone. Returns what
     /// the operator reads; the caller is told of an internal error.
-    pub(super) fn violated(&mut self, violation: &Violation) -> Failure {
+    pub(super) fn violated(&mut self, violation: &impl fmt::Display) -> Failure {
         self.effects.violations += 1;
         let failure = Failure::broken(format_args!("broke the contract: {violation}"));
         if let Failure::Broken { reason } = &failure {

@@ -28,6 +28,8 @@ pub struct DriverInfo {
     pub origin: Origin,
     /// What it registered with.
     pub capability: Capability,
+    /// Whether it says what its system of record holds.
+    pub has_records: bool,
     /// Its address spaces.
     pub spaces: AddressSpaces,
     /// Why it does not serve now.
@@ -53,15 +55,20 @@ impl Service {
     #[must_use]
     pub fn inspect(&self) -> Vec<DriverInfo> {
         let drivers: Vec<_> = self.with_drivers(|all| {
-            all.values().map(|driver| (driver.origin, driver.handle.clone())).collect()
+            all.values()
+                .map(|driver| (driver.origin, driver.factory(), driver.handle.clone()))
+                .collect()
         });
         // All are asked before any is waited for.
         let asked: Vec<_> = drivers
             .into_iter()
-            .map(|(origin, handle)| (origin, handle.queue.send(Control::Count), handle))
+            .map(|(origin, factory, handle)| {
+                (origin, factory.has_records(), handle.queue.send(Control::Count), handle)
+            })
             .collect();
         let deadline = Instant::now() + self.limits().inspect_patience;
-        let info = |(origin, held, handle): (Origin, Waiting<Held>, Arc<RegisteredDriver>)| {
+        type Asked = (Origin, bool, Waiting<Held>, Arc<RegisteredDriver>);
+        let info = |(origin, has_records, held, handle): Asked| {
             let left = deadline.saturating_duration_since(Instant::now());
             let held = held.wait_at_most(left).ok();
             // Afterwards: what it waited for may have been the failure.
@@ -70,6 +77,7 @@ impl Service {
                 name: handle.name.clone(),
                 origin,
                 capability: *lock(&handle.capability),
+                has_records,
                 spaces: handle.spaces.clone(),
                 problem,
                 restarts,

@@ -40,7 +40,10 @@ fn nets(texts: &[&str]) -> Vec<IpNet> {
 fn asked(handle: &Arc<dyn DriverHandle>, request: Request) -> Result<String, Error> {
     match ask(&**handle, request).map_err(|failure| failure.contract())?.answer {
         Answer::Pool(grant) => Ok(grant.pool.to_string()),
-        answer @ (Answer::Address(_) | Answer::Released | Answer::Status(_)) => {
+        answer @ (Answer::Address(_)
+        | Answer::Released
+        | Answer::Status(_)
+        | Answer::Records(_)) => {
             panic!("{answer:?}")
         }
     }

@@ -1,10 +1,11 @@
 //! A driver that is correct until a test tells it otherwise.
 
+use super::system::System;
 use crate::sync::lock;
 use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Callback, Capability, Code, Driver, Factory,
-    Failure, Family, IpNet, Ipv4Net, Options, PoolChoice, PoolGrant, PoolId, PoolRequest,
-    PoolStatus, Start, Stored, Writes, names,
+    Failure, Family, HeldRecord, IpNet, Ipv4Net, Options, PoolChoice, PoolGrant, PoolId,
+    PoolRequest, PoolStatus, RecordPage, Start, Stored, Writes, names,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -53,6 +54,8 @@ pub(crate) struct Control {
     pub(crate) is_halted: AtomicBool,
     /// What it registers from now on.
     pub(crate) registers: Mutex<Vec<(String, Capability)>>,
+    /// Where its grants are recorded, if it is a driver of a system of record.
+    pub(crate) system: Mutex<Option<System>>,
 }
 
 impl Control {
@@ -81,6 +84,10 @@ impl Control {
 pub(crate) struct FakeFactory(pub(crate) Arc<Control>);
 
 impl Factory for FakeFactory {
+    fn has_records(&self) -> bool {
+        lock(&self.0.system).is_some()
+    }
+
     fn halt(&self) {
         self.0.is_halted.store(true, Ordering::SeqCst);
     }
@@ -142,6 +149,10 @@ impl FakeDriver {
             value.push(b'x');
             self.writes.insert(what.to_owned(), Some(value));
         }
+    }
+
+    fn with_system<T>(&self, with: impl FnOnce(&mut System) -> T) -> Option<T> {
+        lock(&self.control.system).as_mut().map(with)
     }
 
     fn note(&self, call: String) {
@@ -226,6 +237,7 @@ impl Driver for FakeDriver {
             pool_id = other;
         }
         self.pools.insert(pool_id.clone(), (pool, BTreeSet::new()));
+        self.with_system(|system| system.make(pool, None));
         Ok(PoolGrant { pool_id, pool, data: Options::new() })
     }
 
@@ -235,7 +247,9 @@ impl Driver for FakeDriver {
         if let Some(failure) = lock(&self.control.release_fails).pop_front() {
             return Err(failure);
         }
-        self.pools.remove(pool_id).map(drop).ok_or_else(|| Code::BadPool.into())
+        let (pool, _) = self.pools.remove(pool_id).ok_or(Code::BadPool)?;
+        self.with_system(|system| system.delete(pool, None));
+        Ok(())
     }
 
     fn request_address(&mut self, request: &AddressRequest) -> Result<AddressGrant, Failure> {
@@ -259,6 +273,8 @@ impl Driver for FakeDriver {
         if !leases.insert(address) {
             return Err(Code::IpAlreadyAllocated.into());
         }
+        let pool = *pool;
+        self.with_system(|system| system.make(pool, Some(address)));
         let address = IpNet::new(address, pool.prefix_len()).unwrap();
         Ok(AddressGrant { address: Some(address), data: Options::new() })
     }
@@ -269,8 +285,36 @@ impl Driver for FakeDriver {
         if let Some(failure) = lock(&self.control.release_fails).pop_front() {
             return Err(failure);
         }
-        let (_, leases) = self.pools.get_mut(pool_id).ok_or(Code::PoolNotFound)?;
-        if leases.remove(&address) { Ok(()) } else { Err(Code::IpOutOfRange.into()) }
+        let (pool, leases) = self.pools.get_mut(pool_id).ok_or(Code::PoolNotFound)?;
+        if !leases.remove(&address) {
+            return Err(Code::IpOutOfRange.into());
+        }
+        let pool = *pool;
+        self.with_system(|system| system.delete(pool, Some(address)));
+        Ok(())
+    }
+
+    fn list_records(
+        &mut self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Option<Result<RecordPage, Failure>> {
+        self.note(format!("list from {}", cursor.unwrap_or("the beginning")));
+        self.with_system(|system| system.list(cursor, limit))
+    }
+
+    fn has_record(
+        &mut self,
+        pool_id: &PoolId,
+        address: Option<IpAddr>,
+    ) -> Option<Result<bool, Failure>> {
+        let pool = self.pools.get(pool_id)?.0;
+        self.with_system(|system| Ok(system.find(pool, address).is_some()))
+    }
+
+    fn remove_record(&mut self, record: &HeldRecord) -> Option<Result<bool, Failure>> {
+        self.note(format!("remove {}", record.id));
+        self.with_system(|system| system.remove(record))
     }
 
     fn take_writes(&mut self) -> Writes {

@@ -28,7 +28,9 @@ fn in_threads(handle: &Arc<dyn DriverHandle>, run: impl Fn(&dyn DriverHandle) + 
 fn leased(answer: Answer) -> IpAddr {
     match answer {
         Answer::Address(grant) => grant.address.unwrap().addr(),
-        Answer::Pool(_) | Answer::Released | Answer::Status(_) => panic!("{answer:?}"),
+        Answer::Pool(_) | Answer::Released | Answer::Status(_) | Answer::Records(_) => {
+            panic!("{answer:?}")
+        }
     }
 }
 

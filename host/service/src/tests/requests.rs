@@ -73,5 +73,6 @@ pub(crate) fn shown(answer: &Answer) -> String {
         }
         Answer::Released => "released".to_owned(),
         Answer::Status(status) => format!("{} in use", status.ips_in_use),
+        Answer::Records(answer) => format!("{answer:?}"),
     }
 }

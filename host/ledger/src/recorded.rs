@@ -1,0 +1,22 @@
+//! What the ledger says of a record: of a pool or an address that a driver's system of
+//! record has in this host's name.
+
+use crate::State;
+use ipam_api::HeldRecord;
+
+impl State {
+    /// Whether something is held that the record may stand for: its address, in
+    /// whatever pool of the space; or a pool that overlaps its pool. So what a system
+    /// of record has under another prefix by now, because somebody resized that, counts
+    /// as held.
+    #[must_use]
+    pub fn may_hold(&self, record: &HeldRecord) -> bool {
+        let Some(space) = self.space(&record.address_space) else { return false };
+        match record.address {
+            None => space.overlap(&record.pool).is_some(),
+            Some(address) => space
+                .around(address)
+                .any(|subnet| subnet.leases.contains_key(&address) || subnet.is_gateway(address)),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a driver's system of record holds, asked for in order with the driver's
+//! requests.
+//!
+//! So a removal needs no lock: whatever was granted before it is in the state that it is
+//! judged by, and whatever is granted after it is asked of a system without that record.
+
+use super::processor::Processor;
+use ipam_api::{
+    Code, Failure, HeldRecord, Kind, PoolId, RecordPage, RecordsAnswer, RecordsRequest, Removal,
+};
+use ipam_ledger::Audit;
+use std::net::IpAddr;
+
+impl Processor {
+    pub(super) fn records(
+        &mut self,
+        request: RecordsRequest,
+        audit: Audit,
+    ) -> Result<RecordsAnswer, Failure> {
+        match request {
+            RecordsRequest::List { cursor, limit } => {
+                self.list_records(cursor.as_deref(), limit).map(RecordsAnswer::Page)
+            }
+            RecordsRequest::Has(pool_id, address) => {
+                self.has_record(&pool_id, address).map(RecordsAnswer::Has)
+            }
+            RecordsRequest::Remove(record) => {
+                self.remove_record(&record, audit).map(RecordsAnswer::Removal)
+            }
+        }
+    }
+
+    fn list_records(&mut self, cursor: Option<&str>, limit: u32) -> Result<RecordPage, Failure> {
+        let page = self.ask(|driver| driver.list_records(cursor, limit))?;
+        let page = page.ok_or(Code::Other(Kind::NotImplemented))?;
+        let spaces = [&self.settings.spaces.local, &self.settings.spaces.global];
+        // In another space nothing would be held, and a record of what is held would be
+        // taken for one that nobody needs.
+        match page.records.iter().find(|record| !spaces.contains(&&record.address_space)) {
+            None => Ok(page),
+            Some(HeldRecord { address_space, .. }) => Err(self.violated(&format_args!(
+                "a record of the address space {address_space:?}, which is not its own"
+            ))),
+        }
+    }
+
+    fn has_record(
+        &mut self,
+        pool_id: &PoolId,
+        address: Option<IpAddr>,
+    ) -> Result<Option<bool>, Failure> {
+        let is_held = match address {
+            Some(address) => self.state.is_held(pool_id, address),
+            None => self.state.pool(pool_id).is_some(),
+        };
+        if !is_held {
+            return Ok(None);
+        }
+        let has = self.ask(|driver| driver.has_record(pool_id, address))?;
+        Ok(Some(has.ok_or(Code::Other(Kind::NotImplemented))?))
+    }
+
+    /// A release that is staged counts as released: the driver has been told of it, and
+    /// it is kept if its commit fails.
+    fn remove_record(&mut self, record: &HeldRecord, audit: Audit) -> Result<Removal, Failure> {
+        if self.state.may_hold(record) {
+            return Ok(Removal::Held);
+        }
+        let removed = self.ask(|driver| driver.remove_record(record))?;
+        if !removed.ok_or(Code::Other(Kind::NotImplemented))? {
+            return Ok(Removal::Gone);
+        }
+        tracing::info!(
+            driver = %self.settings.name, by = %audit.by, record = ?record.id.as_str(),
+            space = ?record.address_space, pool = %record.pool, address = ?record.address,
+            "removed from the system of record",
+        );
+        Ok(Removal::Removed)
+    }
+}
