@@ -5,6 +5,7 @@
 //! went wrong, and an exit code: 0 after an orderly end, 1 when it cannot do its
 //! work, 2 when it was asked wrongly.
 
+mod books;
 mod built_in;
 mod commands;
 mod component;
@@ -15,6 +16,7 @@ mod driver_config;
 mod driver_json;
 mod drivers;
 mod fatal;
+mod grace;
 mod host_networks;
 mod limits_table;
 mod logging;

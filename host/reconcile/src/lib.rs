@@ -7,6 +7,7 @@ mod known;
 #[cfg(test)]
 mod property;
 mod reconcile;
+pub mod records;
 mod report;
 
 pub use compare::{Unknown, compare};

@@ -4,6 +4,7 @@
 use crate::{
     daemon::{DaemonFlags, connect, note},
     fatal::Fatal,
+    grace::grace,
     written::driver_and_name,
 };
 use ipam_admin::{
@@ -15,7 +16,7 @@ use ipam_reconcile::{
     DockerEngines, Found, GrantedBy, Held, HeldLease, HeldPool, Ledger, Limits, Options, Progress,
     Report, Space, TokioClock, reconcile,
 };
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Compare the ledger with the networks and containers of Docker Engines
 #[derive(Debug, clap::Args)]
@@ -58,23 +59,9 @@ Exit codes: 0 done, 1 failed or incomplete, 2 wrong command line.
 Example:
   wipam reconcile docker --socket /var/run/docker.sock --dry-run";
 
-/// The shortest grace period for a run that frees: an engine shows an endpoint
-/// only after its address was granted, and may wait for a plugin that is down
-/// in between.
-const GRACE_MIN: Duration = Duration::from_secs(30);
-/// The longest, a day.
-const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-
 pub(crate) fn run(args: Args) -> Result<(), Fatal> {
-    let Args { sockets, dry_run, exclusive, grace, docker_names, daemon } = args;
-    let grace = Duration::from_secs(grace);
-    if (grace < GRACE_MIN && !dry_run) || grace > GRACE_MAX {
-        let (min, max) = (GRACE_MIN.as_secs(), GRACE_MAX.as_secs());
-        return Err(Fatal::Usage(format!(
-            "--grace {}: must be {min} to {max} seconds; with --dry-run it may be less",
-            grace.as_secs()
-        )));
-    }
+    let Args { sockets, dry_run, exclusive, grace: grace_seconds, docker_names, daemon } = args;
+    let grace = grace(grace_seconds, dry_run)?;
     let docker_names = docker_names.into_iter();
     let docker_names = docker_names.map(|(driver, name)| (driver.to_string(), name));
     let mut ledger = Daemon::new(daemon.clone(), docker_names.collect())?;

@@ -1,0 +1,131 @@
+//! `wipam reconcile records`: the ledger over the admin socket, beside what a driver's
+//! system of record has.
+
+use crate::{
+    books::DaemonBooks,
+    daemon::{DaemonFlags, Stop, result, stdout},
+    fatal::Fatal,
+    grace::grace,
+    output::Output,
+};
+use ipam_api::{HeldRecord, text::bounded, with_causes};
+use ipam_reconcile::{
+    Options, TokioClock,
+    records::{GivenBack, Refused, Step, give_back, line},
+};
+use serde::Serialize;
+
+/// Give back what only a driver's system of record has of this host
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The driver; `wipam drivers` shows which there are
+    driver: String,
+    /// Show what would be given back, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Also give back pools that the ledger does not hold, and addresses of such
+    /// pools. Use only if no other host has this host's name there
+    #[arg(long)]
+    exclusive: bool,
+    /// Seconds that a record must stay unknown to the ledger; at least 30 unless
+    /// --dry-run
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    grace: u64,
+    /// How to reach the daemon.
+    #[command(flatten)]
+    daemon: DaemonFlags,
+}
+
+const AFTER_HELP: &str = "\
+Gives back records that this host made in the system of record, such as NetBox, and
+that the ledger does not hold, neither now nor after the grace period: what was left
+behind when an answer was lost or Wipam was killed. `wipam check` shows them. The
+driver's thread decides again right before each removal, in order with its requests:
+what is granted meanwhile stays.
+
+`wipam reconcile DRIVER` is the same.
+
+Exit codes: 0 done, 1 failed or incomplete, 2 wrong command line.
+
+Example:
+  wipam reconcile records netbox --dry-run";
+
+/// How much of a reason is shown, in bytes.
+const REASON_MAX_BYTES: usize = 1 << 10;
+
+/// What is printed for programs.
+#[derive(Serialize)]
+struct Told<'a> {
+    driver: &'a str,
+    #[serde(flatten)]
+    report: &'a GivenBack,
+}
+
+pub(crate) fn run(args: Args) -> Result<(), Fatal> {
+    let Args { driver, dry_run, exclusive, grace: grace_seconds, daemon } = args;
+    let options = Options { grace: grace(grace_seconds, dry_run)?, dry_run, exclusive };
+    let mut books = DaemonBooks::new(daemon.clone(), driver.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Fatal::Failed(error.to_string()))?;
+    let report = runtime
+        .block_on(give_back(&mut books, &mut TokioClock, &options, &mut show_progress))
+        .map_err(|error| Fatal::Failed(format!("nothing was changed: {}", with_causes(&error))))?;
+    print(&driver, &report, &daemon)?;
+    let refused = report.refused.len();
+    match &report.failure {
+        Some(why) => {
+            Err(Fatal::Failed(format!("{} records were not removed: {why}", report.left.len())))
+        }
+        None if refused > 0 => Err(Fatal::Failed(format!("{refused} removals were refused"))),
+        None => Ok(()),
+    }
+}
+
+/// Progress is for people, on standard error: standard output is for results.
+fn show_progress(step: Step<'_>) {
+    match step {
+        Step::Looked { entries, records, leftover } => eprintln!(
+            "the ledger holds {entries} pools and addresses, the system of record has {records}; \
+             left over there: {leftover}"
+        ),
+        Step::Waiting { grace } => {
+            eprintln!("waiting {} s before looking again", grace.as_secs());
+        }
+        Step::Removed(record) => eprintln!("gave back {}", line(record)),
+        Step::Settled(record) => eprintln!("changed meanwhile: {}", line(record)),
+        _ => {}
+    }
+}
+
+fn print(driver: &str, report: &GivenBack, daemon: &DaemonFlags) -> Result<(), Fatal> {
+    let mut output = Output::new(stdout(), daemon.json, &[]);
+    let printed = if daemon.json {
+        output.row(&Told { driver, report }, |_| Vec::new())
+    } else {
+        lines(report).iter().try_for_each(|words| output.line(words))
+    };
+    result(printed.and_then(|()| output.end()).map_err(Stop::Output))
+}
+
+fn lines(report: &GivenBack) -> Vec<String> {
+    let lists: [(&str, &[HeldRecord]); 6] = [
+        ("given back", &report.removed),
+        ("would be given back", &report.would_remove),
+        ("kept without --exclusive", &report.kept),
+        ("changed meanwhile", &report.settled),
+        ("waits for the next run", &report.postponed),
+        ("left", &report.left),
+    ];
+    let found = lists.iter().flat_map(|(what, records)| {
+        records.iter().map(move |record| format!("{what}: {}", line(record)))
+    });
+    let refused = report.refused.iter().map(|Refused { record, reason }| {
+        format!("refused: {}: {}", line(record), bounded(REASON_MAX_BYTES, reason))
+    });
+    let mut lines: Vec<String> = found.chain(refused).collect();
+    if lines.is_empty() {
+        lines.push("nothing to give back".to_owned());
+    }
+    lines
+}
