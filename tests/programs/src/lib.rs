@@ -159,8 +159,8 @@ pub trait Bent: Sized + 'static {
 /// Makes a component of a [`Bent`] type.
 #[macro_export]
 macro_rules! export {
-    ($program:ty) => {
-        $crate::ipam_driver::export!($program);
+    ($program:ty $(, $more:ident)*) => {
+        $crate::ipam_driver::export!($program $(, $more)*);
 
         impl $crate::ipam_driver::Driver for $program {
             const NAME: &'static str = <Self as $crate::Bent>::NAME;

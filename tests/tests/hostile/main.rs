@@ -11,6 +11,7 @@ mod gateways;
 mod harness;
 mod loading;
 mod no_drivers;
+mod records;
 mod slow;
 mod stores;
 mod tenants;
@@ -24,6 +25,7 @@ fn no_program_is_left_out() {
         include_str!("calls.rs"),
         include_str!("gateways.rs"),
         include_str!("loading.rs"),
+        include_str!("records.rs"),
         include_str!("slow.rs"),
         include_str!("stores.rs"),
         include_str!("tenants.rs"),
