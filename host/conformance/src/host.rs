@@ -8,19 +8,36 @@ use crate::{
     show,
 };
 use ipam_api::{
-    AddressRequest, Answer, DriverName, Failure, Family, PoolChoice, PoolId, PoolRequest,
-    PoolStatus, Request, Stored,
+    AddressRequest, Answer, DriverName, Failure, Family, PoolChoice, PoolGrant, PoolId,
+    PoolRequest, PoolStatus, Request, Stored,
 };
 use ipam_runtime::Behaviour;
 
 /// A question that must be answered, or the outcome.
-fn need(asking: &mut Asking, request: Request) -> Result<Answer, Outcome> {
+pub(crate) fn need(asking: &mut Asking, request: Request) -> Result<Answer, Outcome> {
     asking.ask(&request).map_err(|failure| match failure {
         Failure::Refused(error) => Outcome::not_applicable(show::exchange(&request, &Err(error))),
         failure @ Failure::Broken { .. } => {
             Outcome::Fail { reason: reason(&failure), exchange: vec![show::request(&request)] }
         }
     })
+}
+
+/// A pool to try things in: one for tests, or whatever the driver grants.
+pub(crate) fn some_pool(asking: &mut Asking) -> Result<PoolGrant, Outcome> {
+    let spaces = asking.now().default_address_spaces();
+    let spaces = spaces.map_err(|failure| Outcome::fail(reason(&failure)))?;
+    let any = PoolRequest::new(&spaces.local, PoolChoice::Automatic(Family::Ipv4));
+    let exact = "198.18.0.0/24".parse().map(PoolChoice::Exact);
+    let exact = exact.map(|exact| PoolRequest::new(&spaces.local, exact));
+    let pool = match exact.ok().map(|exact| asking.ask(&Request::Pool(exact))) {
+        Some(Ok(answer)) => answer,
+        _ => need(asking, Request::Pool(any))?,
+    };
+    match pool {
+        Answer::Pool(pool) => Ok(pool),
+        _ => Err(Outcome::fail("no pool was answered")),
+    }
 }
 
 fn status(asking: &mut Asking, id: &PoolId) -> Result<PoolStatus, Outcome> {
@@ -40,15 +57,7 @@ pub(crate) fn status_counts(maker: &Maker, name: Option<&DriverName>) -> Outcome
 fn counts(maker: &Maker, name: Option<&DriverName>) -> Result<(), Outcome> {
     let failed = |failure: Failure| Outcome::fail(reason(&failure));
     let mut asking = maker.make(name, Stored::new()).map_err(failed)?;
-    let spaces = asking.now().default_address_spaces().map_err(failed)?;
-    let any = PoolRequest::new(&spaces.local, PoolChoice::Automatic(Family::Ipv4));
-    let exact = "198.18.0.0/24".parse().map(PoolChoice::Exact);
-    let exact = exact.map(|exact| PoolRequest::new(&spaces.local, exact));
-    let pool = match exact.ok().map(|exact| asking.ask(&Request::Pool(exact))) {
-        Some(Ok(answer)) => answer,
-        _ => need(&mut asking, Request::Pool(any))?,
-    };
-    let Answer::Pool(pool) = pool else { return Err(Outcome::fail("no pool was answered")) };
+    let pool = some_pool(&mut asking)?;
     let id = pool.pool_id;
     if asking.now().pool_status(&id).is_none() {
         return Err(Outcome::not_applicable("it does not export status"));

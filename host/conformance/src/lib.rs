@@ -28,6 +28,7 @@ mod junit;
 mod model;
 mod outcome;
 mod recorder;
+mod records;
 mod show;
 
 pub use docker::Plugin;
@@ -211,6 +212,15 @@ impl Tested<'_> {
             None => Outcome::not_applicable("Docker's protocol has no status"),
         };
         note(result("status", "counts", "it counts what is leased", status));
+        // Few drivers have a system of record.
+        if component.is_some_and(Factory::has_records) {
+            let lists = records::lists(maker, name);
+            let title = "its system of record has what is granted, and not what is released";
+            note(result("records", "lists", title, lists));
+            let removes = records::removes(maker, name);
+            let title = "what is removed from it is gone, and nothing else";
+            note(result("records", "removes", title, removes));
+        }
         let little = host::says_little(behaviour);
         note(result("limits", "log", "what it says to the operator is not too much", little));
         let late = host::registers_in_time(behaviour);

@@ -4,8 +4,8 @@
 //! `{"defect": "NAME"}`; without a table it has none. Each `has` is one defect.
 
 use ipam_driver::{
-    AddressGrant, AddressRequest, AddressSpaces, Code, Driver, Error, Family, IpNet, Kind,
-    PoolChoice, PoolGrant, PoolRequest, Status, SubnetStatus, names,
+    AddressGrant, AddressRequest, AddressSpaces, Code, Driver, Error, Family, HeldRecord, IpNet,
+    Kind, PoolChoice, PoolGrant, PoolRequest, RecordPage, Records, Status, SubnetStatus, names,
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -29,9 +29,12 @@ struct Program {
     is_used_up: bool,
     /// Leases of pools that are no more.
     remembered: Vec<IpAddr>,
+    /// Records that were removed, and addresses that are recorded though released.
+    removed: Vec<String>,
+    released: Vec<(IpNet, IpAddr)>,
 }
 
-ipam_driver::export!(Program, status);
+ipam_driver::export!(Program, status, records);
 
 fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(other) || other.contains(one)
@@ -187,6 +190,8 @@ impl Driver for Program {
             asked: 0,
             is_used_up: false,
             remembered: Vec::new(),
+            removed: Vec::new(),
+            released: Vec::new(),
         })
     }
 
@@ -315,7 +320,7 @@ impl Driver for Program {
         let releases_another = self.has("releases-another-the-second-time");
         let pool = self.pools.get_mut(pool_id).ok_or(Code::PoolNotFound)?;
         match pool.leases.iter().position(|it| *it == address) {
-            Some(at) => drop(pool.leases.remove(at)),
+            Some(at) => self.released.push((pool.prefix, pool.leases.remove(at))),
             None if releases_another => drop(pool.leases.pop()),
             None => {}
         }
@@ -336,5 +341,56 @@ impl Status for Program {
             ips_in_use: if self.has("counts-nothing") { 0 } else { count(pool.leases.len()) },
             dynamic_ips_available: count(all.saturating_sub(pool.leases.len())),
         })
+    }
+}
+
+impl Program {
+    /// What its system of record has, as far as it is in this driver's name.
+    fn records(&self) -> Vec<HeldRecord> {
+        let record = |space: &str, pool: IpNet, address: Option<IpAddr>| HeldRecord {
+            id: format!("{space}/{pool}/{address:?}"),
+            address_space: space.to_owned(),
+            pool,
+            address,
+            label: String::new(),
+        };
+        let of = |pool: &Pool| {
+            let all = [None].into_iter().chain(pool.leases.iter().copied().map(Some));
+            all.map(|address| record(&pool.space, pool.prefix, address)).collect::<Vec<_>>()
+        };
+        let mut all: Vec<_> = self.pools.values().flat_map(of).collect();
+        if self.has("lists-what-is-released") {
+            all.extend(self.released.iter().map(|(pool, it)| record("local", *pool, Some(*it))));
+        }
+        all.retain(|record| !self.removed.contains(&record.id));
+        all
+    }
+}
+
+impl Records for Program {
+    fn list_records(&mut self, cursor: Option<&str>, limit: u32) -> Result<RecordPage, Error> {
+        let at = cursor.map_or(Ok(0), str::parse).map_err(|_| Code::InvalidRequest)?;
+        let from = if self.has("lists-the-same-again") { 0 } else { at };
+        let all = self.records();
+        let records: Vec<_> = all.iter().skip(from).take(limit as usize).cloned().collect();
+        let next = (from + records.len() < all.len()).then(|| (at + records.len()).to_string());
+        Ok(RecordPage { records, next })
+    }
+
+    fn has_record(&mut self, pool_id: &str, address: Option<IpAddr>) -> Result<bool, Error> {
+        let prefix = self.pools.get(pool_id).ok_or(Code::PoolNotFound)?.prefix;
+        let is_this = |it: &HeldRecord| it.pool == prefix && it.address == address;
+        Ok(self.records().iter().any(is_this) && !self.has("finds-nothing"))
+    }
+
+    fn remove_record(&mut self, record: &HeldRecord) -> Result<bool, Error> {
+        let by_id = self.has("removes-by-id-alone");
+        let is_this =
+            |it: &HeldRecord| it.id == record.id && (by_id || it.address == record.address);
+        let found = self.records().iter().any(is_this);
+        if found && !self.has("removes-in-words") {
+            self.removed.push(record.id.clone());
+        }
+        Ok(found)
     }
 }

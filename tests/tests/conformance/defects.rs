@@ -64,6 +64,11 @@ const DEFECTS: &[(&str, &str)] = &[
     ("ids-by-number", "instances/replay"),
     ("says-it-is-built-in", "instances/built-in"),
     ("counts-nothing", "status/counts"),
+    ("lists-what-is-released", "records/lists"),
+    ("lists-the-same-again", "records/lists"),
+    ("finds-nothing", "records/lists"),
+    ("removes-by-id-alone", "records/removes"),
+    ("removes-in-words", "records/removes"),
 ];
 
 #[test]
