@@ -36,7 +36,9 @@ pub(crate) fn some_pool(asking: &mut Asking) -> Result<PoolGrant, Outcome> {
     };
     match pool {
         Answer::Pool(pool) => Ok(pool),
-        _ => Err(Outcome::fail("no pool was answered")),
+        Answer::Address(_) | Answer::Released | Answer::Status(_) | Answer::Records(_) => {
+            Err(Outcome::fail("no pool was answered"))
+        }
     }
 }
 

@@ -46,7 +46,7 @@ impl Granted {
             let any = AddressRequest::any(pool.pool_id.clone());
             match need(&mut asking, Request::Address(any))? {
                 Answer::Address(grant) => grant.address.map(|leased| leased.addr()),
-                _ => None,
+                Answer::Pool(_) | Answer::Released | Answer::Status(_) | Answer::Records(_) => None,
             }
             .ok_or_else(|| Outcome::not_applicable("it leases no addresses"))
         };

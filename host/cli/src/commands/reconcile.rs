@@ -16,7 +16,7 @@ pub(crate) enum Args {
     Driver(Vec<String>),
 }
 
-/// The arguments of `records`, after the name of a driver.
+/// Give back what only a driver's system of record has of this host
 #[derive(Debug, clap::Parser)]
 #[command(name = "wipam reconcile")]
 struct Named {

@@ -68,10 +68,9 @@ fn has(pool: &str, address: Option<&str>) -> Request {
 /// What came of a removal.
 #[track_caller]
 fn removed(harness: &Harness, id: u64, address: &str) -> Removal {
-    match harness.ask(removal(id, address)).unwrap().answer {
-        Answer::Records(RecordsAnswer::Removal(removal)) => removal,
-        other => panic!("{other:?}"),
-    }
+    let answer = harness.ask(removal(id, address)).unwrap().answer;
+    let Answer::Records(RecordsAnswer::Removal(removal)) = answer else { panic!("{answer:?}") };
+    removal
 }
 
 fn words(removal: Removal) -> Result<String, Kind> {
