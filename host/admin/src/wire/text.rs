@@ -53,4 +53,18 @@ mod tests {
             assert!(refused.contains("is not an address"), "{refused}");
         }
     }
+
+    #[test]
+    fn prefixes_are_asked_for_as_they_are_everywhere() {
+        let question = r#"{"ask":"remove-record","driver":"lab","id":"7","address_space":"lab","pool":"192.0.2.0/24"}"#;
+        let Ask::RemoveRecord { pool, address, .. } = serde_json::from_str(question).unwrap()
+        else {
+            panic!("{question}");
+        };
+        assert_eq!((pool.to_string().as_str(), address), ("192.0.2.0/24", None));
+        for text in ["192.0.2.0", "192.0.2.00/24", "192.0.2.0/33", ""] {
+            let question = question.replace("192.0.2.0/24", text);
+            assert!(serde_json::from_str::<Ask>(&question).is_err(), "{text}");
+        }
+    }
 }
