@@ -273,21 +273,26 @@ fn a_file_is_looked_at_without_running_it() {
 /// What is asked wrongly is refused before any daemon is asked.
 #[test]
 fn a_reconciliation_that_frees_has_a_least_grace() {
-    let reconcile = |arguments: &[&str]| {
+    let reconcile = |with: &[&str], arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wipam"));
-        command.args(["reconcile", "docker", "--state-dir", "/nowhere"]).args(arguments);
+        command.arg("reconcile").args(with).args(["--state-dir", "/nowhere"]).args(arguments);
         command
     };
-    refuses(
-        reconcile(&["--grace", "29"]),
-        2,
-        &["30 to 86400 seconds; with --dry-run it may be less"],
-    );
-    refuses(reconcile(&["--grace", "86401", "--dry-run"]), 2, &["30 to 86400"]);
-    let words = &["is wipam running with this state directory?"][..];
-    refuses(reconcile(&["--grace", "0", "--dry-run"]), 1, words);
-    refuses(reconcile(&["--grace", "30"]), 1, words);
-    let pair = reconcile(&["--docker-name", "wipam"]).output().unwrap();
+    // With engines, with a driver's system of record, and the short form of that.
+    for with in [&["docker"][..], &["records", "lab"], &["lab"]] {
+        refuses(
+            reconcile(with, &["--grace", "29"]),
+            2,
+            &["30 to 86400 seconds; with --dry-run it may be less"],
+        );
+        refuses(reconcile(with, &["--grace", "86401", "--dry-run"]), 2, &["30 to 86400"]);
+        let words = &["is wipam running with this state directory?"][..];
+        refuses(reconcile(with, &["--grace", "0", "--dry-run"]), 1, words);
+        refuses(reconcile(with, &["--grace", "30"]), 1, words);
+        let unknown = reconcile(with, &["--no-such-flag"]).output().unwrap();
+        assert_eq!(unknown.status.code(), Some(2));
+    }
+    let pair = reconcile(&["docker"], &["--docker-name", "wipam"]).output().unwrap();
     assert_eq!(pair.status.code(), Some(2));
     assert!(String::from_utf8(pair.stderr).unwrap().contains("expected DRIVER=NAME"));
 }
