@@ -10,7 +10,12 @@ use ipam_tests::{
     programs,
 };
 use serde_json::{Value, json};
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::net::UnixStream,
+    process::Command,
+};
 
 const POOL: &str = "10.66.0.0/24";
 
@@ -62,6 +67,15 @@ impl Lab {
         let mut command = Command::new(binary());
         command.args(["check", "registry", "--state-dir"]).arg(self.daemon.state_dir());
         String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+
+    /// The first line of what the admin socket answers.
+    fn asked(&self, question: &Value) -> Value {
+        let mut socket = UnixStream::connect(self.daemon.state_dir().join("admin.sock")).unwrap();
+        socket.write_all(format!("{question}\n").as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
     }
 
     fn reconcile(&self, words: &[&str]) -> Ran {
@@ -120,6 +134,32 @@ fn what_is_on_one_side_is_told_with_what_to_do() {
     ] {
         assert!(said.contains(words), "{said:?} does not say {words:?}");
     }
+}
+
+#[test]
+fn the_driver_and_the_ledger_have_a_say_in_each_removal() {
+    let remove = |lab: &Lab, pool: &str, address: &str| {
+        let answer = lab.asked(&json!({"ask": "remove-record", "driver": "registry",
+            "id": address, "address_space": "zoo", "pool": pool, "address": address}));
+        (answer["item"]["outcome"].clone(), answer["item"]["reason"].clone())
+    };
+    let lab = Lab::new("does = \"refuses\"\nleft = \"10.66.0.9\"");
+    let refused = (json!("refused"), json!("others are in it"));
+    assert_eq!(remove(&lab, POOL, "10.66.0.9"), refused);
+    // The driver is not asked, whatever it would say.
+    for pool in [POOL, "10.66.0.0/16"] {
+        assert_eq!(remove(&lab, pool, "10.66.0.1"), (json!("held"), Value::Null));
+    }
+    let has = |address: &str| {
+        lab.asked(&json!({"ask": "has-record", "driver": "registry", "pool_id": POOL,
+            "address": address}))
+    };
+    assert_eq!(has("10.66.0.1"), json!({"item": {"has_record": true}}));
+    assert_eq!(has("10.66.0.3"), json!({"item": {"has_record": null}}));
+    // What says that it removes and does not is left over the next time.
+    let lab = Lab::new("does = \"pretends\"\nleft = \"10.66.0.9\"");
+    assert_eq!(remove(&lab, POOL, "10.66.0.9"), (json!("removed"), Value::Null));
+    assert_eq!(found(&lab.checked(1), "leftover"), ["10.66.0.9"]);
 }
 
 /// It takes its time: what is left over must be so for half a minute.

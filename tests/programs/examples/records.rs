@@ -2,7 +2,9 @@
 //! table says there: `does` is how it lies, `left` what was left behind, `lost` what
 //! somebody deleted.
 
-use ipam_driver::{Code, Error, HeldRecord, IpNet, Kind, RecordPage, Records};
+use ipam_driver::{
+    AddressGrant, AddressRequest, Code, Error, HeldRecord, IpNet, Kind, RecordPage, Records,
+};
 use ipam_programs::{Bent, Honest, SPACE};
 use std::net::IpAddr;
 
@@ -13,6 +15,8 @@ struct Program {
     /// Addresses of 10.66.0.0/24, and pools.
     left: Vec<String>,
     lost: Vec<String>,
+    /// What was removed, and not granted since.
+    removed: Vec<String>,
 }
 
 ipam_programs::export!(Program, records);
@@ -30,11 +34,19 @@ impl Bent for Program {
             does: words("does").unwrap_or_default().concat(),
             left: words("left").unwrap_or_default(),
             lost: words("lost").unwrap_or_default(),
+            removed: Vec::new(),
         }
     }
 
     fn honest(&mut self) -> &mut Honest {
         &mut self.honest
+    }
+
+    fn request_address(&mut self, request: AddressRequest) -> Result<AddressGrant, Error> {
+        let grant = self.honest.request_address(&request)?;
+        let id = grant.address.map(|leased| leased.addr().to_string());
+        self.removed.retain(|removed| Some(removed) != id.as_ref());
+        Ok(grant)
     }
 }
 
@@ -58,7 +70,7 @@ fn held(pool: IpNet, address: Option<IpAddr>) -> HeldRecord {
 
 impl Program {
     fn is_lost(&self, record: &HeldRecord) -> bool {
-        self.lost.contains(&record.id)
+        self.lost.contains(&record.id) || self.removed.contains(&record.id)
     }
 
     /// All that there is, in order of id.
@@ -147,8 +159,10 @@ impl Records for Program {
             "pretends" => return Ok(true),
             _ => {}
         }
-        let before = self.left.len();
-        self.left.retain(|left| *left != record.id);
-        Ok(self.left.len() < before)
+        let is_this = |it: &HeldRecord| (&it.id, it.address) == (&record.id, record.address);
+        let is_there = self.all().iter().any(is_this);
+        self.left.retain(|left| !is_there || *left != record.id);
+        self.removed.extend(is_there.then(|| record.id.clone()));
+        Ok(is_there)
     }
 }
