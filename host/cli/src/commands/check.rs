@@ -176,7 +176,7 @@ fn lines(driver: &str, checked: &Checked) -> Vec<String> {
     list(
         "only there",
         &format!(
-            "nobody on this host uses these: `wipam reconcile records {driver}` gives them back"
+            "the ledger does not hold these: `wipam reconcile records {driver}` gives them back"
         ),
         leftover.iter().map(line).collect(),
     );
