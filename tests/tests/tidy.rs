@@ -70,6 +70,7 @@ fn dependencies_point_one_way() {
         ("ipam-pools", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-sticky", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-cooldown", &["wasmtime", "ipam-api", "ipam-default"]),
+        ("ipam-http-driver", &["wasmtime", "ipam-api", "ipam-allocator"]),
         ("ipam-netbox", &["wasmtime", "ipam-api", "ipam-allocator"]),
         ("ipam-report", &["wasmtime", "ipam-api", "ipam-driver"]),
         ("ipam-conformance", &["wasmtime", "ipam-api", "ipam-default"]),

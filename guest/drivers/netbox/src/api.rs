@@ -5,25 +5,19 @@
 //! believed further than that: an answer that is not what its documentation says is
 //! an internal error.
 
-use crate::{
-    config::Config,
-    http::{Http, Method, Request, Response},
-};
-use ipam_driver::{Code, Error, IpNet, Kind, parse_prefix};
+use crate::config::Config;
+use ipam_driver::{Code, Error, IpNet, parse_prefix};
+use ipam_http_driver::{Client, Http, Page, Server, escaped};
 use serde_json::{Map, Value, json};
 
 /// Objects on a page.
 const PAGE: usize = 100;
-/// Pages of one list. A call makes a limited number of requests.
-const PAGES_MAX: usize = 20;
-/// Bytes of NetBox's words that are passed on.
-const WORDS_BYTES_MAX: usize = 300;
 
 /// A NetBox, and a way to ask it.
 #[derive(Debug)]
 pub(crate) struct Api<H> {
     config: Config,
-    http: H,
+    client: Client<H>,
 }
 
 /// One of its objects.
@@ -70,8 +64,13 @@ pub(crate) enum Made {
 }
 
 impl<H: Http> Api<H> {
-    pub(crate) fn new(config: Config, http: H) -> Self {
-        Self { config, http }
+    pub(crate) fn new((server, config): (Server, Config), http: H) -> Self {
+        Self { config, client: Client::new(server, http) }
+    }
+
+    /// An answer that is not what the documentation says.
+    pub(crate) fn odd(&self, text: &str) -> Error {
+        self.client.odd(text)
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -85,36 +84,32 @@ impl<H: Http> Api<H> {
             query += &format!("{name}={}&", escaped(value));
         }
         let vrf = self.config.vrf.map_or_else(|| "null".to_owned(), |vrf| vrf.to_string());
-        let mut found = Vec::new();
-        for _ in 0..PAGES_MAX {
+        let page = |client: &mut Client<H>, offset| {
             // By offsets: what `next` says is made of what a proxy says. A page may be
             // shorter than was asked for.
-            let offset = found.len();
             let path = format!("{}?{query}vrf_id={vrf}&limit={PAGE}&offset={offset}", of.path());
-            let response = self.send(Method::Get, &path, "")?;
-            let body = json_of(&response, 200)?;
+            let response = client.get(&path)?;
+            let body = client.json(&response, 200)?;
             let results = body.get("results").and_then(Value::as_array);
-            for result in results.ok_or_else(|| odd("a list has no results"))? {
-                found.push(object(of, result)?);
-            }
-            if body.get("next").is_none_or(Value::is_null) {
-                found.sort_by_key(|object| object.id);
-                return Ok(found);
-            }
-            if found.len() == offset {
-                return Err(odd("a page has no results, and another follows"));
-            }
-        }
-        Err(odd(&format!("a list has more than {PAGES_MAX} pages")))
+            let results = results.ok_or_else(|| client.odd("a list has no results"))?;
+            let items = results.iter().map(|result| object(client, of, result));
+            let items = items.collect::<Result<Vec<_>, _>>()?;
+            let has_next = body.get("next").is_some_and(|next| !next.is_null());
+            Ok(Page { items, has_next })
+        };
+        let mut found = self.client.read_pages(page)?;
+        found.sort_by_key(|object| object.id);
+        Ok(found)
     }
 
     /// One object, if it is there.
     pub(crate) fn get(&mut self, of: Of, id: u64) -> Result<Option<Object>, Error> {
-        let response = self.send(Method::Get, &format!("{}{id}/", of.path()), "")?;
+        let response = self.client.get(&format!("{}{id}/", of.path()))?;
         if response.status == 404 {
             return Ok(None);
         }
-        object(of, &json_of(&response, 200)?).map(Some)
+        let body = self.client.json(&response, 200)?;
+        object(&self.client, of, &body).map(Some)
     }
 
     /// Makes exactly this object. Nothing if NetBox says that there is one already.
@@ -129,12 +124,13 @@ impl<H: Http> Api<H> {
         if let Some(vrf) = self.config.vrf {
             wish.insert("vrf".to_owned(), json!(vrf));
         }
-        let response = self.send(Method::Post, of.path(), &Value::from(wish).to_string())?;
+        let response = self.client.post(of.path(), &Value::from(wish))?;
         // It has no code for that, only words: "Duplicate prefix found in …".
         if response.status == 400 && contains(&response.body, b"Duplicate ") {
             return Ok(None);
         }
-        object(of, &json_of(&response, 201)?).map(Some)
+        let body = self.client.json(&response, 201)?;
+        object(&self.client, of, &body).map(Some)
     }
 
     /// Takes the next address of a prefix, or the next prefix of that length in it.
@@ -152,34 +148,27 @@ impl<H: Http> Api<H> {
             Of::Addresses => "available-ips",
         };
         let path = format!("/ipam/prefixes/{parent}/{what}/");
-        let response = self.send(Method::Post, &path, &Value::from(wish).to_string())?;
+        let response = self.client.post(&path, &Value::from(wish))?;
         match response.status {
             409 => Ok(Made::Exhausted),
             404 => Ok(Made::NotFound),
             _ => {
-                let body = json_of(&response, 201)?;
+                let body = self.client.json(&response, 201)?;
                 // A list where one was sent; some versions always answer one.
                 let one = body.as_array().map_or(Some(&body), |list| list.first());
-                object(of, one.ok_or_else(|| odd("nothing was made"))?).map(Made::Object)
+                let one = one.ok_or_else(|| self.odd("nothing was made"))?;
+                object(&self.client, of, one).map(Made::Object)
             }
         }
     }
 
     /// Deletes an object, which may be gone already.
     pub(crate) fn delete(&mut self, of: Of, id: u64) -> Result<(), Error> {
-        let response = self.send(Method::Delete, &format!("{}{id}/", of.path()), "")?;
+        let response = self.client.delete(&format!("{}{id}/", of.path()), None)?;
         match response.status {
             204 | 404 => Ok(()),
-            _ => Err(refusal(&response)),
+            _ => Err(self.client.refusal(&response)),
         }
-    }
-
-    fn send(&mut self, method: Method, path: &str, body: &str) -> Result<Response, Error> {
-        let request = Request { config: &self.config, method, path, body };
-        self.http.send(&request).map_err(|reason| {
-            let text = format!("NetBox does not answer: {}", cut(&reason));
-            Error::other(Kind::Unavailable, text)
-        })
     }
 }
 
@@ -189,68 +178,19 @@ fn wish(description: &str) -> Map<String, Value> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect()
 }
 
-/// The body of an answer of that status.
-fn json_of(response: &Response, status: u16) -> Result<Value, Error> {
-    if response.status != status {
-        return Err(refusal(response));
-    }
-    serde_json::from_slice(&response.body).map_err(|_| odd("that is no JSON"))
-}
-
-fn object(of: Of, value: &Value) -> Result<Object, Error> {
+fn object<H: Http>(client: &Client<H>, of: Of, value: &Value) -> Result<Object, Error> {
     let read = || {
         let net = parse_prefix(value.get(of.key())?.as_str()?)?;
         let description = value.get("description").and_then(Value::as_str).unwrap_or_default();
         let description = description.to_owned();
         Some(Object { id: value.get("id")?.as_u64()?, net, description })
     };
-    read().ok_or_else(|| odd(&format!("that has no id and {}", of.key())))
-}
-
-/// The error of an answer that is no success, with NetBox's text if it has one.
-fn refusal(response: &Response) -> Error {
-    let status = response.status;
-    let kind = match status {
-        401 | 403 => Kind::Forbidden,
-        400 | 409 => Kind::BadRequest,
-        404 => Kind::NotFound,
-        429 | 500.. => Kind::Unavailable,
-        _ => Kind::Internal,
-    };
-    let value: Option<Value> = serde_json::from_slice(&response.body).ok();
-    let detail = value.as_ref().map(|value| match value.get("detail").and_then(Value::as_str) {
-        Some(detail) => detail.to_owned(),
-        None => value.to_string(),
-    });
-    match detail {
-        Some(detail) => Error::other(kind, format!("NetBox answers {status}: {}", cut(&detail))),
-        None => Error::other(kind, format!("NetBox answers {status}")),
-    }
-}
-
-/// An answer that is not what the documentation says.
-pub(crate) fn odd(text: &str) -> Error {
-    Error::other(Kind::Internal, format!("NetBox's answer is not understood: {text}"))
+    read().ok_or_else(|| client.odd(&format!("that has no id and {}", of.key())))
 }
 
 /// NetBox has no such pool.
 pub(crate) fn gone(pool_id: &str) -> Error {
     Error::new(Code::PoolNotFound, format!("NetBox has no pool {pool_id}"))
-}
-
-/// As a value in a query.
-fn escaped(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
-}
-
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(WORDS_BYTES_MAX)]
 }
 
 fn contains(body: &[u8], words: &[u8]) -> bool {

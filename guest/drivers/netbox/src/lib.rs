@@ -23,10 +23,10 @@
 
 mod api;
 mod config;
-mod http;
 mod policy;
 
 use ipam_driver::{AddressSpaces, Capability, Driver, Error, Kind};
+use ipam_http_driver::Host;
 use policy::Policy;
 
 /// The one address space, local and global: what NetBox holds is unique in both.
@@ -34,12 +34,12 @@ const SPACE: &str = "netbox";
 
 /// The driver `netbox`: the policy over the host's HTTP.
 #[derive(Debug)]
-pub struct NetBox(Option<Policy<http::Host>>);
+pub struct NetBox(Option<Policy<Host>>);
 
 ipam_driver::export!(NetBox);
 
 impl NetBox {
-    fn policy(&mut self) -> Result<&mut Policy<http::Host>, Error> {
+    fn policy(&mut self) -> Result<&mut Policy<Host>, Error> {
         let text = "no NetBox is configured: url, token and host are missing";
         self.0.as_mut().ok_or_else(|| Error::other(Kind::Unavailable, text))
     }
@@ -51,7 +51,7 @@ impl Driver for NetBox {
     const CAPABILITY: Capability = Capability::NOTHING;
 
     fn new(config: &str) -> Result<Self, Error> {
-        Ok(Self(config::read(config)?.map(|config| Policy::new(config, http::Host))))
+        Ok(Self(config::read(config)?.map(|config| Policy::new(config, Host))))
     }
 
     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> {

@@ -5,14 +5,14 @@
 
 use crate::{
     SPACE,
-    api::{Api, Made, Object, Of, gone, odd},
+    api::{Api, Made, Object, Of, gone},
     config::{Base, Config},
-    http::Http,
 };
 use ipam_driver::{
     AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, PoolChoice, PoolGrant,
     PoolRequest, log,
 };
+use ipam_http_driver::{Http, Server};
 use std::{collections::BTreeSet, net::IpAddr};
 
 /// The longest description that NetBox takes.
@@ -31,7 +31,7 @@ pub(crate) struct Policy<H> {
 }
 
 impl<H: Http> Policy<H> {
-    pub(crate) fn new(config: Config, http: H) -> Self {
+    pub(crate) fn new(config: (Server, Config), http: H) -> Self {
         Self { api: Api::new(config, http), found: BTreeSet::new() }
     }
 
@@ -102,7 +102,7 @@ impl<H: Http> Policy<H> {
                 {
                     return Ok(made);
                 }
-                Made::Object(_) => return Err(odd("that prefix was not asked for")),
+                Made::Object(_) => return Err(self.api.odd("that prefix was not asked for")),
                 Made::Exhausted => error = Code::NoMoreSubnets.into(),
                 Made::NotFound => {
                     let text = format!("NetBox has no prefix {base} any more");
@@ -164,14 +164,14 @@ impl<H: Http> Policy<H> {
             Some(address) => self.named(net, address, &description)?,
             None => match self.api.available(Of::Addresses, prefix, None, &description)? {
                 Made::Object(made) if net.contains(&made.net.addr()) => made,
-                Made::Object(_) => return Err(odd("that address is not of the pool")),
+                Made::Object(_) => return Err(self.api.odd("that address is not of the pool")),
                 Made::Exhausted => return Err(Code::NoAvailableIps.into()),
                 Made::NotFound => return Err(gone(&request.pool_id)),
             },
         };
         // The length is the pool's, whatever it is at NetBox.
         let address = IpNet::new(made.net.addr(), net.prefix_len());
-        Ok(AddressGrant::new(address.map_err(|_| odd("that address is not of the pool"))?))
+        Ok(AddressGrant::new(address.map_err(|_| self.api.odd("that address is not of the pool"))?))
     }
 
     /// Makes exactly this address. Where NetBox allows duplicates, the object with the
@@ -190,7 +190,7 @@ impl<H: Http> Policy<H> {
         let made = self.api.create(Of::Addresses, wanted, description)?;
         let made = made.ok_or(Code::IpAlreadyAllocated)?;
         if made.net.addr() != address {
-            return Err(odd("that address was not asked for"));
+            return Err(self.api.odd("that address was not asked for"));
         }
         let first = self.api.list(Of::Addresses, &[("address", &text)])?.into_iter().next();
         if first.is_some_and(|first| first.id != made.id) {

@@ -2,15 +2,11 @@
 
 mod pools;
 
-use crate::{
-    config,
-    http::{Http, Method, Request, Response},
-    policy::Policy,
-};
+use crate::{config, policy::Policy};
 use ipam_driver::{
     AddressRequest, Code, Error, Family, Kind, Options, PoolChoice, PoolRequest, names,
 };
-use std::collections::VecDeque;
+use ipam_http_driver::{Script, Turn, turn};
 
 const CONFIG: &str = r#"{
     "url": "https://netbox.example/api", "token": "0123abcd", "host": "node-1",
@@ -22,44 +18,9 @@ const CONFIG: &str = r#"{
 const TAG: &str = "wipam driver=netbox host=node-1";
 const POOL: &str = "netbox/17/10.64.0.0/26";
 
-/// A request as one line, the status of its answer, and the body.
-type Turn = (String, u16, String);
-
-/// A NetBox that knows just what it will be asked.
-#[derive(Debug)]
-struct Script(VecDeque<Turn>);
-
-impl Http for Script {
-    fn send(&mut self, request: &Request<'_>) -> Result<Response, String> {
-        let method = match request.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Delete => "DELETE",
-        };
-        let got = format!("{method} {} {}", request.path, request.body);
-        let (want, status, body) = self.0.pop_front().unwrap_or_else(|| panic!("asked: {got}"));
-        assert_eq!(got.trim_end(), want);
-        assert_eq!(request.config.token.header(), "Token 0123abcd");
-        match status {
-            0 => Err(body),
-            _ => Ok(Response { status, body: body.into_bytes() }),
-        }
-    }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        assert!(std::thread::panicking() || self.0.is_empty(), "not asked: {:?}", self.0);
-    }
-}
-
 fn policy(turns: &[Turn]) -> Policy<Script> {
     let config = config::read(CONFIG).unwrap().unwrap();
-    Policy::new(config, Script(turns.iter().cloned().collect()))
-}
-
-fn turn(request: impl Into<String>, status: u16, body: impl Into<String>) -> Turn {
-    (request.into(), status, body.into())
+    Policy::new(config, Script::new(turns.iter().cloned()))
 }
 
 /// The one page of a list.
@@ -217,7 +178,7 @@ fn only_addresses_of_ours_are_deleted() {
         let refused = policy(&turns).release_address(POOL, address).unwrap_err();
         assert_eq!(refused.code(), Code::Other(kind), "{status}");
     }
-    let garbage = turn(at(9, &[]).0, 200, "{");
+    let garbage = turn(at(9, &[]).request, 200, "{");
     let refused = policy(&[garbage]).release_address(POOL, address).unwrap_err();
     assert_eq!(refused.code(), Code::Other(Kind::Unavailable));
 }
@@ -309,7 +270,7 @@ fn a_vrf_has_its_own_addresses() {
     let post = format!(
         r#"POST /ipam/ip-addresses/ {{"address":"10.64.0.9/26","description":"{TAG} pool=17","status":"active","vrf":7}}"#
     );
-    let script = Script([get.clone(), turn(post, 201, made(5, 9)), get].into());
+    let script = Script::new([get.clone(), turn(post, 201, made(5, 9)), get]);
     assert!(Policy::new(config, script).request_address(&lease(Some("10.64.0.9"), &[])).is_ok());
 }
 

@@ -1,9 +1,8 @@
 //! Pools, which are NetBox's prefixes.
 
-use super::{
-    ANY, POOL, TAG, Turn, base, check_pool, cut, exact, list, made, object, policy, pool, turn,
-};
+use super::{ANY, POOL, TAG, base, check_pool, cut, exact, list, made, object, policy, pool};
 use ipam_driver::{Code, Family, Kind, PoolChoice, PoolRequest};
+use ipam_http_driver::{Turn, turn};
 
 /// The list of our addresses in the pool.
 fn left(objects: &[String]) -> Turn {
@@ -62,9 +61,9 @@ fn an_exact_pool_is_found_or_made() {
     assert_eq!(twice.request_pool(&request).unwrap_err().code(), Code::PoolOverlap);
     // It was there before, so it stays.
     let stays = turn("GET /ipam/prefixes/17/", 404, "");
-    let (nothing, status, body) = left(&[]);
-    let nothing = nothing.replace("10.64.0.0%2F26", "10.9.0.0%2F24");
-    let mut gone = policy(&[(nothing, status, body), stays]);
+    let mut nothing = left(&[]);
+    nothing.request = nothing.request.replace("10.64.0.0%2F26", "10.9.0.0%2F24");
+    let mut gone = policy(&[nothing, stays]);
     assert_eq!(gone.release_pool(&id), Ok(()));
     drop(gone);
     assert_eq!(twice.request_pool(&request).unwrap_err().code(), Code::PoolOverlap);

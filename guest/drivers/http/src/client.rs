@@ -1,0 +1,127 @@
+//! Asking a server, and what its answers mean.
+
+use crate::{Http, Method, Request, Response, Server};
+use ipam_driver::{Error, Kind};
+use serde_json::Value;
+
+/// Bytes of the server's words that are passed on.
+const WORDS_BYTES_MAX: usize = 300;
+/// How a reason begins where the connection ended before there was an answer. What
+/// reads may be sent again then; what makes or deletes may have been heard.
+const LOST: [&str; 3] = ["ConnectionTerminated", "HttpProtocolError", "HttpResponseIncomplete"];
+/// What helps where TLS fails.
+const TLS_HELP: &str = "the log of wipam says why; SSL_CERT_FILE names a file with the \
+    certificate of an authority that the machine does not know";
+
+/// A server, and a way to ask it.
+#[derive(Debug)]
+pub struct Client<H> {
+    server: Server,
+    http: H,
+}
+
+#[expect(clippy::missing_errors_doc, reason = "`unavailable` where there is no answer")]
+impl<H: Http> Client<H> {
+    /// A client of that server.
+    #[must_use]
+    pub fn new(server: Server, http: H) -> Self {
+        Self { server, http }
+    }
+
+    /// Reads. A request whose connection is lost is sent once more.
+    pub fn get(&mut self, path: &str) -> Result<Response, Error> {
+        self.ask(Method::Get, path, None)
+    }
+
+    /// Makes.
+    pub fn post(&mut self, path: &str, body: &Value) -> Result<Response, Error> {
+        self.ask(Method::Post, path, Some(body))
+    }
+
+    /// Changes.
+    pub fn patch(&mut self, path: &str, body: &Value) -> Result<Response, Error> {
+        self.ask(Method::Patch, path, Some(body))
+    }
+
+    /// Deletes.
+    pub fn delete(&mut self, path: &str, body: Option<&Value>) -> Result<Response, Error> {
+        self.ask(Method::Delete, path, body)
+    }
+
+    fn ask(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Error> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = Request { server: &self.server, method, path, body: &body };
+        let mut answer = self.http.send(&request);
+        let is_lost = |reason: &String| LOST.iter().any(|lost| reason.starts_with(lost));
+        if method == Method::Get && answer.as_ref().is_err_and(is_lost) {
+            answer = self.http.send(&request);
+        }
+        answer.map_err(|reason| {
+            let mut text = format!("{} does not answer: {}", self.server.name, cut(&reason));
+            if reason.starts_with("Tls") {
+                text = format!("{text}: {TLS_HELP}");
+            }
+            Error::other(Kind::Unavailable, text)
+        })
+    }
+
+    /// The body of an answer that must have that status.
+    ///
+    /// # Errors
+    /// The refusal that another status stands for; `internal` for what is no JSON.
+    pub fn json(&self, response: &Response, status: u16) -> Result<Value, Error> {
+        if response.status != status {
+            return Err(self.refusal(response));
+        }
+        serde_json::from_slice(&response.body).map_err(|_| self.odd("that is no JSON"))
+    }
+
+    /// The error of an answer that is no success, with the server's text if it has one.
+    #[must_use]
+    pub fn refusal(&self, response: &Response) -> Error {
+        let status = response.status;
+        let kind = match status {
+            401 | 403 => Kind::Forbidden,
+            400 | 409 => Kind::BadRequest,
+            404 => Kind::NotFound,
+            429 | 500.. => Kind::Unavailable,
+            _ => Kind::Internal,
+        };
+        let text = format!("{} answers {status}", self.server.name);
+        match self.words(response) {
+            Some(words) => Error::other(kind, format!("{text}: {}", cut(&words))),
+            None => Error::other(kind, text),
+        }
+    }
+
+    /// What the server says of an error, if it does in JSON.
+    #[must_use]
+    pub fn words(&self, response: &Response) -> Option<String> {
+        let value: Value = serde_json::from_slice(&response.body).ok()?;
+        let words = value.get(self.server.words).and_then(Value::as_str);
+        Some(words.map_or_else(|| value.to_string(), str::to_owned))
+    }
+
+    /// An answer that is not what the documentation says.
+    #[must_use]
+    pub fn odd(&self, text: &str) -> Error {
+        let name = self.server.name;
+        Error::other(Kind::Internal, format!("{name}'s answer is not understood: {text}"))
+    }
+}
+
+/// A text as a value in a query, or as a part of a path.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(WORDS_BYTES_MAX)]
+}

@@ -1,0 +1,55 @@
+//! What drivers share that ask a system of record by HTTP: NetBox, phpIPAM.
+//!
+//! In: a [`Server`], and what to ask of it. Out: its answers, as far as they are what its
+//! documentation says, or a refusal in the contract's words. Nothing here knows which
+//! system it is: paths, fields and what is granted are the driver's.
+//!
+//! A driver's policy is written over [`Http`]: a component asks through [`Host`], which
+//! has the operator's HTTP grant behind it, and a test runs the policy against a
+//! [`Script`], a transcript of what must be asked and what is answered.
+//!
+//! # Example
+//!
+//! ```
+//! use ipam_driver::Kind;
+//! use ipam_http_driver::{Client, Script, Secret, Server, Url, turn};
+//!
+//! let server = Server {
+//!     name: "Lab",
+//!     words: "message",
+//!     url: Url::parse("https://lab.example/api").expect("a URL"),
+//!     headers: vec![("token", Secret::new("0123abcd"))],
+//! };
+//! let script = Script::new([
+//!     turn("GET /subnets/7/", 200, r#"{"id": 7}"#),
+//!     turn("DELETE /subnets/7/", 403, r#"{"message": "no such right"}"#),
+//! ]);
+//! let mut client = Client::new(server, script);
+//! let found = client.get("/subnets/7/")?;
+//! assert_eq!(client.json(&found, 200)?["id"], 7);
+//! let refused = client.delete("/subnets/7/", None)?;
+//! let refusal = client.json(&refused, 204).unwrap_err();
+//! assert_eq!(refusal.text(), "Lab answers 403: no such right");
+//! # Ok::<(), ipam_driver::Error>(())
+//! ```
+
+mod client;
+mod http;
+mod pages;
+#[cfg(not(target_family = "wasm"))]
+mod script;
+mod server;
+mod table;
+#[cfg(target_family = "wasm")]
+mod wasi;
+
+pub use client::{Client, escaped};
+pub use http::{Host, Http, Method, Request, Response};
+pub use pages::{PAGES_MAX, Page};
+#[cfg(not(target_family = "wasm"))]
+pub use script::{Script, Turn, turn};
+pub use server::{Secret, Server, Url};
+pub use table::{is_host_name, read_table, refusal};
+
+#[cfg(test)]
+mod tests;

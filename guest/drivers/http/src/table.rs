@@ -1,0 +1,35 @@
+//! The operator's table.
+
+use ipam_driver::{Code, Error};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// Reads a driver's table; nothing if it is empty, for a driver must load without one.
+///
+/// # Errors
+/// `InvalidRequest`, by the name of the key. Values are not quoted: one is a token.
+pub fn read_table<T: DeserializeOwned>(text: &str) -> Result<Option<T>, Error> {
+    let value: Value = serde_json::from_str(text).map_err(refusal)?;
+    if value.as_object().is_some_and(Map::is_empty) {
+        return Ok(None);
+    }
+    // Its errors name keys and types, and quote no text but that of a key.
+    serde_json::from_value(value).map(Some).map_err(|error| match error.to_string() {
+        text if text.contains("invalid type") => refusal("a key has a value of the wrong type"),
+        text => refusal(text),
+    })
+}
+
+/// Why a configuration cannot be worked with.
+#[must_use]
+pub fn refusal(text: impl fmt::Display) -> Error {
+    Error::new(Code::InvalidRequest, format!("config: {text}"))
+}
+
+/// Whether a host may be called that in what is written to a system of record.
+#[must_use]
+pub fn is_host_name(text: &str) -> bool {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
+    (1..=64).contains(&text.len()) && text.chars().all(is_plain)
+}

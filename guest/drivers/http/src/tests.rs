@@ -1,0 +1,100 @@
+//! What every driver over HTTP relies on.
+
+use crate::{
+    Client, PAGES_MAX, Page, Script, Secret, Server, Turn, Url, escaped, is_host_name, read_table,
+    turn,
+};
+use ipam_driver::{Code, Error, Kind};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+fn client(turns: &[Turn]) -> Client<Script> {
+    let url = Url::parse("https://lab.example/api/").unwrap();
+    let headers = vec![("token", Secret::new("0123abcd"))];
+    let server = Server { name: "Lab", words: "detail", url, headers };
+    Client::new(server, Script::new(turns.iter().cloned()))
+}
+
+#[track_caller]
+fn check_words(status: u16, body: &str, kind: Kind, words: &str) {
+    let mut client = client(&[turn("POST /x/ {\"a\":1}", status, body)]);
+    let refused = client
+        .post("/x/", &json!({"a": 1}))
+        .and_then(|response| client.json(&response, 201))
+        .unwrap_err();
+    assert_eq!(refused, Error::other(kind, words), "{status} {body}");
+}
+
+#[test]
+fn every_answer_that_is_not_hoped_for_has_its_error() {
+    check_words(403, r#"{"detail": "no right"}"#, Kind::Forbidden, "Lab answers 403: no right");
+    check_words(401, "", Kind::Forbidden, "Lab answers 401");
+    check_words(400, r#"{"a":["x"]}"#, Kind::BadRequest, r#"Lab answers 400: {"a":["x"]}"#);
+    check_words(404, "", Kind::NotFound, "Lab answers 404");
+    check_words(429, "", Kind::Unavailable, "Lab answers 429");
+    check_words(502, "<html>", Kind::Unavailable, "Lab answers 502");
+    check_words(301, "", Kind::Internal, "Lab answers 301");
+    check_words(201, "{", Kind::Internal, "Lab's answer is not understood: that is no JSON");
+    let long = format!(r#"{{"detail": "{}"}}"#, "ü".repeat(1000));
+    let cut = format!("Lab answers 500: {}", "ü".repeat(150));
+    check_words(500, &long, Kind::Unavailable, &cut);
+    let lost = "ConnectionTerminated";
+    check_words(0, lost, Kind::Unavailable, &format!("Lab does not answer: {lost}"));
+}
+
+#[test]
+fn a_failure_of_tls_is_said_with_what_helps() {
+    let mut client = client(&[turn("GET /x/", 0, "TlsProtocolError")]);
+    let refused = client.get("/x/").unwrap_err();
+    assert_eq!(refused.code(), Code::Other(Kind::Unavailable));
+    assert!(refused.text().contains("SSL_CERT_FILE"), "{refused}");
+}
+
+#[test]
+fn only_what_reads_is_sent_again_and_once() {
+    let lost = turn("GET /x/", 0, "ConnectionTerminated");
+    let found = turn("GET /x/", 200, "{}");
+    assert_eq!(client(&[lost.clone(), found]).get("/x/").unwrap().status, 200);
+    assert!(client(&[lost.clone(), lost]).get("/x/").is_err());
+    assert!(client(&[turn("GET /x/", 0, "ConnectionRefused")]).get("/x/").is_err());
+    let lost = [turn("DELETE /x/", 0, "ConnectionTerminated")];
+    assert!(client(&lost).delete("/x/", None).is_err());
+}
+
+#[test]
+fn a_list_is_read_to_its_end_if_it_has_one() {
+    let mut client = client(&[]);
+    let all: Vec<usize> = (0..7).collect();
+    let page = |_: &mut Client<Script>, offset: usize| {
+        let end = (offset + 3).min(all.len());
+        Ok(Page { items: all[offset..end].to_vec(), has_next: end < all.len() })
+    };
+    assert_eq!(client.read_pages(page).unwrap(), all);
+    let mut asked = 0;
+    let endless = |_: &mut Client<Script>, _| {
+        asked += 1;
+        Ok(Page { items: vec![()], has_next: true })
+    };
+    assert!(client.read_pages(endless).unwrap_err().text().contains("20 pages"));
+    assert_eq!(asked, PAGES_MAX);
+    let empty = |_: &mut Client<Script>, _| Ok(Page::<()> { items: Vec::new(), has_next: true });
+    assert!(client.read_pages(empty).is_err());
+}
+
+#[test]
+fn what_an_operator_writes_is_read_without_showing_it() {
+    assert!(read_table::<BTreeMap<String, u8>>("{}").unwrap().is_none());
+    let table: BTreeMap<String, u8> = read_table(r#"{"a": 1}"#).unwrap().unwrap();
+    assert_eq!(table["a"], 1);
+    let refused = read_table::<BTreeMap<String, u8>>(r#"{"a": "secret"}"#).unwrap_err();
+    assert!(!refused.text().contains("secret"), "{refused}");
+    assert!(is_host_name("node-1.example_2") && !is_host_name("node 1") && !is_host_name(""));
+    assert!(is_host_name(&"x".repeat(64)) && !is_host_name(&"x".repeat(65)));
+    let url = Url::parse("http://lab:8080").unwrap();
+    assert_eq!((url.is_https, &*url.authority, &*url.path), (false, "lab:8080", ""));
+    for wrong in ["ftp://lab", "https://", "https://me@lab", "https://lab/a b", "lab/api"] {
+        assert_eq!(Url::parse(wrong), None, "{wrong}");
+    }
+    assert_eq!(format!("{:?}", Secret::new("0123")), "Secret");
+    assert_eq!(escaped("a b/ü"), "a%20b%2F%C3%BC");
+}
