@@ -35,3 +35,7 @@ pub const REPLAY: &str = "wipam.replay";
 pub const REPLAY_EXPLICIT: &str = "explicit";
 /// Value of [`REPLAY`]: the driver had chosen it.
 pub const REPLAY_AUTOMATIC: &str = "automatic";
+/// Key in the data of an address grant, for the host alone: the driver found the
+/// address in its system of record, in this host's name, and does not know whether it
+/// is leased. If it is, nothing is wrong, and the driver is asked for another.
+pub const LEFT_OVER: &str = "wipam.left-over";

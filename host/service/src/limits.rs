@@ -20,6 +20,9 @@ pub struct Limits {
     /// How often a driver is asked again because its automatic pool overlaps what
     /// the caller excludes.
     pub exclude_retries_max: usize,
+    /// How often a driver without replay is asked again because its automatic
+    /// address is leased.
+    pub leased_retries_max: usize,
     /// Releases of one driver that are deferred while the store fails; and pending
     /// releases of a driver without replay.
     pub releases_kept_max: usize,
@@ -45,10 +48,11 @@ pub struct Limits {
     /// later.
     pub replay_time: Duration,
     /// How long a request may take in which a driver keeps proposing pools that the
-    /// caller excludes.
+    /// caller excludes, or addresses that are leased.
     pub exclude_time: Duration,
     /// How long a driver is notified of pending releases before requests are served
-    /// again. At least one release is notified.
+    /// again, and one without replay of the releases of one request before the rest is
+    /// pending. At least one release is notified.
     pub owed_time: Duration,
     /// How long a driver's requests may wait while the last events are replayed into
     /// a new version.
@@ -88,6 +92,7 @@ impl Default for Limits {
             staged_batches_max: 16,
             names_max: 1024,
             exclude_retries_max: 64,
+            leased_retries_max: 256,
             releases_kept_max: 65_536,
             written_bytes_max: 1 << 20,
             upgrade_events_max: 1 << 20,

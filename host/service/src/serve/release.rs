@@ -9,16 +9,28 @@ use std::time::{Duration, Instant};
 impl Processor {
     /// Applies and stages what the ledger decided, and notifies the driver. Its
     /// answer changes nothing, but an instance that refuses is dropped.
+    ///
+    /// A pool may have many leases. A driver without replay is slow, for it keeps its
+    /// state elsewhere: what it was not notified of within a limit is pending, so that
+    /// other requests are served in between.
     pub(super) fn release(&mut self, released: impl IntoIterator<Item = Event>, audit: Audit) {
+        let began = Instant::now();
+        let mut is_late = false;
         for event in released {
             self.apply(audit, event.clone());
-            self.notify_of(&event);
+            if is_late && let Some(release) = released_of(&event) {
+                self.add_pending_release(release);
+            } else {
+                self.notify_of(&event);
+            }
+            is_late =
+                !self.settings.uses_replay && began.elapsed() >= self.settings.limits.owed_time;
         }
     }
 
     /// Notifies the driver of a release that was applied.
     pub(super) fn notify_of(&mut self, event: &Event) {
-        if let Some(release) = released(event)
+        if let Some(release) = released_of(event)
             && let Err(failure) = self.notify(&release)
         {
             if self.instance.is_some() {
@@ -119,7 +131,7 @@ impl Processor {
 }
 
 /// What a driver is notified of: nothing of holds, which it never saw.
-fn released(event: &Event) -> Option<Release> {
+fn released_of(event: &Event) -> Option<Release> {
     match event {
         Event::AddressReleased(lease) => Some((lease.pool_id.clone(), Some(lease.ip()))),
         Event::PoolReleased(pool) => Some((pool.pool_id.clone(), None)),

@@ -4,11 +4,11 @@
 use super::processor::{Processor, RequestContext};
 use crate::Limits;
 use ipam_api::{
-    AddressRequest, Answer, Code, Failure, IpNet, Kind, PoolChoice, PoolGrant, PoolId, PoolRequest,
-    Served,
+    AddressGrant, AddressRequest, Answer, Code, Error, Failure, IpNet, Kind, PoolChoice, PoolGrant,
+    PoolId, PoolRequest, Served, names,
 };
-use ipam_ledger::{Decision, Event};
-use std::time::Instant;
+use ipam_ledger::{Decision, Event, Violation};
+use std::{collections::BTreeSet, time::Instant};
 
 impl Processor {
     pub(super) fn request_pool(
@@ -125,30 +125,64 @@ impl Processor {
         };
         let (event, grant) = match decision {
             Decision::Claim { event, grant } => (Some(event), grant),
-            Decision::Ask => {
-                let grant = self.ask(|driver| driver.request_address(request))?;
-                match self.state.check_address(request, &grant, &self.caller(context)) {
-                    Ok(event) => {
-                        self.keep_writes();
-                        (event, grant)
-                    }
-                    Err(violation) => {
-                        if let Some(address) = grant.address {
-                            self.add_pending_release((
-                                request.pool_id.clone(),
-                                Some(address.addr()),
-                            ));
-                        }
-                        return Err(self.violated(&violation));
-                    }
-                }
-            }
+            Decision::Ask => self.propose_address(request, context)?,
         };
         let receipt = event.as_ref().and_then(Event::receipt);
         if let Some(event) = event {
             self.apply(context.audit, event);
         }
         Ok(Served { answer: Answer::Address(grant), receipt })
+    }
+
+    /// Asks for an address until one is proposed that is not leased.
+    ///
+    /// A driver that keeps its state elsewhere may propose one that is: somebody
+    /// deleted it there, and now it is there again. That is the state of another
+    /// system and no fault of the driver: the operator is told, and the driver is
+    /// asked for the next one. One that proposes the same address twice is broken.
+    fn propose_address(
+        &mut self,
+        request: &AddressRequest,
+        context: RequestContext,
+    ) -> Result<(Option<Event>, AddressGrant), Failure> {
+        let Limits { exclude_time, leased_retries_max, .. } = self.settings.limits;
+        let began = Instant::now();
+        let mut leased = BTreeSet::new();
+        loop {
+            let mut grant = self.ask(|driver| driver.request_address(request))?;
+            let was_left = grant.data.remove(names::LEFT_OVER).is_some();
+            let violation = match self.state.check_address(request, &grant, &self.caller(context)) {
+                Ok(event) => {
+                    self.keep_writes();
+                    return Ok((event, grant));
+                }
+                Err(violation) => violation,
+            };
+            if let Violation::AlreadyLeased { proposed } | Violation::LeaseOfGateway { proposed } =
+                &violation
+                && !self.settings.uses_replay
+                && request.address.is_none()
+                && leased.insert(proposed.addr())
+            {
+                if !was_left {
+                    tracing::warn!(
+                        driver = %self.settings.name, pool_id = ?request.pool_id.as_str(),
+                        address = %proposed.addr(),
+                        "the driver proposed an address that is leased: somebody deleted it where \
+                         the driver keeps its state, where it is again now; another is asked for",
+                    );
+                }
+                if leased.len() > leased_retries_max || began.elapsed() >= exclude_time {
+                    let text = "the driver proposed only addresses that are leased";
+                    return Err(Error::new(Code::NoAvailableIps, text).into());
+                }
+                continue;
+            }
+            if let Some(address) = grant.address {
+                self.add_pending_release((request.pool_id.clone(), Some(address.addr())));
+            }
+            return Err(self.violated(&violation));
+        }
     }
 }
 

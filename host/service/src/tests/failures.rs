@@ -326,7 +326,9 @@ fn a_driver_without_replay_is_told_of_refused_proposals_unless_somebody_holds_th
     let harness = harness_without_replay();
     harness.control.twist(leased(Some("10.9.9.9/24")));
     assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
-    harness.control.twist(leased(Some("10.0.0.1/24")));
+    for _ in 0..2 {
+        harness.control.twist(leased(Some("10.0.0.1/24")));
+    }
     assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
     harness.control.twist(granted("evil", "10.0.0.0/8"));
     assert_eq!(harness.try_ask(any_pool()), Err(Kind::Internal));
@@ -334,6 +336,68 @@ fn a_driver_without_replay_is_told_of_refused_proposals_unless_somebody_holds_th
     let told: Vec<_> =
         harness.control.look().into_iter().filter(|call| call.starts_with("release")).collect();
     assert_eq!(told, ["release 10.9.9.9 of 10.0.0.0/24", "release evil"]);
+}
+
+#[test]
+fn a_driver_of_record_is_asked_for_the_next_address_when_its_own_is_leased() {
+    let harness = harness_without_replay();
+    harness.control.twist(leased(Some("10.0.0.1/24")));
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)));
+    let asked = "address any of 10.0.0.0/24".to_owned();
+    assert_eq!(harness.control.look(), [asked.clone(), asked], "the same instance, and no release");
+    assert!(harness.service.inspect().remove(0).last_failure.is_none());
+
+    // A name is no choice of the driver's, and another address is no answer to it.
+    harness.control.twist(leased(Some("10.0.0.1/24")));
+    assert_eq!(harness.try_ask(lease_of(POOL, "10.0.0.9")), Err(Kind::Internal));
+    // One that insists is broken.
+    harness.control.look();
+    for _ in 0..2 {
+        harness.control.twist(leased(Some("10.0.0.1/24")));
+    }
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+    // A driver with replay knows the ledger.
+    let harness = harness_with_pool();
+    harness.ask(lease(POOL)).unwrap();
+    harness.control.twist(leased(Some("10.0.0.1/24")));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
+}
+
+#[test]
+fn asking_for_the_next_address_ends() {
+    let limits = Limits { leased_retries_max: 1, ..limits() };
+    let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), limits);
+    harness.ask(pool(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    harness.control.look();
+    harness.control.twist(leased(Some("10.0.0.1/24")));
+    harness.control.twist(leased(Some("10.0.0.2/24")));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
+    assert_eq!(harness.control.look().len(), 2);
+    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(3)));
+}
+
+#[test]
+fn a_slow_driver_of_record_is_told_the_rest_of_a_pool_later() {
+    let limits = Limits { owed_time: Duration::ZERO, ..limits() };
+    let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), limits);
+    harness.ask(pool(POOL)).unwrap();
+    for _ in 0..3 {
+        harness.ask(lease(POOL)).unwrap();
+    }
+    harness.control.look();
+    let (go, first) = harness.hold(POOL);
+    let released = harness.submit(Request::ReleasePool(id(POOL)));
+    let other = harness.submit(pool("10.5.0.0/24"));
+    drop(go);
+    assert_eq!(first.recv().unwrap(), Ok(host(4)));
+    assert_eq!(released.recv().unwrap(), Ok("released".into()));
+    assert_eq!(other.recv().unwrap(), Ok("10.5.0.0/24".into()));
+    harness.ask(pool("10.6.0.0/24")).unwrap();
+    let calls = harness.control.look();
+    let at = |call: &str| calls.iter().position(|it| it == call);
+    assert!(at("pool 10.5.0.0/24") < at("release 10.0.0.4 of 10.0.0.0/24"), "{calls:?}");
 }
 
 #[test]
