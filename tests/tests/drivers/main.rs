@@ -7,5 +7,6 @@ mod conform;
 mod cooldown;
 mod lab;
 mod netbox;
+mod netbox_faults;
 mod netbox_server;
 mod sticky;

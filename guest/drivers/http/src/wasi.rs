@@ -50,6 +50,8 @@ fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, String> {
     let length = request.body.len().to_string();
     let mut all = vec![
         ("accept", "application/json"),
+        // Some say only in words what is wrong, and translate them.
+        ("accept-language", "en"),
         ("user-agent", concat!("wipam/", env!("CARGO_PKG_VERSION"))),
         // Else it is sent in chunks, also where it is empty, and many a server takes none.
         ("content-length", &length),

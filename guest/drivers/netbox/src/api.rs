@@ -1,23 +1,28 @@
 //! The part of NetBox's REST API that is used.
 //!
-//! In: what to look for, create or delete. Out: objects whose id and prefix or
-//! address were there and could be read, or a refusal. Nothing that NetBox says is
-//! believed further than that: an answer that is not what its documentation says is
-//! an internal error.
+//! In: what to look for, make or delete. Out: objects whose id and prefix or address
+//! were there and could be read, or a refusal. Nothing that NetBox says is believed
+//! further than that: an answer that is not what its documentation says is an internal
+//! error. A filter that NetBox does not know finds everything, without a word; so what
+//! is found is looked at again by who asked.
 
-use crate::config::Config;
 use ipam_driver::{Code, Error, IpNet, parse_prefix};
-use ipam_http_driver::{Client, Http, Page, Server, escaped};
+use ipam_http_driver::{Client, Http, Page, Response, Server, escaped};
 use serde_json::{Map, Value, json};
 
-/// Objects on a page.
-const PAGE: usize = 100;
+/// Objects on a page: as many as NetBox gives.
+const PAGE: usize = 1000;
+/// Objects that are deleted with one request: NetBox takes 30 ms for each.
+const DELETED_AT_ONCE: usize = 100;
 
 /// A NetBox, and a way to ask it.
 #[derive(Debug)]
 pub(crate) struct Api<H> {
-    config: Config,
-    client: Client<H>,
+    pub(crate) client: Client<H>,
+    /// The VRF whose objects are asked for.
+    pub(crate) vrf: Option<u64>,
+    /// The custom field whose value is an object's identity.
+    field: Option<String>,
 }
 
 /// One of its objects.
@@ -27,6 +32,9 @@ pub(crate) struct Object {
     /// Its prefix, or its address with the length that it has there.
     pub(crate) net: IpNet,
     pub(crate) description: String,
+    /// What the custom field for it says.
+    pub(crate) identity: Option<String>,
+    pub(crate) status: String,
 }
 
 /// The two kinds of objects.
@@ -37,14 +45,14 @@ pub(crate) enum Of {
 }
 
 impl Of {
-    fn path(self) -> &'static str {
+    pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Prefixes => "/ipam/prefixes/",
             Self::Addresses => "/ipam/ip-addresses/",
         }
     }
 
-    /// The key of an object's value, and the path to ask for objects.
+    /// The key of an object's value.
     fn key(self) -> &'static str {
         match self {
             Self::Prefixes => "prefix",
@@ -55,17 +63,17 @@ impl Of {
 
 /// The answer to a request that fails when there is no room.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Made {
+pub(crate) enum Taken {
     Object(Object),
     /// There is no room: 409.
     Exhausted,
-    /// The prefix to take it from does not exist: 404.
+    /// What to take it from does not exist: 404.
     NotFound,
 }
 
 impl<H: Http> Api<H> {
-    pub(crate) fn new((server, config): (Server, Config), http: H) -> Self {
-        Self { config, client: Client::new(server, http) }
+    pub(crate) fn new(server: Server, http: H, field: Option<String>) -> Self {
+        Self { client: Client::new(server, http), vrf: None, field }
     }
 
     /// An answer that is not what the documentation says.
@@ -73,33 +81,59 @@ impl<H: Http> Api<H> {
         self.client.odd(text)
     }
 
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// All objects of our VRF that every filter finds, the one with the lowest id first.
     pub(crate) fn list(&mut self, of: Of, filters: &[(&str, &str)]) -> Result<Vec<Object>, Error> {
-        let mut query = String::new();
-        for (name, value) in filters {
-            query += &format!("{name}={}&", escaped(value));
-        }
-        let vrf = self.config.vrf.map_or_else(|| "null".to_owned(), |vrf| vrf.to_string());
-        let page = |client: &mut Client<H>, offset| {
-            // By offsets: what `next` says is made of what a proxy says. A page may be
-            // shorter than was asked for.
-            let path = format!("{}?{query}vrf_id={vrf}&limit={PAGE}&offset={offset}", of.path());
-            let response = client.get(&path)?;
-            let body = client.json(&response, 200)?;
-            let results = body.get("results").and_then(Value::as_array);
-            let results = results.ok_or_else(|| client.odd("a list has no results"))?;
-            let items = results.iter().map(|result| object(client, of, result));
-            let items = items.collect::<Result<Vec<_>, _>>()?;
-            let has_next = body.get("next").is_some_and(|next| !next.is_null());
-            Ok(Page { items, has_next })
-        };
-        let mut found = self.client.read_pages(page)?;
+        let path = format!("{}?{}{}&", of.path(), query(filters), self.fields(of));
+        let field = self.field.clone();
+        let mut found = self.pages(&path, |value| object(field.as_deref(), of, value))?;
         found.sort_by_key(|object| object.id);
         Ok(found)
+    }
+
+    /// One page of such a list, from `offset` on.
+    pub(crate) fn page(
+        &mut self,
+        of: Of,
+        filters: &[(&str, &str)],
+        limit: usize,
+        offset: usize,
+    ) -> Result<Page<Object>, Error> {
+        let (query, fields) = (query(filters), self.fields(of));
+        let tail = tail(self.vrf, limit, offset);
+        let path = format!("{}?{query}ordering=id&{fields}&{tail}", of.path());
+        let field = self.field.clone();
+        read_page(&mut self.client, &path, &|value| object(field.as_deref(), of, value))
+    }
+
+    /// Only what is read: a page with all fields is ten times as long.
+    fn fields(&self, of: Of) -> String {
+        let custom = if self.field.is_some() { ",custom_fields" } else { "" };
+        format!("fields=id,{},description,status{custom}", of.key())
+    }
+
+    /// The ids of what these filters find elsewhere in NetBox, in its order.
+    pub(crate) fn ids(&mut self, path: &str, filters: &[(&str, &str)]) -> Result<Vec<u64>, Error> {
+        self.pages(&format!("{path}?{}", query(filters)), |value| value.get("id")?.as_u64())
+    }
+
+    /// The ids of active IP ranges that lie in a prefix.
+    pub(crate) fn ranges(&mut self, prefix: IpNet) -> Result<Vec<u64>, Error> {
+        let filters = [("parent", &*prefix.to_string()), ("status", "active")];
+        self.ids("/ipam/ip-ranges/", &filters)
+    }
+
+    fn pages<T>(
+        &mut self,
+        path: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        // Custom fields may be long.
+        let (vrf, limit) = (self.vrf, if self.field.is_some() { PAGE / 4 } else { PAGE });
+        self.client.read_pages(|client, offset| {
+            // By offsets: what `next` says is made of what a proxy says. A page may be
+            // shorter than was asked for.
+            read_page(client, &format!("{path}{}", tail(vrf, limit, offset)), &read)
+        })
     }
 
     /// One object, if it is there.
@@ -109,90 +143,131 @@ impl<H: Http> Api<H> {
             return Ok(None);
         }
         let body = self.client.json(&response, 200)?;
-        object(&self.client, of, &body).map(Some)
+        self.read(of, &body).map(Some)
     }
 
-    /// Makes exactly this object. Nothing if NetBox says that there is one already.
+    /// Makes exactly this object. Nothing if NetBox says that it cannot be there twice, or
+    /// not within a range that it counts as used up.
     pub(crate) fn create(
         &mut self,
         of: Of,
         net: IpNet,
-        description: &str,
+        mut fields: Map<String, Value>,
     ) -> Result<Option<Object>, Error> {
-        let mut wish = wish(description);
-        wish.insert(of.key().to_owned(), json!(net.to_string()));
-        if let Some(vrf) = self.config.vrf {
-            wish.insert("vrf".to_owned(), json!(vrf));
+        fields.insert(of.key().to_owned(), json!(net.to_string()));
+        if let Some(vrf) = self.vrf {
+            fields.insert("vrf".to_owned(), json!(vrf));
         }
-        let response = self.client.post(of.path(), &Value::from(wish))?;
-        // It has no code for that, only words: "Duplicate prefix found in …".
-        if response.status == 400 && contains(&response.body, b"Duplicate ") {
+        let response = self.client.post(of.path(), &Value::from(fields))?;
+        // It has no code for that, only words.
+        let says = |words: &str| contains(&response, words);
+        if response.status == 400 && (says("Duplicate ") || says(" inside range ")) {
             return Ok(None);
         }
         let body = self.client.json(&response, 201)?;
-        object(&self.client, of, &body).map(Some)
+        self.read(of, &body).map(Some)
     }
 
-    /// Takes the next address of a prefix, or the next prefix of that length in it.
+    /// Takes the next address of a prefix or of an IP range, or the next prefix in one:
+    /// `of` what, from `parent`, a path.
     pub(crate) fn available(
         &mut self,
         of: Of,
-        parent: u64,
-        length: Option<u8>,
-        description: &str,
-    ) -> Result<Made, Error> {
-        let mut wish = wish(description);
-        wish.extend(length.map(|length| ("prefix_length".to_owned(), json!(length))));
+        parent: &str,
+        fields: Map<String, Value>,
+    ) -> Result<Taken, Error> {
         let what = match of {
             Of::Prefixes => "available-prefixes",
             Of::Addresses => "available-ips",
         };
-        let path = format!("/ipam/prefixes/{parent}/{what}/");
-        let response = self.client.post(&path, &Value::from(wish))?;
+        let response = self.client.post(&format!("{parent}{what}/"), &Value::from(fields))?;
         match response.status {
-            409 => Ok(Made::Exhausted),
-            404 => Ok(Made::NotFound),
+            409 => Ok(Taken::Exhausted),
+            404 => Ok(Taken::NotFound),
             _ => {
                 let body = self.client.json(&response, 201)?;
                 // A list where one was sent; some versions always answer one.
                 let one = body.as_array().map_or(Some(&body), |list| list.first());
                 let one = one.ok_or_else(|| self.odd("nothing was made"))?;
-                object(&self.client, of, one).map(Made::Object)
+                self.read(of, one).map(Taken::Object)
             }
         }
     }
 
-    /// Deletes an object, which may be gone already.
-    pub(crate) fn delete(&mut self, of: Of, id: u64) -> Result<(), Error> {
+    /// Deletes an object. False if it was not there.
+    pub(crate) fn delete(&mut self, of: Of, id: u64) -> Result<bool, Error> {
         let response = self.client.delete(&format!("{}{id}/", of.path()), None)?;
         match response.status {
-            204 | 404 => Ok(()),
+            204 => Ok(true),
+            404 => Ok(false),
             _ => Err(self.client.refusal(&response)),
         }
     }
+
+    /// Deletes addresses, a hundred with one request. NetBox leaves out, without a word,
+    /// what is not there or not ours to delete: look again.
+    pub(crate) fn delete_all(&mut self, ids: &[u64]) -> Result<(), Error> {
+        for ids in ids.chunks(DELETED_AT_ONCE) {
+            let body: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
+            let response = self.client.delete(Of::Addresses.path(), Some(&Value::from(body)))?;
+            if response.status != 204 {
+                return Err(self.client.refusal(&response));
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, of: Of, value: &Value) -> Result<Object, Error> {
+        let odd = || self.odd(&format!("that has no id and {}", of.key()));
+        object(self.field.as_deref(), of, value).ok_or_else(odd)
+    }
 }
 
-/// What every object of ours has.
-fn wish(description: &str) -> Map<String, Value> {
-    let pairs = [("description", description), ("status", "active")];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect()
+/// The end of each list's query.
+fn tail(vrf: Option<u64>, limit: usize, offset: usize) -> String {
+    let vrf = vrf.map_or_else(|| "null".to_owned(), |vrf| vrf.to_string());
+    format!("vrf_id={vrf}&limit={limit}&offset={offset}")
 }
 
-fn object<H: Http>(client: &Client<H>, of: Of, value: &Value) -> Result<Object, Error> {
-    let read = || {
-        let net = parse_prefix(value.get(of.key())?.as_str()?)?;
-        let description = value.get("description").and_then(Value::as_str).unwrap_or_default();
-        let description = description.to_owned();
-        Some(Object { id: value.get("id")?.as_u64()?, net, description })
-    };
-    read().ok_or_else(|| client.odd(&format!("that has no id and {}", of.key())))
+fn query(filters: &[(&str, &str)]) -> String {
+    filters.iter().map(|(name, value)| format!("{name}={}&", escaped(value))).collect()
+}
+
+fn read_page<H: Http, T>(
+    client: &mut Client<H>,
+    path: &str,
+    read: &impl Fn(&Value) -> Option<T>,
+) -> Result<Page<T>, Error> {
+    let response = client.get(path)?;
+    let body = client.json(&response, 200)?;
+    let results = body.get("results").and_then(Value::as_array);
+    let results = results.ok_or_else(|| client.odd("a list has no results"))?;
+    let items = results.iter().map(read).collect::<Option<Vec<_>>>();
+    let items = items.ok_or_else(|| client.odd("a list has what has no id, prefix or address"))?;
+    let has_next = body.get("next").is_some_and(|next| !next.is_null());
+    Ok(Page { items, has_next })
+}
+
+fn object(field: Option<&str>, of: Of, value: &Value) -> Option<Object> {
+    let net = parse_prefix(value.get(of.key())?.as_str()?)?;
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let status = value.get("status");
+    let status = status.map(|status| status.get("value").unwrap_or(status));
+    Some(Object {
+        id: value.get("id")?.as_u64()?,
+        net,
+        description: text(value.get("description")).unwrap_or_default(),
+        identity: text(field.and_then(|field| value.get("custom_fields")?.get(field))),
+        status: text(status).unwrap_or_default(),
+    })
 }
 
 /// NetBox has no such pool.
 pub(crate) fn gone(pool_id: &str) -> Error {
-    Error::new(Code::PoolNotFound, format!("NetBox has no pool {pool_id}"))
+    let text = format!("NetBox has no pool {pool_id}; with a prefix there it goes on");
+    Error::new(Code::PoolNotFound, text)
 }
 
-fn contains(body: &[u8], words: &[u8]) -> bool {
-    body.windows(words.len()).any(|window| window == words)
+fn contains(response: &Response, words: &str) -> bool {
+    response.body.windows(words.len()).any(|window| window == words.as_bytes())
 }

@@ -1,25 +1,48 @@
 //! The operator's table.
 
+use crate::{
+    identity::Identity,
+    made::{Made, Reference},
+};
 use ipam_driver::{Error, IpNet, parse_prefix};
 use ipam_http_driver::{Secret, Server, Url, is_host_name, read_table, refusal};
 use serde::Deserialize;
 
-/// Which NetBox, under which name, and which prefixes it may take pools from.
+/// What is asked of NetBox in whose name.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// The name of this site in what is written there.
-    pub(crate) host: String,
-    /// The id of a VRF; else it is the global table.
-    pub(crate) vrf: Option<u64>,
+    pub(crate) identity: Identity,
+    /// Else it is the global table.
+    pub(crate) vrf: Option<Vrf>,
     /// What automatic pools are cut from, in order.
     pub(crate) bases: Vec<Base>,
+    /// The gateway of a pool is the address in it that has this.
+    pub(crate) gateway: Option<(&'static str, String)>,
+    pub(crate) made: Made,
 }
 
-/// A prefix that NetBox has, and the length of the pools to be cut from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A VRF by its number, or by its route distinguisher or name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Vrf {
+    Id(u64),
+    Named(String),
+}
+
+/// Prefixes that NetBox has, and the length of the pools to be cut from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Base {
-    pub(crate) prefix: IpNet,
+    pub(crate) within: Within,
     pub(crate) size: u8,
+}
+
+/// Which prefixes of NetBox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// This one.
+    Prefix(IpNet),
+    /// All that these filters find.
+    Found(Vec<(String, String)>),
 }
 
 #[derive(Deserialize)]
@@ -28,7 +51,12 @@ struct Table {
     url: String,
     token: String,
     host: String,
-    vrf: Option<u64>,
+    vrf: Option<Vrf>,
+    identity_field: Option<String>,
+    gateway_tag: Option<String>,
+    gateway_role: Option<String>,
+    #[serde(default)]
+    made: Made,
     #[serde(default)]
     default_address_pools: Vec<Entry>,
 }
@@ -36,7 +64,10 @@ struct Table {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    base: String,
+    base: Option<String>,
+    role: Option<Reference>,
+    tag: Option<String>,
+    tenant: Option<Reference>,
     size: u8,
 }
 
@@ -54,7 +85,15 @@ pub(crate) fn read(text: &str) -> Result<Option<(Server, Config)>, Error> {
         return Err(refusal("host: a name has 1 to 64 characters of A-Z a-z 0-9 . _ -"));
     }
     let bases = table.default_address_pools.iter().map(base).collect::<Result<_, _>>()?;
-    Ok(Some((server(&table)?, Config { host: table.host, vrf: table.vrf, bases })))
+    let gateway = match (&table.gateway_tag, &table.gateway_role) {
+        (None, None) => None,
+        (Some(tag), None) => Some(("tag", tag.clone())),
+        (None, Some(role)) => Some(("role", role.clone())),
+        (Some(_), Some(_)) => return Err(refusal("gateway-tag and gateway-role are alternatives")),
+    };
+    let server = server(&table)?;
+    let identity = Identity { host: table.host, field: table.identity_field };
+    Ok(Some((server, Config { identity, vrf: table.vrf, bases, gateway, made: table.made })))
 }
 
 fn server(table: &Table) -> Result<Server, Error> {
@@ -67,22 +106,41 @@ fn server(table: &Table) -> Result<Server, Error> {
     Ok(Server { name: "NetBox", words: "detail", url, headers })
 }
 
-fn base(Entry { base, size }: &Entry) -> Result<Base, Error> {
+fn base(entry: &Entry) -> Result<Base, Error> {
+    let Entry { base, role, tag, tenant, size } = entry;
+    let size = *size;
+    let references = [("role", role), ("tenant", tenant)];
+    let references = references.into_iter().filter_map(|(key, it)| Some(it.as_ref()?.filter(key)));
+    let tag = tag.iter().map(|tag| ("tag".to_owned(), tag.clone()));
+    let filters: Vec<_> = references.chain(tag).collect();
+    let within = match base {
+        Some(base) if filters.is_empty() => Within::Prefix(prefix(base, size)?),
+        None if !filters.is_empty() => Within::Found(filters),
+        _ => {
+            let text = "default-address-pools: a base, or the role, tag and tenant of bases";
+            return Err(refusal(text));
+        }
+    };
+    Ok(Base { within, size })
+}
+
+fn prefix(base: &str, size: u8) -> Result<IpNet, Error> {
     // NetBox has no IPv4-mapped prefixes.
     let is_mapped = |prefix: &IpNet| prefix.addr().to_canonical() != prefix.addr();
     let prefix = parse_prefix(base).filter(|prefix| !is_mapped(prefix)).ok_or_else(|| {
         refusal(format!("default-address-pools: base {base:?} is not a prefix like 10.0.0.0/8"))
     })?;
-    if prefix != prefix.trunc() || !(prefix.prefix_len()..=prefix.max_prefix_len()).contains(size) {
+    if prefix != prefix.trunc() || !(prefix.prefix_len()..=prefix.max_prefix_len()).contains(&size)
+    {
         let text = format!("default-address-pools: no pools of length {size} in {prefix}");
         return Err(refusal(text));
     }
-    Ok(Base { prefix, size: *size })
+    Ok(prefix)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Url, read};
+    use super::{Url, Vrf, Within, read};
 
     const FULL: &str = r#"{
         "url": "https://netbox.example/api/", "token": "0123abcd", "host": "node-1", "vrf": 7,
@@ -94,13 +152,19 @@ mod tests {
         let (server, config) = read(FULL).unwrap().unwrap();
         let (authority, path) = ("netbox.example".to_owned(), "/api".to_owned());
         assert_eq!(server.url, Url { is_https: true, authority, path });
-        assert_eq!((config.host.as_str(), config.vrf), ("node-1", Some(7)));
+        assert_eq!((config.identity.host.as_str(), &config.vrf), ("node-1", &Some(Vrf::Id(7))));
         assert_eq!((config.bases.len(), config.bases[0].size), (1, 24));
         assert_eq!(server.headers[0].1.reveal(), "Token 0123abcd");
         assert!(!format!("{server:?}{config:?}").contains("0123abcd"));
         let (newer, _) = read(&FULL.replace("0123abcd", "nbt_a.b")).unwrap().unwrap();
         assert_eq!(newer.headers[0].1.reveal(), "Bearer nbt_a.b");
         assert!(read("{}").unwrap().is_none());
+        let found = FULL.replace(r#""base": "10.64.0.0/16""#, r#""role": "docker", "tenant": 7"#);
+        let (_, config) = read(&found.replace(r#""vrf": 7"#, r#""vrf": "blue""#)).unwrap().unwrap();
+        let filters = [("role", "docker"), ("tenant_id", "7")];
+        let filters = filters.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(config.bases[0].within, Within::Found(filters.into()));
+        assert_eq!(config.vrf, Some(Vrf::Named("blue".to_owned())));
     }
 
     #[test]
@@ -119,6 +183,8 @@ mod tests {
             ("10.64.0.0/16", "010.64.0.0/16", "is not a prefix"),
             ("10.64.0.0/16", "::ffff:10.64.0.0/112", "is not a prefix"),
             ("10.64.0.0/16", "10.64.0.1/16", "no pools of length 24 in 10.64.0.1/16"),
+            ("\"base\": \"10.64.0.0/16\", ", "", "a base, or the role"),
+            ("\"vrf\": 7", "\"gateway-tag\": \"a\", \"gateway-role\": \"b\"", "alternatives"),
             ("24", "15", "no pools of length 15"),
             ("24", "33", "no pools of length 33"),
             ("{", "", "config: "),

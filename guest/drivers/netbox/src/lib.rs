@@ -16,18 +16,24 @@
 //! assert!(refused.text().contains("bases"));
 //! # Ok::<(), ipam_driver::Error>(())
 //! ```
-#![cfg_attr(
-    not(any(test, target_family = "wasm")),
-    expect(dead_code, reason = "only a component and tests ask")
-)]
 
+mod addresses;
 mod api;
 mod config;
+mod identity;
+mod made;
 mod policy;
+mod pool_name;
+mod pools;
+mod records;
+mod releases;
 
-use ipam_driver::{AddressSpaces, Capability, Driver, Error, Kind};
+use ipam_driver::{
+    AddressSpaces, Capability, Driver, Error, HeldRecord, Kind, RecordPage, Records,
+};
 use ipam_http_driver::Host;
 use policy::Policy;
+use std::net::IpAddr;
 
 /// The one address space, local and global: what NetBox holds is unique in both.
 const SPACE: &str = "netbox";
@@ -36,7 +42,7 @@ const SPACE: &str = "netbox";
 #[derive(Debug)]
 pub struct NetBox(Option<Policy<Host>>);
 
-ipam_driver::export!(NetBox);
+ipam_driver::export!(NetBox, records);
 
 impl NetBox {
     fn policy(&mut self) -> Result<&mut Policy<Host>, Error> {
@@ -47,11 +53,14 @@ impl NetBox {
 
 impl Driver for NetBox {
     const NAME: &'static str = "netbox";
-    // What it knows is at NetBox.
-    const CAPABILITY: Capability = Capability::NOTHING;
+    // What it knows is at NetBox. By its MAC address an endpoint is told from an auxiliary
+    // address, which may be granted as NetBox has it.
+    const CAPABILITY: Capability = Capability { requires_mac_address: true, ..Capability::NOTHING };
 
     fn new(config: &str) -> Result<Self, Error> {
-        Ok(Self(config::read(config)?.map(|config| Policy::new(config, Host))))
+        let mut policy = config::read(config)?.map(|config| Policy::new(config, Host));
+        policy.iter_mut().for_each(Policy::look);
+        Ok(Self(policy))
     }
 
     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Error> {
@@ -59,6 +68,20 @@ impl Driver for NetBox {
     }
 
     ipam_driver::delegate!(self => self.policy()?; request_pool, release_pool, request_address, release_address);
+}
+
+impl Records for NetBox {
+    fn list_records(&mut self, cursor: Option<&str>, limit: u32) -> Result<RecordPage, Error> {
+        self.policy()?.list_records(cursor, limit)
+    }
+
+    fn has_record(&mut self, pool_id: &str, address: Option<IpAddr>) -> Result<bool, Error> {
+        self.policy()?.has_record(pool_id, address)
+    }
+
+    fn remove_record(&mut self, record: &HeldRecord) -> Result<bool, Error> {
+        self.policy()?.remove_record(record)
+    }
 }
 
 #[cfg(test)]

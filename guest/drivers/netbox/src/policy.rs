@@ -1,241 +1,143 @@
-//! Which prefixes and addresses of NetBox are granted, and what is written there.
-//!
-//! Pool ids are `netbox/ID/ADDRESS/LENGTH`, with the id of NetBox's prefix: all that a
-//! request needs is in it, and in NetBox.
+//! What pools and addresses share: who this host is, what it has learned of NetBox, and
+//! what becomes of a refused release.
 
 use crate::{
     SPACE,
-    api::{Api, Made, Object, Of, gone},
-    config::{Base, Config},
+    api::{Api, Object, Of},
+    config::{Config, Vrf},
+    identity::{GATEWAY, Identity},
 };
-use ipam_driver::{
-    AddressGrant, AddressRequest, Code, Error, Family, IpNet, Kind, PoolChoice, PoolGrant,
-    PoolRequest, log,
-};
+use ipam_driver::{AddressRequest, Code, Error, IpNet, Kind, log};
 use ipam_http_driver::{Http, Server};
-use std::{collections::BTreeSet, net::IpAddr};
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// The longest description that NetBox takes.
 const DESCRIPTION_CHARACTERS_MAX: usize = 200;
 
-/// Addresses that one call deletes: the host bounds its requests.
-const DELETED_MAX: usize = 20;
-
-/// The policy, over a way to ask.
+/// The policy, over a way to ask. What it remembers it can do without.
 #[derive(Debug)]
 pub(crate) struct Policy<H> {
-    api: Api<H>,
-    /// Pools of this instance that were prefixes of NetBox before. A second request
-    /// for one is refused; the host's ledger would refuse it, too.
-    found: BTreeSet<String>,
+    pub(crate) api: Api<H>,
+    pub(crate) config: Config,
+    pub(crate) identity: Identity,
+    /// The VRF of the configuration has its number in `api`.
+    is_vrf_known: bool,
+    /// Ids of pools that this instance has heard of, and the addresses that it granted, by
+    /// pool key: those are not left over.
+    pub(crate) pools: BTreeSet<String>,
+    pub(crate) granted: BTreeSet<(String, IpAddr)>,
+    /// The same pools, by NetBox's id of the prefix.
+    pub(crate) used: BTreeMap<u64, IpNet>,
+    /// Prefixes that NetBox lost, and those that stand for them now.
+    pub(crate) moved: BTreeMap<u64, u64>,
+    /// By pool key: what may be left over from an instance before, the newest last.
+    pub(crate) left_over: BTreeMap<String, Vec<Object>>,
+    /// The last request for any address: the host asks it again if the answer is leased.
+    pub(crate) last: Option<AddressRequest>,
+    /// What NetBox had, and was granted as it is.
+    pub(crate) as_it_is: BTreeSet<IpAddr>,
 }
 
 impl<H: Http> Policy<H> {
-    pub(crate) fn new(config: (Server, Config), http: H) -> Self {
-        Self { api: Api::new(config, http), found: BTreeSet::new() }
+    pub(crate) fn new((server, config): (Server, Config), http: H) -> Self {
+        let identity = config.identity.clone();
+        Self {
+            api: Api::new(server, http, identity.field.clone()),
+            config,
+            identity,
+            is_vrf_known: false,
+            pools: BTreeSet::new(),
+            granted: BTreeSet::new(),
+            used: BTreeMap::new(),
+            moved: BTreeMap::new(),
+            left_over: BTreeMap::new(),
+            last: None,
+            as_it_is: BTreeSet::new(),
+        }
     }
 
-    pub(crate) fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Error> {
-        if request.address_space != SPACE {
-            let text = format!("cannot find address space {}", request.address_space);
-            return Err(Error::new(Code::InvalidAddressSpace, text));
+    /// Asks NetBox who it is, and for the VRF, and tells the operator. A NetBox that does
+    /// not answer now is no reason not to start.
+    pub(crate) fn look(&mut self) {
+        let status = self.api.client.get("/status/");
+        let status = status.and_then(|response| self.api.client.json(&response, 200));
+        // A token is shown its NetBox whatever it may do there.
+        match status.and_then(|status| self.look_inside().map(|()| status)) {
+            Ok(status) => {
+                let version = status.get("netbox-version").and_then(Value::as_str);
+                log::info(format!(
+                    "NetBox {}, as host {}",
+                    version.unwrap_or("?"),
+                    self.identity.host
+                ));
+            }
+            Err(error) => log::error(format!("{error}")),
         }
-        if request.sub_pool.is_some() {
-            return Err(Error::new(Code::InvalidSubPool, "netbox has no sub-pools"));
+    }
+
+    fn look_inside(&mut self) -> Result<(), Error> {
+        self.find_vrf()?;
+        self.api.page(Of::Prefixes, &[], 1, 0)?;
+        self.api.page(Of::Addresses, &[], 1, 0).map(drop)
+    }
+
+    /// Learns the number of the VRF, if it has a name.
+    pub(crate) fn find_vrf(&mut self) -> Result<(), Error> {
+        if self.is_vrf_known {
+            return Ok(());
         }
-        let prefix = match request.pool {
-            PoolChoice::Exact(pool) => self.exact(pool)?,
-            PoolChoice::Automatic(family) => self.cut(family, None)?,
-            PoolChoice::Sized(family, length) => self.cut(family, Some(length))?,
+        self.api.vrf = match &self.config.vrf {
+            None => None,
+            Some(Vrf::Id(id)) => Some(*id),
+            Some(Vrf::Named(name)) => Some(self.vrf_of(&name.clone())?),
         };
-        Ok(PoolGrant::new(id(&prefix), prefix.net))
+        self.is_vrf_known = true;
+        Ok(())
     }
 
-    /// The prefix that NetBox has, or a new one.
-    fn exact(&mut self, pool: IpNet) -> Result<Object, Error> {
-        let overlap = |text: &str| Err(Error::new(Code::PoolOverlap, text));
-        if pool.prefix_len() == 0 {
-            return Err(Error::new(Code::InvalidPool, "a pool is not all addresses"));
-        }
-        if self.api.config().bases.iter().any(|base| pool.contains(&base.prefix)) {
-            return overlap("automatic pools are cut from this one");
-        }
-        let text = pool.to_string();
-        if let Some(known) = self.api.list(Of::Prefixes, &[("prefix", &text)])?.into_iter().next() {
-            if self.is_ours(&known, None) || !self.found.insert(id(&known)) {
-                return overlap("this host has that pool, or left it at NetBox");
-            }
-            return Ok(known);
-        }
-        let tag = self.tag(None);
-        for filter in ["contains", "within"] {
-            // A NetBox that does not know the second filter finds more.
-            let filters = [(filter, text.as_str()), ("description__isw", tag.as_str())];
-            let others = self.api.list(Of::Prefixes, &filters)?;
-            if let Some(other) = others.iter().find(|other| self.is_ours(other, None)) {
-                return overlap(&format!("{} is a pool of this host", other.net));
-            }
-        }
-        let made = self.api.create(Of::Prefixes, pool, &tag)?;
-        made.map_or_else(|| overlap("NetBox has had it since a moment ago"), Ok)
-    }
-
-    /// A new prefix from the first base that has one.
-    fn cut(&mut self, family: Family, length: Option<u8>) -> Result<Object, Error> {
-        let mut error = Error::new(Code::InvalidPool, "no default-address-pools for such a pool");
-        let tag = self.tag(None);
-        for Base { prefix: base, size } in self.api.config().bases.clone() {
-            let length = length.unwrap_or(size);
-            let has_room = (base.prefix_len()..=base.max_prefix_len()).contains(&length);
-            if Family::of(&base) != family || !has_room {
-                continue;
-            }
-            let parent = self.api.list(Of::Prefixes, &[("prefix", &base.to_string())])?;
-            let Some(parent) = parent.first() else {
-                log::warn(format!("NetBox has no prefix {base} to cut pools from"));
-                error = Error::new(Code::NoAvailablePool, format!("NetBox has no prefix {base}"));
-                continue;
-            };
-            match self.api.available(Of::Prefixes, parent.id, Some(length), &tag)? {
-                Made::Object(made)
-                    if base.contains(&made.net) && made.net.prefix_len() == length =>
-                {
-                    return Ok(made);
-                }
-                Made::Object(_) => return Err(self.api.odd("that prefix was not asked for")),
-                Made::Exhausted => error = Code::NoMoreSubnets.into(),
-                Made::NotFound => {
-                    let text = format!("NetBox has no prefix {base} any more");
-                    error = Error::new(Code::NoAvailablePool, text);
+    fn vrf_of(&mut self, name: &str) -> Result<u64, Error> {
+        let refused = |text: String| Err(Error::new(Code::InvalidRequest, text));
+        for key in ["rd", "name"] {
+            match self.api.ids("/ipam/vrfs/", &[(key, name)])?[..] {
+                [] => {}
+                [id] => return Ok(id),
+                _ => {
+                    return refused(format!(
+                        "NetBox has several VRFs {name}: their numbers differ"
+                    ));
                 }
             }
         }
-        Err(error)
+        refused(format!("NetBox has no VRF {name}"))
     }
 
-    /// Deletes what is ours of the pool: addresses that were left behind, and the
-    /// prefix; one that NetBox had before stays.
-    pub(crate) fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
-        let (prefix, net) = read_id(pool_id)?;
-        self.delete_addresses(prefix, net).map_err(later)?;
-        self.delete_prefix(prefix, net).map_err(later)?;
-        self.found.remove(pool_id);
-        Ok(())
+    /// Where NetBox's object of that kind and number is.
+    pub(crate) fn url(of: Of, id: u64) -> String {
+        format!("NetBox's {}{id}/", of.path())
     }
 
-    /// As many as fit into one call; then the host asks again.
-    fn delete_addresses(&mut self, prefix: u64, net: IpNet) -> Result<(), Error> {
-        let tag = self.tag(Some(prefix));
-        let net = net.to_string();
-        let filters = [("parent", net.as_str()), ("description__isw", tag.as_str())];
-        let listed = self.api.list(Of::Addresses, &filters)?;
-        let ours: Vec<u64> = listed
-            .iter()
-            .filter(|known| self.is_ours(known, Some(prefix)))
-            .map(|known| known.id)
-            .collect();
-        for id in ours.iter().take(DELETED_MAX) {
-            self.api.delete(Of::Addresses, *id)?;
-        }
-        if ours.len() > DELETED_MAX {
-            let text = format!("{} addresses are still to be deleted", ours.len() - DELETED_MAX);
-            return Err(Error::other(Kind::Unavailable, text));
-        }
-        Ok(())
-    }
-
-    fn delete_prefix(&mut self, prefix: u64, net: IpNet) -> Result<(), Error> {
-        if let Some(known) = self.api.get(Of::Prefixes, prefix)?
-            && known.net == net
-            && self.is_ours(&known, None)
-        {
-            self.api.delete(Of::Prefixes, prefix)?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn request_address(
-        &mut self,
-        request: &AddressRequest,
-    ) -> Result<AddressGrant, Error> {
-        let (prefix, net) = read_id(&request.pool_id)?;
-        let description = self.describe(prefix, request);
-        let made = match request.address {
-            Some(address) => self.named(net, address, &description)?,
-            None => match self.api.available(Of::Addresses, prefix, None, &description)? {
-                Made::Object(made) if net.contains(&made.net.addr()) => made,
-                Made::Object(_) => return Err(self.api.odd("that address is not of the pool")),
-                Made::Exhausted => return Err(Code::NoAvailableIps.into()),
-                Made::NotFound => return Err(gone(&request.pool_id)),
-            },
-        };
-        // The length is the pool's, whatever it is at NetBox.
-        let address = IpNet::new(made.net.addr(), net.prefix_len());
-        Ok(AddressGrant::new(address.map_err(|_| self.api.odd("that address is not of the pool"))?))
-    }
-
-    /// Makes exactly this address. Where NetBox allows duplicates, the object with the
-    /// lower id counts.
-    fn named(&mut self, net: IpNet, address: IpAddr, description: &str) -> Result<Object, Error> {
-        if !net.contains(&address) {
-            return Err(Code::IpOutOfRange.into());
-        }
-        let has_ends = matches!(net, IpNet::V4(_)) && net.max_prefix_len() - net.prefix_len() > 1;
-        let is_end = has_ends && [net.network(), net.broadcast()].contains(&address);
-        let text = address.to_string();
-        if is_end || !self.api.list(Of::Addresses, &[("address", &text)])?.is_empty() {
-            return Err(Code::IpAlreadyAllocated.into());
-        }
-        let wanted = IpNet::new(address, net.prefix_len()).map_err(|_| Code::IpOutOfRange)?;
-        let made = self.api.create(Of::Addresses, wanted, description)?;
-        let made = made.ok_or(Code::IpAlreadyAllocated)?;
-        if made.net.addr() != address {
-            return Err(self.api.odd("that address was not asked for"));
-        }
-        let first = self.api.list(Of::Addresses, &[("address", &text)])?.into_iter().next();
-        if first.is_some_and(|first| first.id != made.id) {
-            self.api.delete(Of::Addresses, made.id)?;
-            return Err(Code::IpAlreadyAllocated.into());
-        }
-        Ok(made)
-    }
-
-    /// Deletes the address if it is ours.
-    pub(crate) fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
-        let (prefix, _) = read_id(pool_id)?;
-        self.delete_address(prefix, address).map_err(later)
-    }
-
-    fn delete_address(&mut self, prefix: u64, address: IpAddr) -> Result<(), Error> {
-        for known in self.api.list(Of::Addresses, &[("address", &address.to_string())])? {
-            if self.is_ours(&known, Some(prefix)) {
-                self.api.delete(Of::Addresses, known.id)?;
+    /// The fields by which an object is ours, and what people read in it.
+    pub(crate) fn sign(&self, fields: &mut Map<String, Value>, pool: Option<&str>, words: &str) {
+        let text = self.identity.text(pool);
+        let description = match &self.identity.field {
+            None => [text.as_str(), words].join(" "),
+            Some(field) => {
+                let custom = fields.entry("custom_fields").or_insert_with(|| json!({}));
+                if let Some(custom) = custom.as_object_mut() {
+                    let gateway = (words == GATEWAY).then_some(GATEWAY);
+                    let text = [Some(&*text), gateway].into_iter().flatten().collect::<Vec<_>>();
+                    custom.insert(field.clone(), json!(text.join(" ")));
+                }
+                words.to_owned()
             }
-        }
-        Ok(())
-    }
-
-    /// How a description of ours begins: by it, what was left behind is found.
-    fn tag(&self, pool: Option<u64>) -> String {
-        let tag = format!("wipam driver=netbox host={}", self.api.config().host);
-        pool.map_or_else(|| tag.clone(), |pool| format!("{tag} pool={pool}"))
-    }
-
-    fn is_ours(&self, object: &Object, pool: Option<u64>) -> bool {
-        let rest = object.description.strip_prefix(&self.tag(pool));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-    }
-
-    /// The tag, and the client that an address is for.
-    fn describe(&self, pool: u64, request: &AddressRequest) -> String {
-        let tag = self.tag(Some(pool));
-        let whom = match request.endpoint_name().or(request.mac_address()) {
-            _ if request.is_gateway() => " gateway".to_owned(),
-            Some(whom) => format!(" for={whom}"),
-            None => String::new(),
         };
-        let printable = whom.chars().filter(|it| !it.is_control());
-        tag.chars().chain(printable).take(DESCRIPTION_CHARACTERS_MAX).collect()
+        let printable = description.trim().chars().filter(|it| !it.is_control());
+        let cut: String = printable.take(DESCRIPTION_CHARACTERS_MAX).collect();
+        fields.insert("description".to_owned(), json!(cut));
     }
 }
 
@@ -243,20 +145,26 @@ impl<H: Http> Policy<H> {
 /// nothing before it succeeds. So every failure that may end is `Unavailable`: also an
 /// invalid token, and the answer of a proxy. NetBox's refusal of this deletion is not: it
 /// would never end.
-fn later(refusal: Error) -> Error {
+pub(crate) fn later(refusal: Error) -> Error {
     let is_final = refusal.code() == Code::Other(Kind::BadRequest);
     if is_final { refusal } else { Error::other(Kind::Unavailable, refusal.text()) }
 }
 
-fn id(prefix: &Object) -> String {
-    format!("{SPACE}/{}/{}", prefix.id, prefix.net)
+/// Whether it is the network's own or the broadcast address of an IPv4 prefix.
+pub(crate) fn is_end(net: IpNet, address: IpAddr) -> bool {
+    let has_ends = matches!(net, IpNet::V4(_)) && net.max_prefix_len() - net.prefix_len() > 1;
+    has_ends && [net.network(), net.broadcast()].contains(&address)
 }
 
-fn read_id(pool_id: &str) -> Result<(u64, IpNet), Error> {
-    let read = || {
-        let (space, rest) = pool_id.split_once('/')?;
-        let (prefix, net) = rest.split_once('/')?;
-        (space == SPACE).then_some((prefix.parse().ok()?, net.parse().ok()?))
-    };
-    read().ok_or_else(|| gone(pool_id))
+/// Whether two prefixes have an address in common.
+pub(crate) fn overlap(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(other) || other.contains(one)
+}
+
+/// Whether that is the name of our address space.
+pub(crate) fn check_space(name: &str) -> Result<(), Error> {
+    if name == SPACE {
+        return Ok(());
+    }
+    Err(Error::new(Code::InvalidAddressSpace, format!("cannot find address space {name}")))
 }

@@ -1,15 +1,10 @@
 //! Pools, which are NetBox's prefixes.
 
-use super::{ANY, POOL, TAG, base, check_pool, cut, exact, list, made, object, policy, pool};
+use super::{
+    ANY, POOL, TAG, base, check_pool, cut, exact, inside, list, made, object, policy, pool,
+};
 use ipam_driver::{Code, Family, Kind, PoolChoice, PoolRequest};
 use ipam_http_driver::{Turn, turn};
-
-/// The list of our addresses in the pool.
-fn left(objects: &[String]) -> Turn {
-    let escaped = TAG.replace(' ', "%20").replace('=', "%3D");
-    let filters = format!("parent=10.64.0.0%2F26&description__isw={escaped}%20pool%3D17");
-    list("ip-addresses", &filters, objects)
-}
 
 #[test]
 fn an_automatic_pool_is_the_next_available_prefix_of_the_first_base_that_has_one() {
@@ -50,55 +45,73 @@ fn a_base_that_netbox_does_not_have_is_said_to_be_missing() {
     check_pool(&turns, &pool(ANY), Err(Code::NoAvailablePool));
 }
 
-#[test]
-fn an_exact_pool_is_found_or_made() {
-    let request = exact("10.9.0.0/24");
-    let filter = "prefix=10.9.0.0%2F24";
-    let found = list("prefixes", filter, &[object(17, "prefix", "10.9.0.0/24", "the lab")]);
-    check_pool(std::slice::from_ref(&found), &request, Ok("netbox/17/10.9.0.0/24"));
-    let mut twice = policy(&[found.clone(), found.clone(), found]);
-    let id = twice.request_pool(&request).unwrap().pool_id;
-    assert_eq!(twice.request_pool(&request).unwrap_err().code(), Code::PoolOverlap);
-    // It was there before, so it stays.
-    let stays = turn("GET /ipam/prefixes/17/", 404, "");
-    let mut nothing = left(&[]);
-    nothing.request = nothing.request.replace("10.64.0.0%2F26", "10.9.0.0%2F24");
-    let mut gone = policy(&[nothing, stays]);
-    assert_eq!(gone.release_pool(&id), Ok(()));
-    drop(gone);
-    assert_eq!(twice.request_pool(&request).unwrap_err().code(), Code::PoolOverlap);
+const FILTER: &str = "10.9.0.0%2F24";
 
-    let escaped = TAG.replace(' ', "%20").replace('=', "%3D");
-    let near = |what: &str, objects: &[String]| {
-        list("prefixes", &format!("{what}=10.9.0.0%2F24&description__isw={escaped}"), objects)
-    };
+fn near(what: &str, objects: &[String]) -> Turn {
+    list("prefixes", &format!("{what}={FILTER}"), objects)
+}
+
+fn lab(id: u64, description: &str) -> String {
+    object(id, "prefix", "10.9.0.0/24", description)
+}
+
+#[test]
+fn an_exact_pool_is_found() {
+    let request = exact("10.9.0.0/24");
+    let want = Ok("netbox/17/10.9.0.0/24");
+    let all = object(1, "prefix", "10.0.0.0/8", "all");
+    let found = near("contains", &[all, lab(17, "the lab")]);
+    check_pool(&[found.clone(), near("within", &[])], &request, want);
+    // Left over: an answer was lost.
+    check_pool(&[near("contains", &[lab(17, TAG)]), near("within", &[])], &request, want);
+    for status in ["container", "deprecated", "reserved"] {
+        let lab = lab(17, "").replace("{", &format!(r#"{{"status": {{"value": "{status}"}}, "#));
+        let turns = [near("contains", &[lab]), near("within", &[])];
+        check_pool(&turns, &request, Err(Code::Other(Kind::Forbidden)));
+    }
+    // Pools that this host has do not overlap, whoever made them.
+    let mut policy = policy(&[found, near("within", &[])]);
+    policy.request_pool(&request).unwrap();
+    for other in ["10.9.0.0/25", "10.9.0.0/16"] {
+        let refused = policy.request_pool(&exact(other)).unwrap_err();
+        assert_eq!(refused.code(), Code::PoolOverlap);
+    }
+}
+
+#[test]
+fn an_exact_pool_is_made() {
+    let request = exact("10.9.0.0/24");
     let post = format!(
         r#"POST /ipam/prefixes/ {{"description":"{TAG}","prefix":"10.9.0.0/24","status":"active"}}"#
     );
-    let others = [
-        object(1, "prefix", "10.0.0.0/8", "all"),
-        object(2, "prefix", "10.9.0.0/16", &format!("{TAG}0")),
-    ];
-    let made = turn(&post, 201, object(18, "prefix", "10.9.0.0/24", TAG));
-    let turns =
-        [list("prefixes", filter, &[]), near("contains", &others), near("within", &[]), made];
+    let others = [object(2, "prefix", "10.9.0.0/16", &format!("{TAG}0"))];
+    let around = near("contains", &others);
+    let made = turn(&post, 201, lab(18, TAG));
+    let look = |objects: &[String]| near("within_include", objects);
+    let turns = [around.clone(), made.clone(), look(&[lab(18, TAG)])];
     check_pool(&turns, &request, Ok("netbox/18/10.9.0.0/24"));
     let raced = turn(&post, 400, r#"{"prefix": ["Duplicate prefix found in global table"]}"#);
-    let turns = [list("prefixes", filter, &[]), near("contains", &[]), near("within", &[]), raced];
-    check_pool(&turns, &request, Err(Code::PoolOverlap));
+    let again = |objects: &[String]| near("prefix", objects);
+    let turns = [around.clone(), raced.clone(), again(&[lab(16, "")])];
+    check_pool(&turns, &request, Ok("netbox/16/10.9.0.0/24"));
+    check_pool(&[around.clone(), raced, again(&[])], &request, Err(Code::PoolOverlap));
+
+    // Two at once, which NetBox allows: the lowest id has it, and both hosts use that.
+    let theirs = lab(16, "wipam driver=netbox host=node-2");
+    let delete = turn("DELETE /ipam/prefixes/18/", 204, "");
+    let turns = [around.clone(), made.clone(), look(&[theirs, lab(18, TAG)]), delete.clone()];
+    check_pool(&turns, &request, Ok("netbox/16/10.9.0.0/24"));
+    let later = lab(19, "wipam driver=netbox host=node-2");
+    let turns = [around.clone(), made.clone(), look(&[lab(18, TAG), later])];
+    check_pool(&turns, &request, Ok("netbox/18/10.9.0.0/24"));
 
     // What is ours is a pool already, of whatever size.
-    let ours = |prefix| [object(9, "prefix", prefix, TAG)];
-    check_pool(&[list("prefixes", filter, &ours("10.9.0.0/24"))], &request, Err(Code::PoolOverlap));
-    let turns = [list("prefixes", filter, &[]), near("contains", &ours("10.9.0.0/16"))];
-    check_pool(&turns, &request, Err(Code::PoolOverlap));
-    let turns = [
-        list("prefixes", filter, &[]),
-        near("contains", &[]),
-        near("within", &ours("10.9.0.0/25")),
-    ];
-    check_pool(&turns, &request, Err(Code::PoolOverlap));
-    check_pool(&[], &exact("10.64.0.0/16"), Err(Code::PoolOverlap));
+    let ours = |prefix| object(9, "prefix", prefix, TAG);
+    let overlap = Err(Code::PoolOverlap);
+    check_pool(&[near("contains", &[ours("10.9.0.0/16")])], &request, overlap);
+    let turns = [around, made, look(&[lab(18, TAG), ours("10.9.0.0/25")]), delete];
+    check_pool(&turns, &request, overlap);
+    check_pool(&[], &exact("10.64.0.0/16"), overlap);
     check_pool(&[], &exact("0.0.0.0/0"), Err(Code::InvalidPool));
 }
 
@@ -107,20 +120,31 @@ fn what_netbox_has_no_words_for_is_refused() {
     let elsewhere = PoolRequest { address_space: "x".into(), ..pool(ANY) };
     check_pool(&[], &elsewhere, Err(Code::InvalidAddressSpace));
     let sub_pool = Some("10.9.0.0/25".parse().unwrap());
-    check_pool(&[], &PoolRequest { sub_pool, ..exact("10.9.0.0/24") }, Err(Code::InvalidSubPool));
+    check_pool(&[], &PoolRequest { sub_pool, ..pool(ANY) }, Err(Code::InvalidSubPool));
     let mut policy = policy(&[]);
     for id in ["", "netbox", "netbox/17", "netbox/x/10.0.0.0/24", "other/17/10.0.0.0/24"] {
         assert_eq!(policy.release_pool(id).unwrap_err().code(), Code::PoolNotFound, "{id}");
     }
 }
 
+fn get(prefix: &str) -> Turn {
+    turn("GET /ipam/prefixes/17/", 200, prefix)
+}
+
+fn children(objects: &[String]) -> Turn {
+    list("prefixes", "within=10.64.0.0%2F26", objects)
+}
+
+fn delete(status: u16) -> Turn {
+    turn("DELETE /ipam/prefixes/17/", status, "")
+}
+
 #[test]
 fn only_prefixes_of_ours_are_deleted() {
-    let get = |objects: &str| turn("GET /ipam/prefixes/17/", 200, objects);
-    let delete = |status| turn("DELETE /ipam/prefixes/17/", status, "");
     let ours = object(17, "prefix", "10.64.0.0/26", TAG);
     for status in [204, 404] {
-        assert_eq!(policy(&[left(&[]), get(&ours), delete(status)]).release_pool(POOL), Ok(()));
+        let turns = [inside(&[]), get(&ours), children(&[]), delete(status)];
+        assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
     }
     let foreign = [
         object(17, "prefix", "10.64.0.0/26", "the lab"),
@@ -128,22 +152,59 @@ fn only_prefixes_of_ours_are_deleted() {
         object(17, "prefix", "10.64.0.64/26", TAG),
     ];
     for foreign in foreign {
-        assert_eq!(policy(&[left(&[]), get(&foreign)]).release_pool(POOL), Ok(()));
+        assert_eq!(policy(&[inside(&[]), get(&foreign)]).release_pool(POOL), Ok(()));
     }
-    let refused = policy(&[left(&[]), get(&ours), delete(500)]).release_pool(POOL).unwrap_err();
+    let turns = [inside(&[]), get(&ours), children(&[]), delete(500)];
+    let refused = policy(&turns).release_pool(POOL).unwrap_err();
     assert_eq!(refused.code(), Code::Other(Kind::Unavailable));
 }
 
 #[test]
+fn a_prefix_that_is_used_stays_and_is_handed_over() {
+    let ours = object(17, "prefix", "10.64.0.0/26", TAG);
+    let patch = |status| turn(r#"PATCH /ipam/prefixes/17/ {"description":""}"#, status, "{}");
+    let theirs = object(5, "address", "10.64.0.2/26", "wipam driver=netbox host=node-2 pool=17");
+    for status in [200, 403] {
+        let turns =
+            [inside(std::slice::from_ref(&theirs)), get(&ours), children(&[]), patch(status)];
+        assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+    }
+    let child = object(6, "prefix", "10.64.0.0/27", "somebody's");
+    let turns = [inside(&[]), get(&ours), children(&[child]), patch(200)];
+    assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+    // Another pool of this host in the same prefix.
+    let ours_too = object(5, "address", "10.64.0.2/26", &format!("{TAG} pool=17-3"));
+    let turns = [inside(&[ours_too]), get(&ours), children(&[])];
+    assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+    // Our gateway is theirs, too; and what is put aside is nobody's.
+    let gateway = object(7, "address", "10.64.0.1/26", &format!("{TAG} pool=17 gateway"));
+    let turns = [inside(&[theirs, gateway]), get(&ours), children(&[]), patch(200)];
+    assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+}
+
+#[test]
 fn addresses_that_were_left_behind_go_with_their_pool() {
-    let delete = |id| turn(format!("DELETE /ipam/ip-addresses/{id}/"), 204, "");
-    let get = turn("GET /ipam/prefixes/17/", 404, "");
+    let bulk = |ids: &mut dyn Iterator<Item = u64>| {
+        let ids: Vec<String> = ids.map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+        turn(format!("DELETE /ipam/ip-addresses/ [{}]", ids.join(",")), 204, "")
+    };
+    let gone = turn("GET /ipam/prefixes/17/", 404, "");
     let other = object(6, "address", "10.64.0.2/26", &format!("{TAG} pool=171"));
-    let turns = [left(&[made(5, 1), other]), delete(5), get];
+    let left = inside(std::slice::from_ref(&other));
+    let turns = [inside(&[made(5, 1), other]), bulk(&mut std::iter::once(5)), left, gone.clone()];
+    assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+    // NetBox leaves out what we may not delete, without a word: it stays, and so does its
+    // prefix.
+    let ours = object(17, "prefix", "10.64.0.0/26", TAG);
+    let one = inside(&[made(5, 1)]);
+    let turns = [one.clone(), bulk(&mut std::iter::once(5)), one, get(&ours), children(&[])];
     assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
 
-    let many: Vec<String> = (1..=21).map(|id| made(id, 1)).collect();
-    let turns: Vec<Turn> = [left(&many)].into_iter().chain((1..=20).map(delete)).collect();
+    let many: Vec<String> = (1..=140).map(|id| made(id, 1)).collect();
+    let turns = [inside(&many), bulk(&mut (1..=100)), bulk(&mut (101..=140)), inside(&[]), gone];
+    assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+    let many: Vec<String> = (1..=201).map(|id| made(id, 1)).collect();
+    let turns = [inside(&many), bulk(&mut (1..=100)), bulk(&mut (101..=200))];
     let refused = policy(&turns).release_pool(POOL).unwrap_err();
     assert_eq!(refused.code(), Code::Other(Kind::Unavailable), "the host tells it again");
 }

@@ -1,0 +1,62 @@
+//! Whose an object of NetBox is: what this host made is known by a text in it.
+
+use crate::api::Object;
+
+/// What every object that a host's driver made begins with, before the host's name.
+const DRIVER: &str = "wipam driver=netbox host=";
+
+/// What a gateway's text ends with.
+pub(crate) const GATEWAY: &str = "gateway";
+
+/// Who this host is in NetBox.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) host: String,
+    /// The custom field that has the text; else the description begins with it.
+    pub(crate) field: Option<String>,
+}
+
+impl Identity {
+    /// The text of a prefix of ours, or of an address of ours in that pool.
+    pub(crate) fn text(&self, pool: Option<&str>) -> String {
+        let text = format!("{DRIVER}{}", self.host);
+        pool.map_or_else(|| text.clone(), |pool| format!("{text} pool={pool}"))
+    }
+
+    /// Whether the object is of this host, and of that pool if one is given. A
+    /// description counts also where a field has been configured since.
+    pub(crate) fn is_ours(&self, object: &Object, pool: Option<&str>) -> bool {
+        let text = self.text(pool);
+        let begins = |with: &str| {
+            let rest = with.strip_prefix(&text);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        begins(&object.description) || object.identity.as_deref().is_some_and(begins)
+    }
+}
+
+/// Whether the driver of any host made it.
+pub(crate) fn is_any_hosts(object: &Object) -> bool {
+    text_of(object).is_some()
+}
+
+/// Whether it is a gateway that the driver of any host made.
+pub(crate) fn is_any_hosts_gateway(object: &Object) -> bool {
+    // A container may be called gateway, but then it is `for=gateway`.
+    let words = |text: &str| text.split(' ').skip(3).map(str::to_owned).collect::<Vec<_>>();
+    text_of(object).map(words).is_some_and(|words| match &words[..] {
+        [pool, last] => pool.starts_with("pool=") && last == GATEWAY,
+        _ => false,
+    })
+}
+
+/// The number of the prefix that an address of any host is of, if there are IP ranges in it.
+pub(crate) fn prefix_of_ranges(object: &Object) -> Option<u64> {
+    let mut words = text_of(object)?.split(' ');
+    words.find_map(|word| word.strip_prefix("pool="))?.split_once('-')?.0.parse().ok()
+}
+
+fn text_of(object: &Object) -> Option<&str> {
+    let texts = [object.identity.as_deref(), Some(&*object.description)];
+    texts.into_iter().flatten().find(|text| text.starts_with(DRIVER))
+}

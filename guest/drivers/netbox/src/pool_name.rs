@@ -1,0 +1,127 @@
+//! Pool ids: `netbox/ID/ADDRESS/LENGTH`, with NetBox's id of the prefix, and what else a
+//! request for an address needs: the IP ranges to take it from and the options of the
+//! network, as `;key=value`. All that is known of a pool is in its id, or in NetBox.
+
+use crate::{SPACE, api::gone};
+use ipam_driver::{Code, Error, IpNet, Options};
+use ipam_http_driver::escaped;
+use std::fmt;
+
+/// The longest id that the contract allows.
+const BYTES_MAX: usize = 256;
+/// The key of IP ranges among the options.
+const RANGES: &str = "ranges";
+
+/// What a pool id says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PoolName {
+    /// NetBox's id of the prefix.
+    pub(crate) prefix: u64,
+    pub(crate) net: IpNet,
+    /// NetBox's ids of the IP ranges that automatic addresses come from; none for the
+    /// whole prefix.
+    pub(crate) ranges: Vec<u64>,
+    /// The options of the network that matter to its addresses.
+    pub(crate) options: Options,
+}
+
+impl PoolName {
+    /// Its id.
+    pub(crate) fn id(&self) -> Result<String, Error> {
+        let id = self.to_string();
+        if id.len() > BYTES_MAX {
+            let text =
+                format!("the options are too long: they make a pool id of {} bytes", id.len());
+            return Err(Error::new(Code::InvalidRequest, text));
+        }
+        Ok(id)
+    }
+
+    /// What its addresses have as their pool: pools of one prefix differ in it.
+    pub(crate) fn key(&self) -> String {
+        match self.ranges.is_empty() {
+            true => self.prefix.to_string(),
+            false => format!("{}-{}", self.prefix, joined(&self.ranges)),
+        }
+    }
+
+    pub(crate) fn parse(pool_id: &str) -> Result<Self, Error> {
+        let read = || {
+            let mut parts = pool_id.split(';');
+            let (space, rest) = parts.next()?.split_once('/')?;
+            let (prefix, net) = rest.split_once('/')?;
+            let mut options: Options = parts
+                .map(|part| part.split_once('=').map(|(key, value)| (plain(key), plain(value))))
+                .collect::<Option<_>>()?;
+            let ranges = options.remove(RANGES);
+            let ranges = ranges.iter().flat_map(|ranges| ranges.split('.'));
+            let ranges = ranges.map(|id| id.parse().ok()).collect::<Option<_>>()?;
+            let (prefix, net) = (prefix.parse().ok()?, net.parse().ok()?);
+            (space == SPACE).then_some(Self { prefix, net, ranges, options })
+        };
+        read().ok_or_else(|| gone(pool_id))
+    }
+}
+
+impl fmt::Display for PoolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SPACE}/{}/{}", self.prefix, self.net)?;
+        if !self.ranges.is_empty() {
+            write!(f, ";{RANGES}={}", joined(&self.ranges))?;
+        }
+        for (key, value) in &self.options {
+            write!(f, ";{}={}", escaped(key), escaped(value))?;
+        }
+        Ok(())
+    }
+}
+
+fn joined(ids: &[u64]) -> String {
+    ids.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+}
+
+/// The text that was escaped.
+fn plain(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = (first == b'%')
+            .then(|| after.get(..2).and_then(|code| std::str::from_utf8(code).ok()))
+            .flatten()
+            .and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PoolName;
+
+    #[test]
+    fn an_id_survives_the_round_trip() {
+        for id in [
+            "netbox/17/10.64.0.0/24",
+            "netbox/17/fd64::/64",
+            "netbox/17/10.64.0.0/24;ranges=3.4;dns-domain=a.example;tags=a%2Cb",
+        ] {
+            assert_eq!(PoolName::parse(id).unwrap().id().unwrap(), id);
+        }
+        let parsed = PoolName::parse("netbox/17/10.64.0.0/24;ranges=3.4;tags=a%2Cb").unwrap();
+        assert_eq!((&*parsed.key(), &*parsed.options["tags"]), ("17-3.4", "a,b"));
+        for id in [
+            "",
+            "netbox",
+            "netbox/17",
+            "netbox/x/10.0.0.0/24",
+            "other/17/10.0.0.0/24",
+            "netbox/17/10.0.0.0/24;x",
+            "netbox/17/10.0.0.0/24;ranges=x",
+        ] {
+            assert!(PoolName::parse(id).is_err(), "{id}");
+        }
+        let long = PoolName { options: [("tags".into(), "x".repeat(300))].into(), ..parsed };
+        assert!(long.id().is_err());
+    }
+}

@@ -1,0 +1,229 @@
+//! Requests for pools: which prefixes of NetBox are granted, and what is made there.
+
+use crate::{
+    api::{Object, Of, Taken},
+    config::{Base, Within},
+    identity::is_any_hosts,
+    made::of_addresses,
+    policy::{Policy, check_space, is_end, overlap},
+    pool_name::PoolName,
+};
+use ipam_driver::{Code, Error, Family, IpNet, PoolChoice, PoolGrant, PoolRequest, log, names};
+use ipam_http_driver::Http;
+use serde_json::{Map, Value, json};
+
+/// Prefixes of one entry of `default-address-pools` that are asked for a pool.
+const BASES_MAX: usize = 8;
+/// IP ranges of one pool: their numbers are in its id.
+const RANGES_MAX: usize = 8;
+/// The key of NetBox's id in a grant's data.
+pub(crate) const ID: &str = "netbox.id";
+
+fn refused<T>(code: Code, text: impl Into<String>) -> Result<T, Error> {
+    Err(Error::new(code, text))
+}
+
+impl<H: Http> Policy<H> {
+    pub(crate) fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Error> {
+        check_space(&request.address_space)?;
+        let mut fields = self.config.made.with(&request.options)?.prefix();
+        self.sign(&mut fields, None, "");
+        self.find_vrf()?;
+        let prefix = match (request.pool, request.sub_pool) {
+            (PoolChoice::Exact(pool), _) => self.exact(pool, fields)?,
+            (_, Some(_)) => {
+                return refused(Code::InvalidSubPool, "an automatic pool has no sub-pool");
+            }
+            (PoolChoice::Automatic(family), None) => self.cut(family, None, &fields)?,
+            (PoolChoice::Sized(family, length), None) => self.cut(family, Some(length), &fields)?,
+        };
+        let ranges = request.sub_pool.map_or(Ok(Vec::new()), |range| self.ranges(range))?;
+        let options = of_addresses(&request.options);
+        let name = PoolName { prefix: prefix.id, net: prefix.net, ranges, options };
+        let id = name.id()?;
+        if self.pools.contains(&id) {
+            return refused(Code::PoolOverlap, format!("{} is a pool of this host", prefix.net));
+        }
+        let mut grant = PoolGrant::new(id.clone(), prefix.net);
+        grant.data.insert(ID.to_owned(), prefix.id.to_string());
+        if let Some(gateway) = self.gateway(prefix.net)? {
+            grant.data.insert(names::GATEWAY.to_owned(), gateway.to_string());
+        }
+        self.pools.insert(id);
+        self.used.insert(prefix.id, prefix.net);
+        Ok(grant)
+    }
+
+    /// The prefix that NetBox has, or a new one.
+    fn exact(&mut self, pool: IpNet, fields: Map<String, Value>) -> Result<Object, Error> {
+        if pool.prefix_len() == 0 {
+            return refused(Code::InvalidPool, "a pool is not all addresses");
+        }
+        let is_in_pool = |base: &Base| match &base.within {
+            Within::Prefix(prefix) => pool.contains(prefix),
+            Within::Found(_) => false,
+        };
+        if self.config.bases.iter().any(is_in_pool) {
+            return refused(Code::PoolOverlap, "automatic pools are cut from this one");
+        }
+        let mut used = self.used.values();
+        if let Some(other) = used.find(|net| **net != pool && overlap(net, &pool)) {
+            return refused(Code::PoolOverlap, format!("{other} is a pool of this host"));
+        }
+        let text = pool.to_string();
+        let around = self.api.list(Of::Prefixes, &[("contains", &text)])?;
+        self.refuse_ours(&around, pool)?;
+        if let Some(known) = around.into_iter().find(|known| known.net == pool) {
+            let inside = self.api.list(Of::Prefixes, &[("within", &text)])?;
+            self.refuse_ours(&inside, pool)?;
+            return self.known(known);
+        }
+        let Some(made) = self.api.create(Of::Prefixes, pool, fields)? else {
+            // Since a moment ago.
+            let found = self.api.list(Of::Prefixes, &[("prefix", &text)])?;
+            let first = found.into_iter().find(|known| known.net == pool);
+            let text = "NetBox has it where this token does not see it";
+            return first.map_or_else(|| refused(Code::PoolOverlap, text), |it| self.known(it));
+        };
+        if made.net != pool {
+            return Err(self.api.odd("that prefix was not asked for"));
+        }
+        // NetBox takes the same prefix from several hosts at once. The lowest id has it.
+        let inside = self.api.list(Of::Prefixes, &[("within_include", &text)])?;
+        let overlaps = self.refuse_ours(&inside, pool);
+        let first = inside.into_iter().find(|other| other.net == pool && other.id < made.id);
+        if overlaps.is_err() || first.is_some() {
+            self.api.delete(Of::Prefixes, made.id)?;
+        }
+        overlaps?;
+        first.map_or(Ok(made), |first| self.known(first))
+    }
+
+    /// Refuses what overlaps a pool that this host has made.
+    fn refuse_ours(&self, found: &[Object], pool: IpNet) -> Result<(), Error> {
+        let is_other = |known: &&Object| {
+            known.net != pool && overlap(&known.net, &pool) && self.identity.is_ours(known, None)
+        };
+        found.iter().find(is_other).map_or(Ok(()), |other| {
+            refused(Code::PoolOverlap, format!("{} is a pool of this host", other.net))
+        })
+    }
+
+    /// A prefix that NetBox has. One of ours that the ledger does not have was left over:
+    /// an answer was lost, or the host crashed.
+    fn known(&self, known: Object) -> Result<Object, Error> {
+        if let "deprecated" | "reserved" | "container" = known.status.as_str() {
+            let text = format!("NetBox has {} with the status {}", known.net, known.status);
+            return refused(Code::Other(ipam_driver::Kind::Forbidden), text);
+        }
+        if self.identity.is_ours(&known, None) {
+            log::info(format!(
+                "{} is taken over: {}",
+                known.net,
+                Self::url(Of::Prefixes, known.id)
+            ));
+        }
+        Ok(known)
+    }
+
+    /// A new prefix from the first base that has one.
+    fn cut(
+        &mut self,
+        family: Family,
+        length: Option<u8>,
+        fields: &Map<String, Value>,
+    ) -> Result<Object, Error> {
+        let text = "no default-address-pools for such a pool";
+        let mut error = Error::new(Code::InvalidPool, text);
+        for base in self.config.bases.clone() {
+            let length = length.unwrap_or(base.size);
+            let fits = |net: &IpNet| {
+                Family::of(net) == family
+                    && (net.prefix_len()..=net.max_prefix_len()).contains(&length)
+            };
+            if let Within::Prefix(prefix) = &base.within
+                && !fits(prefix)
+            {
+                continue;
+            }
+            let parents = self.parents(&base)?;
+            if parents.is_empty() {
+                let text = format!("NetBox has no {}", shown(&base));
+                log::warn(format!("{text} to cut pools from"));
+                error = Error::new(Code::NoAvailablePool, text);
+            }
+            for parent in parents.iter().filter(|parent| fits(&parent.net)).take(BASES_MAX) {
+                let mut fields = fields.clone();
+                fields.insert("prefix_length".to_owned(), json!(length));
+                let path = format!("{}{}/", Of::Prefixes.path(), parent.id);
+                match self.api.available(Of::Prefixes, &path, fields)? {
+                    Taken::Object(made)
+                        if parent.net.contains(&made.net) && made.net.prefix_len() == length =>
+                    {
+                        return Ok(made);
+                    }
+                    Taken::Object(_) => return Err(self.api.odd("that prefix was not asked for")),
+                    Taken::Exhausted => error = Code::NoMoreSubnets.into(),
+                    Taken::NotFound => {
+                        let text = format!("NetBox has no {} any more", shown(&base));
+                        error = Error::new(Code::NoAvailablePool, text);
+                    }
+                }
+            }
+        }
+        Err(error)
+    }
+
+    /// The prefixes that a base stands for. What a driver made has perhaps the same role.
+    fn parents(&mut self, base: &Base) -> Result<Vec<Object>, Error> {
+        match &base.within {
+            Within::Prefix(prefix) => {
+                let mut found = self.api.list(Of::Prefixes, &[("prefix", &prefix.to_string())])?;
+                found.retain(|parent| parent.net == *prefix);
+                found.truncate(1);
+                Ok(found)
+            }
+            Within::Found(filters) => {
+                let filters: Vec<(&str, &str)> =
+                    filters.iter().map(|(key, value)| (&**key, &**value)).collect();
+                let mut found = self.api.list(Of::Prefixes, &filters)?;
+                found.retain(|parent| !is_any_hosts(parent));
+                Ok(found)
+            }
+        }
+    }
+
+    /// The IP ranges that NetBox has in a sub-pool.
+    fn ranges(&mut self, sub_pool: IpNet) -> Result<Vec<u64>, Error> {
+        let found = self.api.ranges(sub_pool)?;
+        if found.is_empty() || found.len() > RANGES_MAX {
+            let text = format!(
+                "NetBox has {} active IP ranges in {sub_pool}; 1 to {RANGES_MAX} are needed",
+                found.len()
+            );
+            return refused(Code::InvalidSubPool, text);
+        }
+        Ok(found)
+    }
+
+    /// The gateway that NetBox has for a pool, by the tag or role that the operator named.
+    fn gateway(&mut self, net: IpNet) -> Result<Option<IpNet>, Error> {
+        let Some((key, value)) = self.config.gateway.clone() else { return Ok(None) };
+        let filters = [("parent", &*net.to_string()), (key, &*value)];
+        let found = self.api.list(Of::Addresses, &filters)?;
+        let is_usable = |address| net.contains(&address) && !is_end(net, address);
+        let found = found.iter().map(|known| known.net.addr()).find(|address| is_usable(*address));
+        Ok(found.and_then(|address| IpNet::new(address, net.prefix_len()).ok()))
+    }
+}
+
+fn shown(base: &Base) -> String {
+    match &base.within {
+        Within::Prefix(prefix) => format!("prefix {prefix}"),
+        Within::Found(filters) => {
+            let filters: Vec<_> =
+                filters.iter().map(|(key, value)| format!("{key} {value}")).collect();
+            format!("prefix of {}", filters.join(", "))
+        }
+    }
+}

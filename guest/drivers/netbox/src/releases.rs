@@ -1,0 +1,159 @@
+//! Releases: what is ours is deleted, and what others use stays.
+
+use crate::{
+    api::{Object, Of},
+    identity::{is_any_hosts, is_any_hosts_gateway},
+    policy::{Policy, is_end, later},
+    pool_name::PoolName,
+};
+use ipam_driver::{Error, Kind, log};
+use ipam_http_driver::Http;
+use serde_json::{Map, Value, json};
+use std::net::IpAddr;
+
+/// Addresses that one call deletes: it takes NetBox seconds, and the call has a limit.
+const DELETED_MAX: usize = 200;
+
+impl<H: Http> Policy<H> {
+    /// Deletes the address if it is ours.
+    pub(crate) fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
+        let pool = PoolName::parse(pool_id)?;
+        self.forget_left_over(&pool, address);
+        self.delete_address(&pool, address).map_err(later)?;
+        self.granted.remove(&(pool.key(), address));
+        Ok(())
+    }
+
+    fn delete_address(&mut self, pool: &PoolName, address: IpAddr) -> Result<(), Error> {
+        self.find_vrf()?;
+        let was_as_it_is = self.as_it_is.remove(&address);
+        let (ours, others): (Vec<_>, Vec<_>) = self
+            .at(address)?
+            .into_iter()
+            .partition(|known| self.identity.is_ours(known, Some(&pool.key())));
+        for known in &ours {
+            if is_any_hosts_gateway(known) && self.has_others(pool)? {
+                let url = Self::url(Of::Addresses, known.id);
+                log::warn(format!(
+                    "the gateway {address} stays: another host uses its prefix: {url}"
+                ));
+                continue;
+            }
+            if !self.api.delete(Of::Addresses, known.id)? {
+                let url = Self::url(Of::Addresses, known.id);
+                log::warn(format!("{address} was released: {url} is gone, or not ours to delete"));
+            }
+        }
+        if ours.is_empty() && !was_as_it_is {
+            let Some(other) = others.first() else {
+                log::warn(format!("{address} was released, and NetBox does not have it"));
+                return Ok(());
+            };
+            let url = Self::url(Of::Addresses, other.id);
+            log::warn(format!("{address} was released, and stays: {url} is not this pool's"));
+        }
+        Ok(())
+    }
+
+    /// Whether the driver of another host uses the gateways of the prefix.
+    fn has_others(&mut self, pool: &PoolName) -> Result<bool, Error> {
+        Ok(self.addresses_in(pool.net)?.iter().any(|known| self.is_use(known)))
+    }
+
+    /// A host's gateway is no use by itself: each host has its own.
+    fn is_use(&self, known: &Object) -> bool {
+        let is_ours = self.identity.is_ours(known, None);
+        is_any_hosts(known) && !is_ours && !is_any_hosts_gateway(known)
+    }
+
+    /// Deletes what is ours of the pool: addresses that were left over, and the prefix if
+    /// nobody uses it. One that NetBox had before stays.
+    pub(crate) fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
+        let pool = PoolName::parse(pool_id)?;
+        self.delete_pool(&pool).map_err(later)?;
+        let key = pool.key();
+        self.left_over.remove(&key);
+        self.granted.retain(|(other, _)| *other != key);
+        self.pools.remove(pool_id);
+        self.used.remove(&pool.prefix);
+        self.moved.remove(&pool.prefix);
+        Ok(())
+    }
+
+    fn delete_pool(&mut self, pool: &PoolName) -> Result<(), Error> {
+        self.find_vrf()?;
+        let others = self.delete_addresses(pool)?;
+        let known = self.api.get(Of::Prefixes, pool.prefix)?;
+        let is_ours = |known: &Object| known.net == pool.net && self.identity.is_ours(known, None);
+        let Some(known) = known.filter(is_ours) else { return Ok(()) };
+        let inside = self.api.list(Of::Prefixes, &[("within", &pool.net.to_string())])?;
+        let child =
+            inside.iter().find(|child| child.net != pool.net && pool.net.contains(&child.net));
+        let used_by = match (others.first(), child) {
+            (Some(address), _) => Self::url(Of::Addresses, address.id),
+            (None, Some(child)) => Self::url(Of::Prefixes, child.id),
+            (None, None) => return self.api.delete(Of::Prefixes, known.id).map(drop),
+        };
+        let is_foreign = |known: &Object| !self.identity.is_ours(known, None);
+        let is_handed_over = others.iter().chain(child).any(is_foreign);
+        let url = Self::url(Of::Prefixes, known.id);
+        log::warn(format!("{} was released, and stays: {url} is used by {used_by}", pool.net));
+        if is_handed_over {
+            self.hand_over(known.id)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the addresses of this pool, and returns those that remain in its prefix.
+    fn delete_addresses(&mut self, pool: &PoolName) -> Result<Vec<Object>, Error> {
+        let key = pool.key();
+        let (ours, mut others): (Vec<_>, Vec<_>) = self
+            .addresses_in(pool.net)?
+            .into_iter()
+            .partition(|known| self.identity.is_ours(known, Some(&key)));
+        let has_foreign = others.iter().any(|known| self.is_use(known));
+        // Others use the gateway as it is.
+        let (stay, ours): (Vec<_>, Vec<_>) =
+            ours.into_iter().partition(|known| has_foreign && is_any_hosts_gateway(known));
+        others.extend(stay);
+        // What is put aside is no use.
+        others.retain(|known| !is_end(pool.net, known.net.addr()));
+        if ours.is_empty() {
+            return Ok(others);
+        }
+        let ids: Vec<u64> = ours.iter().map(|known| known.id).collect();
+        self.api.delete_all(&ids[..ids.len().min(DELETED_MAX)])?;
+        if ids.len() > DELETED_MAX {
+            let text = format!("{} addresses are still to be deleted", ids.len() - DELETED_MAX);
+            return Err(Error::other(Kind::Unavailable, text));
+        }
+        // What a token may not delete any more stays: it will not change by asking again.
+        let mut left = self.addresses_in(pool.net)?;
+        left.retain(|known| ids.contains(&known.id));
+        if let Some(first) = left.first() {
+            let url = Self::url(Of::Addresses, first.id);
+            log::warn(format!("{} addresses are not ours to delete, such as {url}", left.len()));
+        }
+        others.extend(left);
+        Ok(others)
+    }
+
+    /// The prefix is not ours any more, if we may say so.
+    fn hand_over(&mut self, id: u64) -> Result<(), Error> {
+        let mut fields = Map::from_iter([("description".to_owned(), json!(""))]);
+        if let Some(field) = &self.identity.field {
+            fields.insert("custom_fields".to_owned(), json!({ field: null }));
+        }
+        let path = format!("{}{id}/", Of::Prefixes.path());
+        let response = self.api.client.patch(&path, &Value::from(fields))?;
+        let url = Self::url(Of::Prefixes, id);
+        match response.status {
+            200 => log::info(format!("{url} is handed over to whoever uses it")),
+            // A token that may not change has enough rights.
+            _ => {
+                log::warn(format!("{url} still has this host's name; delete it when it is unused"))
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! What the objects have that are made, and where pools are chosen from.
+
+use super::{ANY, CONFIG, POOL, TAG, list, made, object, turn};
+use crate::{config, policy::Policy};
+use ipam_driver::{AddressRequest, Code, Options, PoolChoice, PoolRequest, names};
+use ipam_http_driver::{Script, Turn};
+
+fn policy(more: &str, turns: &[Turn]) -> Policy<Script> {
+    let config = CONFIG.replacen('{', &format!("{{{more},"), 1);
+    Policy::new(config::read(&config).unwrap().unwrap(), Script::new(turns.iter().cloned()))
+}
+
+fn request(pool: PoolChoice, options: &[(&str, &str)]) -> PoolRequest {
+    let options = options.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+    PoolRequest { options: options.collect(), ..super::pool(pool) }
+}
+
+fn web(pool_id: &str) -> AddressRequest {
+    let options = Options::from([(names::ENDPOINT_NAME.to_owned(), "web".to_owned())]);
+    AddressRequest { pool_id: pool_id.to_owned(), address: None, options }
+}
+
+#[test]
+fn what_is_made_has_what_the_operator_and_the_network_say() {
+    let table = r#""made": {"tenant": "team-a", "tags": ["docker", 7], "role": "lan", "status": "reserved", "address-status": "dhcp", "dns-domain": "a.example", "custom-fields": {"rack": "r7"}}"#;
+    let base = super::base(3, "10.64.0.0/24");
+    let cut = format!(
+        r#"POST /ipam/prefixes/3/available-prefixes/ {{"custom_fields":{{"rack":"r8"}},"description":"{TAG}","prefix_length":26,"role":{{"slug":"lan"}},"status":"active","tags":[{{"slug":"docker"}},7],"tenant":9}}"#
+    );
+    let cut = turn(cut, 201, object(17, "prefix", "10.64.0.0/26", TAG));
+    let address = format!(
+        r#"POST /ipam/prefixes/17/available-ips/ {{"custom_fields":{{"rack":"r8"}},"description":"{TAG} pool=17 for=web","dns_name":"web.a.example","status":"dhcp","tags":[{{"slug":"docker"}},7],"tenant":9}}"#
+    );
+    let address = turn(address, 201, made(5, 1));
+    let options = [
+        ("tenant", "9"),
+        ("status", "active"),
+        ("custom-fields.rack", "r8"),
+        ("com.docker.network.ipam.serial", "true"),
+    ];
+    let mut policy = policy(table, &[base, cut, super::inside(&[]), address]);
+    let grant = policy.request_pool(&request(ANY, &options)).unwrap();
+    assert_eq!(grant.pool_id, format!("{POOL};custom-fields.rack=r8;tenant=9"));
+    assert_eq!(grant.data["netbox.id"], "17");
+    let leased = policy.request_address(&web(&grant.pool_id)).unwrap();
+    assert_eq!(leased.data["netbox.id"], "5");
+}
+
+#[test]
+fn an_option_that_nobody_knows_is_refused() {
+    let refused = policy(r#""vrf": 7"#, &[]).request_pool(&request(ANY, &[("tennant", "x")]));
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidRequest);
+    assert!(refused.text().contains("tennant"), "{refused}");
+    let long = "x".repeat(300);
+    let exact = PoolChoice::Exact("10.9.0.0/24".parse().unwrap());
+    let found = object(17, "prefix", "10.9.0.0/24", "");
+    let turns = [
+        list("prefixes", "contains=10.9.0.0%2F24", &[found]),
+        list("prefixes", "within=10.9.0.0%2F24", &[]),
+    ];
+    let refused = policy(r#""gateway-tag": "gw""#, &turns)
+        .request_pool(&request(exact, &[("tenant", &long)]))
+        .unwrap_err();
+    assert!(refused.text().contains("too long"), "{refused}");
+}
+
+#[test]
+fn bases_are_found_by_role_tag_and_tenant() {
+    let config = r#"{"url": "https://netbox.example/api", "token": "0123abcd", "host": "node-1",
+        "default-address-pools": [{"role": "docker", "tag": "lan", "size": 26}]}"#;
+    let ours = object(2, "prefix", "10.64.0.0/26", TAG);
+    let small = object(3, "prefix", "10.66.0.0/28", "");
+    let full = object(4, "prefix", "10.67.0.0/24", "");
+    let base = object(5, "prefix", "10.64.0.0/24", "");
+    let turns = [
+        list("prefixes", "role=docker&tag=lan", &[ours, small, full, base]),
+        super::cut(4, 26, 409, "{}"),
+        super::cut(5, 26, 201, &object(17, "prefix", "10.64.0.0/26", TAG)),
+    ];
+    let mut policy = Policy::new(config::read(config).unwrap().unwrap(), Script::new(turns));
+    assert_eq!(policy.request_pool(&request(ANY, &[])).unwrap().pool_id, POOL);
+}
+
+#[test]
+fn a_sub_pool_is_what_ip_ranges_netbox_has_there() {
+    let found = object(17, "prefix", "10.64.0.0/26", "");
+    let prefixes = [
+        list("prefixes", "contains=10.64.0.0%2F26", &[found]),
+        list("prefixes", "within=10.64.0.0%2F26", &[]),
+    ];
+    let ranges = |ids: &str| {
+        let path = "GET /ipam/ip-ranges/?parent=10.64.0.32%2F28&status=active&vrf_id=null&limit=1000&offset=0";
+        turn(path, 200, format!(r#"{{"results": [{ids}]}}"#))
+    };
+    let config = CONFIG.replace("10.64.0.0/24", "10.60.0.0/24");
+    let policy =
+        |turns: Vec<Turn>| Policy::new(config::read(&config).unwrap().unwrap(), Script::new(turns));
+    let exact = PoolChoice::Exact("10.64.0.0/26".parse().unwrap());
+    let sub_pool = Some("10.64.0.32/28".parse().unwrap());
+    let request = PoolRequest { sub_pool, ..request(exact, &[]) };
+    let mut turns = prefixes.to_vec();
+    turns.push(ranges(r#"{"id": 3}, {"id": 4}"#));
+    turns.push(super::inside(&[]));
+    for (range, status, body) in [(3, 409, String::new()), (4, 201, made(5, 40))] {
+        let post = format!(
+            r#"POST /ipam/ip-ranges/{range}/available-ips/ {{"description":"{TAG} pool=17-3.4 for=web","status":"active"}}"#
+        );
+        turns.push(turn(post, status, body));
+    }
+    let mut policy_of = policy(turns);
+    let grant = policy_of.request_pool(&request).unwrap();
+    assert_eq!(grant.pool_id, format!("{POOL};ranges=3.4"));
+    let leased = policy_of.request_address(&web(&grant.pool_id)).unwrap();
+    assert_eq!(leased.address.unwrap().to_string(), "10.64.0.40/26");
+    drop(policy_of);
+
+    let mut turns = prefixes.to_vec();
+    turns.push(ranges(""));
+    let refused = policy(turns).request_pool(&request).unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidSubPool);
+    assert!(refused.text().contains("0 active IP ranges"), "{refused}");
+}
+
+#[test]
+fn the_gateway_of_a_pool_is_what_has_the_tag() {
+    let base = super::base(3, "10.64.0.0/24");
+    let cut = super::cut(3, 26, 201, &object(17, "prefix", "10.64.0.0/26", TAG));
+    let tagged = list(
+        "ip-addresses",
+        "parent=10.64.0.0%2F26&tag=gateway",
+        &[object(5, "address", "10.64.0.62/24", "router")],
+    );
+    let mut policy = policy(r#""gateway-tag": "gateway""#, &[base, cut, tagged]);
+    let grant = policy.request_pool(&request(ANY, &[])).unwrap();
+    assert_eq!(grant.data[names::GATEWAY], "10.64.0.62/26");
+}
+
+/// With custom fields, which may be long.
+fn with_field(mut turn: Turn) -> Turn {
+    let fields = turn.request.replace("status&", "status,custom_fields&");
+    turn.request = fields.replace("limit=1000", "limit=250");
+    turn
+}
+
+#[test]
+fn the_identity_may_be_in_a_field_of_its_own() {
+    let table = r#""identity-field": "wipam""#;
+    let post = format!(
+        r#"POST /ipam/prefixes/17/available-ips/ {{"custom_fields":{{"wipam":"{TAG} pool=17"}},"description":"for=web","status":"active"}}"#
+    );
+    let mine = |id, description: &str| {
+        let object = object(id, "address", "10.64.0.1/26", description);
+        object.replace('}', &format!(r#", "custom_fields": {{"wipam": "{TAG} pool=17"}}}}"#))
+    };
+    // People may say what they want in the description.
+    let delete = turn("DELETE /ipam/ip-addresses/5/", 204, "");
+    let turns = [
+        with_field(super::inside(&[])),
+        turn(post, 201, mine(5, "for=web")),
+        with_field(super::at(1, &[mine(5, "Anna's web")])),
+        delete,
+    ];
+    let mut policy_of = policy(table, &turns);
+    policy_of.request_address(&web(POOL)).unwrap();
+    policy_of.release_address(POOL, "10.64.0.1".parse().unwrap()).unwrap();
+    drop(policy_of);
+    // What was made before the field was is still ours.
+    let delete = turn("DELETE /ipam/ip-addresses/6/", 204, "");
+    let mut policy = policy(table, &[with_field(super::at(1, &[made(6, 1)])), delete]);
+    policy.release_address(POOL, "10.64.0.1".parse().unwrap()).unwrap();
+}
