@@ -11,6 +11,7 @@ use crate::{
 use ipam_driver::{Code, Error, Family, IpNet, PoolChoice, PoolGrant, PoolRequest, log, names};
 use ipam_http_driver::Http;
 use serde_json::{Map, Value, json};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Prefixes of one entry of `default-address-pools` that are asked for a pool.
 const BASES_MAX: usize = 8;
@@ -26,32 +27,68 @@ fn refused<T>(code: Code, text: impl Into<String>) -> Result<T, Error> {
 impl<H: Http> Policy<H> {
     pub(crate) fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Error> {
         check_space(&request.address_space)?;
+        if request.sub_pool.is_some() && !matches!(request.pool, PoolChoice::Exact(_)) {
+            return refused(Code::InvalidSubPool, "an automatic pool has no sub-pool");
+        }
         let mut fields = self.config.made.with(&request.options)?.prefix();
         self.sign(&mut fields, None, "");
         self.find_vrf()?;
-        let prefix = match (request.pool, request.sub_pool) {
-            (PoolChoice::Exact(pool), _) => self.exact(pool, fields)?,
-            (_, Some(_)) => {
-                return refused(Code::InvalidSubPool, "an automatic pool has no sub-pool");
-            }
-            (PoolChoice::Automatic(family), None) => self.cut(family, None, &fields)?,
-            (PoolChoice::Sized(family, length), None) => self.cut(family, Some(length), &fields)?,
-        };
-        let ranges = request.sub_pool.map_or(Ok(Vec::new()), |range| self.ranges(range))?;
+        // What may be refused is before anything is made.
         let options = of_addresses(&request.options);
-        let name = PoolName { prefix: prefix.id, net: prefix.net, ranges, options };
+        let ranges = request.sub_pool.map_or(Ok(Vec::new()), |range| self.ranges(range))?;
+        let named = |prefix, net| PoolName {
+            prefix,
+            net,
+            ranges: ranges.clone(),
+            options: options.clone(),
+        };
+        let (name, gateway) = match request.pool {
+            PoolChoice::Exact(pool) => {
+                named(u64::MAX, pool).id()?;
+                let gateway = self.gateway(pool)?;
+                let prefix = self.exact(pool, fields)?;
+                (named(prefix.id, prefix.net), gateway)
+            }
+            PoolChoice::Automatic(family) => self.automatic(family, None, &fields, named)?,
+            PoolChoice::Sized(family, length) => {
+                self.automatic(family, Some(length), &fields, named)?
+            }
+        };
         let id = name.id()?;
         if self.pools.contains(&id) {
-            return refused(Code::PoolOverlap, format!("{} is a pool of this host", prefix.net));
+            return refused(Code::PoolOverlap, format!("{} is a pool of this host", name.net));
         }
-        let mut grant = PoolGrant::new(id.clone(), prefix.net);
-        grant.data.insert(ID.to_owned(), prefix.id.to_string());
-        if let Some(gateway) = self.gateway(prefix.net)? {
+        let mut grant = PoolGrant::new(id.clone(), name.net);
+        grant.data.insert(ID.to_owned(), name.prefix.to_string());
+        if let Some(gateway) = gateway {
             grant.data.insert(names::GATEWAY.to_owned(), gateway.to_string());
         }
         self.pools.insert(id);
-        self.used.insert(prefix.id, prefix.net);
+        self.used.insert(name.prefix, name.net);
         Ok(grant)
+    }
+
+    /// A new prefix and its gateway; neither if the gateway cannot be found out.
+    fn automatic(
+        &mut self,
+        family: Family,
+        length: Option<u8>,
+        fields: &Map<String, Value>,
+        named: impl Fn(u64, IpNet) -> PoolName,
+    ) -> Result<(PoolName, Option<IpNet>), Error> {
+        let longest = match family {
+            Family::Ipv4 => IpNet::new(Ipv4Addr::BROADCAST.into(), 32),
+            Family::Ipv6 => IpNet::new(Ipv6Addr::from([u8::MAX; 16]).into(), 128),
+        };
+        named(u64::MAX, longest.map_err(|_| Code::InvalidPool)?).id()?;
+        let made = self.cut(family, length, fields)?;
+        match self.gateway(made.net) {
+            Ok(gateway) => Ok((named(made.id, made.net), gateway)),
+            Err(error) => {
+                self.api.delete(Of::Prefixes, made.id)?;
+                Err(error)
+            }
+        }
     }
 
     /// The prefix that NetBox has, or a new one.
