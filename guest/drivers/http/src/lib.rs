@@ -35,6 +35,7 @@
 
 mod client;
 mod http;
+mod left_over;
 mod pages;
 #[cfg(not(target_family = "wasm"))]
 mod script;
@@ -45,6 +46,7 @@ mod wasi;
 
 pub use client::{Client, escaped};
 pub use http::{Host, Http, Method, Request, Response};
+pub use left_over::{LEFT_OVER_MAX, LeftOver};
 pub use pages::{PAGES_MAX, Page};
 #[cfg(not(target_family = "wasm"))]
 pub use script::{Script, Turn, turn};

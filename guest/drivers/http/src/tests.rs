@@ -1,10 +1,10 @@
 //! What every driver over HTTP relies on.
 
 use crate::{
-    Client, PAGES_MAX, Page, Script, Secret, Server, Turn, Url, escaped, is_host_name, read_table,
-    turn,
+    Client, LEFT_OVER_MAX, LeftOver, PAGES_MAX, Page, Script, Secret, Server, Turn, Url, escaped,
+    is_host_name, read_table, turn,
 };
-use ipam_driver::{Code, Error, Kind};
+use ipam_driver::{AddressRequest, Code, Error, Kind, Options};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -97,4 +97,31 @@ fn what_an_operator_writes_is_read_without_showing_it() {
     }
     assert_eq!(format!("{:?}", Secret::new("0123")), "Secret");
     assert_eq!(escaped("a b/ü"), "a%20b%2F%C3%BC");
+}
+
+#[test]
+fn the_newest_that_may_be_left_over_are_offered_while_they_are_there() {
+    let request = |name: &str| AddressRequest {
+        pool_id: "p".to_owned(),
+        address: None,
+        options: Options::from([("name".to_owned(), name.to_owned())]),
+    };
+    let (one, two) = (request("one"), request("two"));
+    let mut left = LeftOver::default();
+    assert!(left.needs_look("p", &one));
+    left.found("p", (0..100).map(|id| (id, id)));
+    assert_eq!(left.next("p", &one), Some(99));
+    // The host asks again, for it is leased.
+    assert!(!left.needs_look("p", &one));
+    assert_eq!(left.next("p", &one), Some(98));
+    // Somebody else asks: what is still there? One is new, and is none that was left over.
+    assert!(left.needs_look("p", &two));
+    left.found("p", [(96, 96), (97, 97), (200, 200)]);
+    left.forget("p", |left| *left == 97);
+    assert_eq!((left.next("p", &two), left.next("p", &two)), (Some(96), None));
+    assert!(!left.needs_look("p", &one), "there is nothing more");
+    left.forget_pool("p");
+    left.found("p", (0..100).map(|id| (id, id)));
+    let all = std::iter::from_fn(|| left.next("p", &one)).count();
+    assert_eq!(all, LEFT_OVER_MAX);
 }

@@ -10,10 +10,8 @@ use crate::{
 use ipam_driver::{AddressGrant, AddressRequest, Code, Error, IpNet, Kind, log, names};
 use ipam_http_driver::Http;
 use serde_json::{Map, Value};
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
-/// What may be left over from an instance before is among the newest addresses of a pool.
-const LEFT_OVER_MAX: usize = 64;
 const UNAVAILABLE: Code = Code::Other(Kind::Unavailable);
 /// Network and broadcast address that are offered, and that a call puts aside.
 const ENDS_MAX: usize = 2;
@@ -43,7 +41,7 @@ impl<H: Http> Policy<H> {
                     let next = self.next(&pool, &fields, &request.pool_id);
                     if next.as_ref().is_err_and(|error| error.code() == UNAVAILABLE) {
                         // NetBox may have made what it did not answer: look again.
-                        self.left_over.remove(&pool.key());
+                        self.left_over.forget_pool(&pool.key());
                     }
                     (next?, false)
                 }
@@ -61,33 +59,24 @@ impl<H: Http> Policy<H> {
         Ok(grant)
     }
 
-    /// An address of ours that an instance before may have left over: its answer was lost,
-    /// or the host crashed. Only the host knows whether it is leased, and asks again then.
-    /// For another request NetBox is asked what of it is still there.
+    /// An address of ours that may be left over from an instance before.
     fn next_left_over(
         &mut self,
         pool: &PoolName,
         request: &AddressRequest,
     ) -> Result<Option<Object>, Error> {
         let key = pool.key();
-        let before = self.left_over.get(&key);
-        let is_again = self.last.as_ref() == Some(request);
-        if before.is_none_or(|before| !before.is_empty() && !is_again) {
-            let before: Option<BTreeSet<u64>> =
-                before.map(|before| before.iter().map(|known| known.id).collect());
+        if self.left_over.needs_look(&key, request) {
             let mut found = self.addresses_in(pool.net)?;
             found.retain(|known| {
-                before.as_ref().is_none_or(|before| before.contains(&known.id))
-                    && self.identity.is_ours(known, Some(&key))
+                self.identity.is_ours(known, Some(&key))
                     && !is_any_hosts_gateway(known)
                     && !is_end(pool.net, known.net.addr())
                     && !self.granted.contains(&(key.clone(), known.net.addr()))
             });
-            let newest = found.split_off(found.len().saturating_sub(LEFT_OVER_MAX));
-            self.left_over.insert(key.clone(), newest);
+            self.left_over.found(&key, found.into_iter().map(|known| (known.id, known)));
         }
-        self.last = Some(request.clone());
-        Ok(self.left_over.get_mut(&key).and_then(Vec::pop))
+        Ok(self.left_over.next(&key, request))
     }
 
     /// The addresses that NetBox has in a prefix, whoever made them.
@@ -229,9 +218,7 @@ impl<H: Http> Policy<H> {
 
     /// It is leased now, or free.
     pub(crate) fn forget_left_over(&mut self, pool: &PoolName, address: IpAddr) {
-        if let Some(left) = self.left_over.get_mut(&pool.key()) {
-            left.retain(|known| known.net.addr() != address);
-        }
+        self.left_over.forget(&pool.key(), |known| known.net.addr() == address);
     }
 }
 

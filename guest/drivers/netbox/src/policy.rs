@@ -7,8 +7,8 @@ use crate::{
     config::{Config, Vrf},
     identity::{GATEWAY, Identity},
 };
-use ipam_driver::{AddressRequest, Code, Error, IpNet, Kind, log};
-use ipam_http_driver::{Http, Server};
+use ipam_driver::{Code, Error, IpNet, Kind, log};
+use ipam_http_driver::{Http, LeftOver, Server};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,10 +34,8 @@ pub(crate) struct Policy<H> {
     pub(crate) used: BTreeMap<u64, IpNet>,
     /// Prefixes that NetBox lost, and those that stand for them now.
     pub(crate) moved: BTreeMap<u64, u64>,
-    /// By pool key: what may be left over from an instance before, the newest last.
-    pub(crate) left_over: BTreeMap<String, Vec<Object>>,
-    /// The last request for any address: the host asks it again if the answer is leased.
-    pub(crate) last: Option<AddressRequest>,
+    /// By pool key.
+    pub(crate) left_over: LeftOver<Object>,
     /// What NetBox had, and was granted as it is.
     pub(crate) as_it_is: BTreeSet<IpAddr>,
 }
@@ -54,8 +52,7 @@ impl<H: Http> Policy<H> {
             granted: BTreeSet::new(),
             used: BTreeMap::new(),
             moved: BTreeMap::new(),
-            left_over: BTreeMap::new(),
-            last: None,
+            left_over: LeftOver::default(),
             as_it_is: BTreeSet::new(),
         }
     }

@@ -43,6 +43,9 @@ impl<H: Http> Policy<H> {
             options: options.clone(),
         };
         let (name, gateway) = match request.pool {
+            PoolChoice::Exact(pool) if request.sub_pool.is_some_and(|sub| !pool.contains(&sub)) => {
+                return refused(Code::InvalidSubPool, format!("a sub-pool lies in {pool}"));
+            }
             PoolChoice::Exact(pool) => {
                 named(u64::MAX, pool).id()?;
                 let gateway = self.gateway(pool)?;

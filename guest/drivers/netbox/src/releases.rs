@@ -72,7 +72,7 @@ impl<H: Http> Policy<H> {
         let pool = PoolName::parse(pool_id)?;
         self.delete_pool(&pool).map_err(later)?;
         let key = pool.key();
-        self.left_over.remove(&key);
+        self.left_over.forget_pool(&key);
         self.granted.retain(|(other, _)| *other != key);
         self.pools.remove(pool_id);
         self.used.remove(&pool.prefix);
