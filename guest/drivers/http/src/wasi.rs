@@ -17,8 +17,10 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// What a stream takes at once.
 const CHUNK_BYTES: usize = 4096;
 
+/// The name of an error: `ConnectionRefused`, as the client knows it.
 fn text(error: impl Debug) -> String {
-    format!("{error:?}")
+    let text = format!("{error:?}");
+    text.strip_prefix("ErrorCode::").map_or_else(|| text.clone(), str::to_owned)
 }
 
 impl Http for Host {
