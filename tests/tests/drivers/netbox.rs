@@ -73,7 +73,9 @@ fn netbox_decides_what_is_there_and_what_is_left() {
     lab.release(&known, "10.9.0.5");
     assert_eq!(any(&lab, &known).unwrap(), "10.9.0.5");
     assert_eq!(lab.ask("ReleasePool", &json!({"PoolID": known})).0, 200);
-    assert_eq!((netbox.addresses(), netbox.state().prefixes.len()), (vec![], 3));
+    // On a busy machine the last leases are released after the answer.
+    wait(|| netbox.addresses().is_empty());
+    assert_eq!(netbox.state().prefixes.len(), 3);
 
     // What it does not have is made; three of them are a list of several pages.
     for third in 1..=3 {
