@@ -8,5 +8,6 @@ mod cooldown;
 mod lab;
 mod netbox;
 mod netbox_faults;
+mod netbox_records;
 mod netbox_server;
 mod sticky;

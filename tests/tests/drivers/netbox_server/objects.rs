@@ -260,7 +260,7 @@ fn list(objects: &Objects, key: &str, query: &BTreeMap<String, String>) -> Value
             ("rd" | "name", "rd") => text(name) == value,
             ("vrf_id", "prefix" | "address" | "start_address") => match value.as_str() {
                 "null" => object["vrf"].is_null(),
-                id => object["vrf"]["id"].to_string() == id,
+                id => object["vrf"]["id"].as_u64() == id.parse().ok(),
             },
             // A text field that is looked for loosely.
             _ => name.strip_prefix("cf_").is_none_or(|field| {
