@@ -55,6 +55,7 @@ fn dependencies_point_one_way() {
         ("ipam-service", &["wasmtime", "tokio", "ipam-runtime", "ipam-docker"]),
         ("ipam-docker", &["wasmtime", "ipam-service", "ipam-ledger", "ipam-runtime"]),
         ("ipam-http-client", &["wasmtime", "ipam-api", "serde", "rustls"]),
+        ("ipam-signature", &["wasmtime", "tokio", "hyper", "ipam-registry", "ipam-service"]),
         ("ipam-metrics", &["wasmtime", "ipam-runtime", "ipam-docker", "ipam-admin"]),
         ("ipam-admin", &["wasmtime", "tokio", "ipam-runtime", "ipam-docker", "ipam-reconcile"]),
         ("ipam-runtime", &["ipam-ledger", "ipam-service", "ipam-docker", "ipam-driver"]),
