@@ -114,6 +114,20 @@ impl Connection {
         request: Request<Vec<u8>>,
         body_max_bytes: usize,
     ) -> Result<Response<Vec<u8>>, Error> {
+        self.send_watched(request, body_max_bytes, &mut |_| ()).await
+    }
+
+    /// [`Connection::send`], and `watch` is told how many bytes of the body there
+    /// are whenever more have come.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn send_watched(
+        &mut self,
+        request: Request<Vec<u8>>,
+        body_max_bytes: usize,
+        watch: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<Response<Vec<u8>>, Error> {
         let too_large = Error::TooLarge { max_bytes: body_max_bytes };
         self.sender.ready().await?;
         let response = self.sender.send_request(request.map(|body| Full::new(body.into()))).await?;
@@ -128,6 +142,7 @@ impl Connection {
                 return Err(too_large);
             }
             bytes.extend_from_slice(&data);
+            watch(bytes.len());
         }
         Ok(Response::from_parts(head, bytes))
     }

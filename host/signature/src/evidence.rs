@@ -2,10 +2,10 @@
 
 use crate::{
     bundle::{Bundle, Content, Statement, base64, envelope_message},
+    digest::sha256,
     key::{PublicKey, shown},
 };
 use ipam_api::{Digest, text::bounded};
-use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use std::fmt;
 
@@ -174,7 +174,7 @@ fn check_message_digest(said: Option<(String, Vec<u8>)>, bytes: &[u8]) -> Result
     if algorithm != SHA2_256 {
         return Err(format!("a signature with an unknown algorithm, {}", short(&algorithm)));
     }
-    if said != digest(&SHA256, bytes).as_ref() {
+    if said != sha256(bytes).0 {
         return Err("a signature of another file".to_owned());
     }
     Ok(())

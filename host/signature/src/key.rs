@@ -1,9 +1,7 @@
 //! Public keys, as `cosign` and openssl write them.
 
-use ring::{
-    digest::{SHA256, digest},
-    signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey, VerificationAlgorithm},
-};
+use crate::digest::sha256;
+use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey, VerificationAlgorithm};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, pem::PemObject as _};
 use std::{fmt, str::FromStr};
 
@@ -88,9 +86,7 @@ impl PublicKey {
     fn of_der(der: &[u8]) -> Result<Self, InvalidKey> {
         let known = |kind, head: &[u8], length: usize| {
             let bytes = der.strip_prefix(head).filter(|bytes| bytes.len() == length)?;
-            let mut id = [0; 32];
-            id.copy_from_slice(digest(&SHA256, der).as_ref());
-            Some(Self { kind, bytes: bytes.to_vec(), id })
+            Some(Self { kind, bytes: bytes.to_vec(), id: sha256(der).0 })
         };
         known(Kind::P256, P256, P256_POINT)
             .or_else(|| known(Kind::Ed25519, ED25519_HEAD, ED25519_KEY))

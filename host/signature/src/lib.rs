@@ -29,12 +29,14 @@
 //! [simple signing]: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
 
 mod bundle;
+mod digest;
 mod evidence;
 mod key;
 mod policy;
 #[cfg(test)]
 mod tests;
 
+pub use digest::sha256;
 pub use evidence::{EVIDENCE_BYTES_MAX, Evidence, Subject};
 pub use key::{InvalidKey, PublicKey};
 pub use policy::{AnyOf, InvalidPolicy, KEYS_MAX, Policy, Refusal, Signer, Verified};

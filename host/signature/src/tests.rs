@@ -1,10 +1,9 @@
 //! What cosign signed is taken, and what only looks like it is not.
 
-use crate::{AnyOf, EVIDENCE_BYTES_MAX, Evidence, Policy, PublicKey, Signer, Subject};
+use crate::{AnyOf, EVIDENCE_BYTES_MAX, Evidence, Policy, PublicKey, Signer, Subject, sha256};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ipam_api::Digest;
 use ring::{
-    digest::{SHA256, digest},
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
@@ -23,10 +22,6 @@ const BLOB: &[u8] = include_bytes!("../fixtures/blob.sigstore.json");
 const BLOB_ED25519: &[u8] = include_bytes!("../fixtures/blob-ed25519.sigstore.json");
 const DRIVER: &[u8] = include_bytes!("../fixtures/driver.wasm");
 const MANIFEST: &[u8] = include_bytes!("../fixtures/manifest.json");
-
-fn sha256(bytes: &[u8]) -> Digest {
-    Digest(digest(&SHA256, bytes).as_ref().try_into().unwrap())
-}
 
 fn artifact() -> Subject<'static> {
     Subject::Manifest(sha256(MANIFEST))

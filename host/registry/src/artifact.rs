@@ -1,0 +1,243 @@
+//! A driver's artifact, and what says who signed it, wherever both lie.
+//!
+//! A tag is read once; all that follows goes by digest, and is compared with it.
+
+use crate::{
+    bounds::{REFERRERS_MAX, SIGNATURES_BYTES_MAX},
+    error::Error,
+    link::Watch,
+    manifest::{BUNDLE, Descriptor, Manifest, SIMPLE_SIGNING, fallback_tag},
+    place::Place,
+    which::Which,
+};
+use ipam_api::Digest;
+use ipam_signature::{EVIDENCE_BYTES_MAX, Evidence, sha256};
+
+/// The annotation of a layer that has cosign's signature of it.
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// The annotation that says what a bundle is about.
+const PREDICATE: &str = "dev.sigstore.bundle.predicateType";
+/// What it says of a signature.
+const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+
+/// A driver's artifact: its manifest, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    digest: Digest,
+    bytes: Vec<u8>,
+    manifest: Manifest,
+    component: Digest,
+}
+
+/// What was found that may be a signature of an artifact.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signatures {
+    /// To be checked.
+    pub evidence: Vec<Evidence>,
+    /// What was passed over, for who wonders why a signature is missing.
+    pub notes: Vec<String>,
+}
+
+/// A manifest that refers to an artifact.
+pub(crate) struct Attached {
+    /// Under which it was found, if not by its digest.
+    pub(crate) tag: Option<String>,
+    pub(crate) digest: Digest,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) manifest: Manifest,
+}
+
+impl Artifact {
+    /// Reads a manifest, and checks that it is a driver's.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn resolve(place: &mut Place, which: Which<'_>) -> Result<Self, Error> {
+        let what = which.in_words();
+        let bytes = place.manifest(&which)?.ok_or_else(|| Error::NotFound(what.clone()))?;
+        Self::of_manifest(&what, which, bytes)
+    }
+
+    pub(crate) fn of_manifest(what: &str, which: Which<'_>, bytes: Vec<u8>) -> Result<Self, Error> {
+        let digest = sha256(&bytes);
+        if let Which::Digest(expected) = which {
+            same(what, expected, digest)?;
+        }
+        let manifest = Manifest::parse(what, &bytes)?;
+        let component = manifest.component()?.digest()?;
+        Ok(Self { digest, bytes, manifest, component })
+    }
+
+    /// The digest of the manifest: what is signed.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The digest of the component: what serves.
+    #[must_use]
+    pub fn component_digest(&self) -> Digest {
+        self.component
+    }
+
+    /// How large the component says that it is, in bytes.
+    #[must_use]
+    pub fn component_bytes(&self) -> u64 {
+        self.manifest.component().map_or(0, |layer| layer.size)
+    }
+
+    /// The manifest, as it was signed.
+    #[must_use]
+    pub fn manifest(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn parsed(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Fetches the component, if it has at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn component(
+        &self,
+        place: &mut Place,
+        most: usize,
+        watch: Watch<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        let layer = self.manifest.component()?;
+        fetch(place, "the component", layer, most, watch)
+    }
+
+    /// Everything that may be a signature of this artifact.
+    ///
+    /// # Errors
+    /// When the place cannot be read. What is wrong with one signature is a note.
+    pub fn signatures(&self, place: &mut Place) -> Result<Signatures, Error> {
+        let (attached, mut notes) = self.attached(place)?;
+        let mut evidence = Vec::new();
+        let mut left = SIGNATURES_BYTES_MAX;
+        for one in &attached {
+            match one.evidence(place, &mut left) {
+                Ok(found) => evidence.extend(found),
+                Err(error) if error.is_outage() => return Err(error),
+                Err(error) => notes.push(error.to_string()),
+            }
+        }
+        Ok(Signatures { evidence, notes })
+    }
+
+    /// The manifests that may have signatures.
+    pub(crate) fn attached(
+        &self,
+        place: &mut Place,
+    ) -> Result<(Vec<Attached>, Vec<String>), Error> {
+        let (mut attached, mut notes) = (Vec::new(), Vec::new());
+        let mut referrers = match place.referrers(self.digest) {
+            Ok(referrers) => referrers,
+            Err(error) if error.is_outage() => return Err(error),
+            Err(error) => {
+                notes.push(error.to_string());
+                Vec::new()
+            }
+        };
+        if referrers.len() > REFERRERS_MAX {
+            let count = referrers.len();
+            notes.push(format!("{count} manifests refer to it; {REFERRERS_MAX} were looked at"));
+        }
+        // What the list says of its entries is not believed, and leaves none out:
+        // cosign's own list calls bundles by another type. It says which are
+        // looked at first.
+        referrers.sort_by_key(|one| one.annotations.get(PREDICATE).is_none_or(|it| it != SIGN));
+        for referrer in referrers.iter().take(REFERRERS_MAX) {
+            match self.referrer(place, referrer) {
+                Ok(found) => attached.extend(found),
+                Err(error) if error.is_outage() => return Err(error),
+                Err(error) => notes.push(error.to_string()),
+            }
+        }
+        match self.simple_signing(place) {
+            Ok(found) => attached.extend(found),
+            Err(error) if error.is_outage() => return Err(error),
+            Err(error) => notes.push(error.to_string()),
+        }
+        Ok((attached, notes))
+    }
+
+    /// A referrer, if it is a bundle about this artifact.
+    fn referrer(&self, place: &mut Place, of: &Descriptor) -> Result<Option<Attached>, Error> {
+        let digest = of.digest()?;
+        let which = Which::Digest(digest);
+        let what = format!("the referrer {digest}");
+        let bytes = place.manifest(&which)?.ok_or_else(|| Error::NotFound(what.clone()))?;
+        same(&what, digest, sha256(&bytes))?;
+        let manifest = Manifest::parse(&what, &bytes)?;
+        let is_bundle = manifest.kind() == BUNDLE
+            || manifest.layers.first().is_some_and(|layer| layer.media_type == BUNDLE);
+        if !is_bundle {
+            return Ok(None);
+        }
+        let subject = manifest.subject.as_ref().and_then(|subject| subject.digest().ok());
+        if subject != Some(self.digest) {
+            return Err(Error::Layout(format!("{what} is about another manifest")));
+        }
+        Ok(Some(Attached { tag: None, digest, bytes, manifest }))
+    }
+
+    /// What cosign 2 puts beside an artifact.
+    fn simple_signing(&self, place: &mut Place) -> Result<Option<Attached>, Error> {
+        let tag = format!("{}.sig", fallback_tag(self.digest));
+        let which = Which::Tag(&tag);
+        let Some(bytes) = place.manifest(&which)? else { return Ok(None) };
+        let manifest = Manifest::parse(&which.in_words(), &bytes)?;
+        Ok(Some(Attached { digest: sha256(&bytes), tag: Some(tag), bytes, manifest }))
+    }
+}
+
+impl Attached {
+    fn evidence(&self, place: &mut Place, left: &mut usize) -> Result<Vec<Evidence>, Error> {
+        let Self { digest, manifest, .. } = self;
+        let mut found = Vec::new();
+        for layer in manifest.layers.iter().take(REFERRERS_MAX) {
+            let signature = layer.annotations.get(SIGNATURE);
+            let what = format!("a signature in {digest}");
+            let most = EVIDENCE_BYTES_MAX.min(*left);
+            let mut read = || fetch(place, &what, layer, most, &mut |_| ());
+            let one = match (&*layer.media_type, signature) {
+                (BUNDLE, _) => Evidence::Bundle(read()?),
+                (SIMPLE_SIGNING, Some(signature)) => {
+                    let signature = signature.clone();
+                    Evidence::SimpleSigning { payload: read()?, signature }
+                }
+                _ => continue,
+            };
+            *left = left.saturating_sub(usize::try_from(layer.size).unwrap_or(usize::MAX));
+            found.push(one);
+        }
+        Ok(found)
+    }
+}
+
+/// What a descriptor points to: of that size and that digest.
+pub(crate) fn fetch(
+    place: &mut Place,
+    what: &str,
+    of: &Descriptor,
+    most: usize,
+    watch: Watch<'_>,
+) -> Result<Vec<u8>, Error> {
+    let too_large = || Error::TooLarge { what: what.to_owned(), most };
+    let size = usize::try_from(of.size).ok().filter(|size| *size <= most).ok_or_else(too_large)?;
+    let digest = of.digest()?;
+    let bytes = place.blob(what, digest, size, watch)?;
+    same(what, digest, sha256(&bytes))?;
+    Ok(bytes)
+}
+
+pub(crate) fn same(what: &str, expected: Digest, found: Digest) -> Result<(), Error> {
+    if expected != found {
+        return Err(Error::Digest { what: what.to_owned(), expected, found });
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! What a registry may send, and how long it may take.
+
+use std::time::Duration;
+
+/// The largest manifest and index, in bytes: the registry's own bound in the
+/// distribution specification.
+pub const MANIFEST_BYTES_MAX: usize = 4 << 20;
+/// How many referrers, and how many layers of a simple-signing manifest, are
+/// looked at for signatures.
+pub const REFERRERS_MAX: usize = 32;
+/// What all signatures of one artifact may have together, in bytes.
+pub const SIGNATURES_BYTES_MAX: usize = 16 << 20;
+/// The largest answer to a request for a token, and the longest text of an error,
+/// in bytes.
+pub const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// How often one request may be sent elsewhere.
+pub const REDIRECTS_MAX: usize = 5;
+/// How often a request is sent that fails in a way that may pass.
+pub const ATTEMPTS: u32 = 4;
+/// The pause after the first failure; each later one is twice as long.
+pub const BACK_OFF: Duration = Duration::from_millis(250);
+/// How long a connection may take until it can be used.
+pub const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// How long all requests for one artifact may take.
+pub const PULL_TIME: Duration = Duration::from_mins(2);
+/// How long a helper may take that knows credentials.
+pub const HELPER_TIME: Duration = Duration::from_secs(10);
+/// The largest file of credentials, and what a helper may print, in bytes.
+pub const CREDENTIALS_BYTES_MAX: usize = 1 << 20;
+/// What the cache keeps, in bytes. What was not used for the longest time goes
+/// first.
+pub const CACHE_BYTES_MAX: u64 = 1 << 30;
+/// The largest lock file, in bytes.
+pub const LOCK_BYTES_MAX: usize = 1 << 20;
+/// How much of a stranger's text is repeated, in bytes.
+pub(crate) const SHOWN_BYTES: usize = 200;

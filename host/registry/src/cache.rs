@@ -1,0 +1,241 @@
+//! What was fetched, kept by its digest, so that a restart needs no registry.
+//!
+//! What is read is compared with its digest each time: the cache is no authority.
+//! Signatures are kept under the digest that they are said to sign, and are
+//! checked whenever they are used.
+
+use crate::{
+    artifact::Artifact,
+    bounds::{CACHE_BYTES_MAX, MANIFEST_BYTES_MAX, SIGNATURES_BYTES_MAX},
+    error::Error,
+    file::read,
+    which::Which,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ipam_api::Digest;
+use ipam_signature::{Evidence, sha256};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// A directory that its owner alone may write to, of which the caller sees to it.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    directory: PathBuf,
+    bytes_max: u64,
+}
+
+/// Evidence, as it is kept.
+#[derive(Serialize, Deserialize)]
+enum Kept {
+    Bundle(String),
+    SimpleSigning(String, String),
+}
+
+/// Base64 takes a third more than what it stands for, and JSON a little.
+const KEPT_BYTES_MAX: usize = 2 * SIGNATURES_BYTES_MAX;
+
+impl Cache {
+    /// A cache in a directory that is there.
+    #[must_use]
+    pub fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), bytes_max: CACHE_BYTES_MAX }
+    }
+
+    /// The artifact with this digest, if it is kept and whole.
+    #[must_use]
+    pub fn artifact(&self, digest: Digest) -> Option<Artifact> {
+        let bytes = self.get(digest, MANIFEST_BYTES_MAX)?;
+        Artifact::of_manifest("the manifest", Which::Digest(digest), bytes).ok()
+    }
+
+    /// What is kept under this digest, if it has at most so many bytes and is
+    /// whole.
+    #[must_use]
+    pub fn get(&self, digest: Digest, most: usize) -> Option<Vec<u8>> {
+        let path = self.path(digest, "");
+        let bytes = self.read(&path, most)?;
+        if sha256(&bytes) == digest {
+            return Some(bytes);
+        }
+        // The disk lies: it is fetched again.
+        let _ = fs::remove_file(path);
+        None
+    }
+
+    /// What was found that may be a signature of this artifact.
+    #[must_use]
+    pub fn evidence(&self, artifact: &Artifact) -> Option<Vec<Evidence>> {
+        let path = self.path(artifact.digest(), ".signatures");
+        let kept: Vec<Kept> = serde_json::from_slice(&self.read(&path, KEPT_BYTES_MAX)?).ok()?;
+        let one = |kept| {
+            Some(match kept {
+                Kept::Bundle(bytes) => Evidence::Bundle(STANDARD.decode(bytes).ok()?),
+                Kept::SimpleSigning(payload, signature) => {
+                    Evidence::SimpleSigning { payload: STANDARD.decode(payload).ok()?, signature }
+                }
+            })
+        };
+        kept.into_iter().map(one).collect()
+    }
+
+    /// Keeps an artifact with its component and its signatures.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn put(
+        &self,
+        artifact: &Artifact,
+        component: &[u8],
+        evidence: &[Evidence],
+    ) -> Result<(), Error> {
+        let one = |evidence: &Evidence| match evidence {
+            Evidence::Bundle(bytes) => Kept::Bundle(STANDARD.encode(bytes)),
+            Evidence::SimpleSigning { payload, signature } => {
+                Kept::SimpleSigning(STANDARD.encode(payload), signature.clone())
+            }
+        };
+        let kept: Vec<Kept> = evidence.iter().map(one).collect();
+        let kept = serde_json::to_vec(&kept).map_err(Error::layout)?;
+        let digest = artifact.digest();
+        self.write(&self.path(artifact.component_digest(), ""), component)
+            .and_then(|()| self.write(&self.path(digest, ".signatures"), &kept))
+            .and_then(|()| self.write(&self.path(digest, ""), artifact.manifest()))
+            .and_then(|()| self.trim())
+            .map_err(Error::io(self.directory.display()))
+    }
+
+    fn path(&self, digest: Digest, ending: &str) -> PathBuf {
+        self.directory.join(format!("{}{ending}", digest.to_string().replacen(':', "-", 1)))
+    }
+
+    /// What is read is used: it stays longer.
+    fn read(&self, path: &Path, most: usize) -> Option<Vec<u8>> {
+        let bytes = read(path, most).ok()?;
+        // A disk that cannot be written has other trouble.
+        let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+        Some(bytes)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".new");
+        let aside = PathBuf::from(aside);
+        let write = || {
+            // What a crash, or a disk that was full, has left there.
+            let _ = fs::remove_file(&aside);
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&aside, path)
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&aside)))
+    }
+
+    /// Removes what was not used for the longest time, until there is room.
+    fn trim(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let found = entry.metadata()?;
+            files.push((found.modified()?, found.len(), entry.path()));
+        }
+        files.sort();
+        let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, size, path) in files {
+            if bytes <= self.bytes_max {
+                break;
+            }
+            fs::remove_file(path)?;
+            bytes -= size;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cache;
+    use crate::{artifact::Artifact, copy::push, layout::Layout, place::Place, which::Which};
+    use ipam_signature::Evidence;
+    use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+
+    fn artifact(component: &[u8]) -> Artifact {
+        let directory = tempfile::tempdir().unwrap();
+        let mut place = Place::Layout(Layout::create(directory.path()).unwrap());
+        push(&mut place, "1", component).unwrap()
+    }
+
+    fn files(directory: &Path) -> usize {
+        fs::read_dir(directory).unwrap().count()
+    }
+
+    #[test]
+    fn what_is_kept_is_given_back_and_its_owners_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        let artifact = artifact(b"component");
+        let evidence = [
+            Evidence::Bundle(b"{}".to_vec()),
+            Evidence::SimpleSigning { payload: vec![0, 1], signature: "x".to_owned() },
+        ];
+        assert!(cache.artifact(artifact.digest()).is_none());
+        cache.put(&artifact, b"component", &evidence).unwrap();
+        let found = cache.artifact(artifact.digest()).unwrap();
+        assert_eq!(found, artifact);
+        assert_eq!(cache.get(found.component_digest(), 9).as_deref(), Some(&b"component"[..]));
+        assert_eq!(cache.get(found.component_digest(), 8), None);
+        assert_eq!(cache.evidence(&found).unwrap(), evidence);
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            assert_eq!(entry.unwrap().metadata().unwrap().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn what_was_changed_on_the_disk_is_not_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        let artifact = artifact(b"component");
+        cache.put(&artifact, b"component", &[]).unwrap();
+        for digest in [artifact.digest(), artifact.component_digest()] {
+            let path = cache.path(digest, "");
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[3] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(cache.get(digest, 1 << 20), None);
+            assert!(!path.exists());
+        }
+        fs::write(cache.path(artifact.digest(), ".signatures"), "x").unwrap();
+        assert_eq!(cache.evidence(&artifact), None);
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache { bytes_max: 4000, ..Cache::new(directory.path()) };
+        let all: Vec<_> = (0..3).map(|at| artifact(&[at; 1000])).collect();
+        for (at, artifact) in (0..).zip(&all) {
+            cache.put(artifact, &[at; 1000], &[]).unwrap();
+            // The first is used again and again.
+            assert!(cache.get(all[0].component_digest(), 1000).is_some());
+        }
+        let huge = artifact(&[9; 2500]);
+        cache.put(&huge, &[9; 2500], &[]).unwrap();
+        assert!(cache.get(huge.component_digest(), 2500).is_some());
+        assert!(cache.get(all[0].component_digest(), 1000).is_some());
+        assert!(cache.get(all[1].component_digest(), 1000).is_none());
+        assert!(files(directory.path()) > 0);
+    }
+
+    #[test]
+    fn a_manifest_that_is_no_drivers_is_not_an_artifact() {
+        let which = Which::Tag("1");
+        assert!(Artifact::of_manifest("x", which, b"{}".to_vec()).is_err());
+    }
+}

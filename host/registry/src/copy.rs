@@ -1,0 +1,124 @@
+//! Artifacts put in their place: a new one, or a copy with its signatures.
+
+use crate::{
+    artifact::{Artifact, Attached, fetch},
+    bounds::MANIFEST_BYTES_MAX,
+    error::Error,
+    link::Watch,
+    manifest::{
+        Descriptor, INDEX, Index, MANIFEST, Manifest, WASM_CONFIG, WASM_LAYER, fallback_tag,
+    },
+    place::Place,
+    which::Which,
+};
+use ipam_api::Digest;
+use ipam_signature::{EVIDENCE_BYTES_MAX, sha256};
+use std::collections::BTreeMap;
+
+/// Puts a component there as an artifact, under a tag.
+///
+/// # Errors
+/// [`Error`].
+pub fn push(to: &mut Place, tag: &str, component: &[u8]) -> Result<Artifact, Error> {
+    let layer = descriptor(WASM_LAYER, component);
+    // What a driver needs, its component says; what a config says is not read.
+    let config = serde_json::json!({
+        "architecture": "wasm",
+        "os": "wasip2",
+        "layerDigests": [layer.digest],
+    });
+    let config = config.to_string().into_bytes();
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: Some(MANIFEST.to_owned()),
+        artifact_type: None,
+        config: descriptor(WASM_CONFIG, &config),
+        layers: vec![layer],
+        subject: None,
+        annotations: BTreeMap::new(),
+    };
+    let bytes = serde_json::to_vec(&manifest).map_err(Error::layout)?;
+    to.put_blob(sha256(component), component)?;
+    to.put_blob(sha256(&config), &config)?;
+    let which = Which::Tag(tag);
+    to.put_manifest(&which, MANIFEST, sha256(&bytes), &bytes)?;
+    Artifact::of_manifest("the manifest", which, bytes)
+}
+
+/// Copies an artifact and what may be its signatures. How many manifests of
+/// signatures came along.
+///
+/// # Errors
+/// [`Error`].
+pub fn copy(
+    artifact: &Artifact,
+    from: &mut Place,
+    to: &mut Place,
+    tag: Option<&str>,
+    component_bytes_max: usize,
+    watch: Watch<'_>,
+) -> Result<usize, Error> {
+    let component = artifact.component(from, component_bytes_max, watch)?;
+    to.put_blob(artifact.component_digest(), &component)?;
+    let config = &artifact.parsed().config;
+    let bytes = fetch(from, "the config", config, MANIFEST_BYTES_MAX, &mut |_| ())?;
+    to.put_blob(config.digest()?, &bytes)?;
+    let digest = artifact.digest();
+    let which = tag.map_or(Which::Digest(digest), Which::Tag);
+    to.put_manifest(&which, MANIFEST, digest, artifact.manifest())?;
+    let (attached, _) = artifact.attached(from)?;
+    for one in &attached {
+        one.copy(digest, from, to)?;
+    }
+    Ok(attached.len())
+}
+
+impl Attached {
+    fn copy(&self, of: Digest, from: &mut Place, to: &mut Place) -> Result<(), Error> {
+        let Self { tag, digest, bytes, manifest } = self;
+        for blob in manifest.layers.iter().chain([&manifest.config]) {
+            let bytes = fetch(from, "a signature", blob, EVIDENCE_BYTES_MAX, &mut |_| ())?;
+            to.put_blob(blob.digest()?, &bytes)?;
+        }
+        let which = tag.as_deref().map_or(Which::Digest(*digest), Which::Tag);
+        let is_listed = to.put_manifest(&which, MANIFEST, *digest, bytes)?;
+        if tag.is_none() && !is_listed {
+            self.list(of, to)?;
+        }
+        Ok(())
+    }
+
+    /// Adds it to the list of referrers, which a registry without the API does not
+    /// keep by itself.
+    fn list(&self, of: Digest, to: &mut Place) -> Result<(), Error> {
+        let tag = fallback_tag(of);
+        let which = Which::Tag(&tag);
+        let mut index = match to.manifest(&which)? {
+            Some(bytes) => Index::parse("the list of referrers", &bytes)?,
+            None => Index {
+                schema_version: 2,
+                media_type: Some(INDEX.to_owned()),
+                manifests: Vec::new(),
+            },
+        };
+        let mut one = descriptor(MANIFEST, &self.bytes);
+        if index.manifests.iter().any(|there| there.digest == one.digest) {
+            return Ok(());
+        }
+        one.artifact_type = Some(self.manifest.kind().to_owned());
+        one.annotations = self.manifest.annotations.clone();
+        index.manifests.push(one);
+        let bytes = serde_json::to_vec(&index).map_err(Error::layout)?;
+        to.put_manifest(&which, INDEX, sha256(&bytes), &bytes).map(drop)
+    }
+}
+
+fn descriptor(media_type: &str, bytes: &[u8]) -> Descriptor {
+    Descriptor {
+        media_type: media_type.to_owned(),
+        digest: sha256(bytes).to_string(),
+        size: bytes.len() as u64,
+        artifact_type: None,
+        annotations: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Why an artifact was not fetched, in an operator's words.
+
+use crate::bounds::SHOWN_BYTES;
+use ipam_api::{Digest, text::bounded};
+use std::{io, time::Duration};
+
+/// Why an artifact was not fetched, or not put there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nobody answers, or what answers is not trusted.
+    #[error("cannot reach {host}: {why}")]
+    Unreachable {
+        /// With its port.
+        host: String,
+        /// The system's words.
+        why: String,
+    },
+    /// It answers, and does not do what was asked.
+    #[error("{what}: the registry answered {status}{}", of(.said))]
+    Status {
+        /// What was asked for.
+        what: String,
+        /// As HTTP has it.
+        status: u16,
+        /// Its own words.
+        said: String,
+    },
+    /// There is no such thing.
+    #[error("{0} is not there")]
+    NotFound(String),
+    /// It is not for us.
+    #[error("{what}: access denied; {advice}")]
+    Denied {
+        /// What was asked for.
+        what: String,
+        /// What may help.
+        advice: &'static str,
+    },
+    /// More than is read.
+    #[error("{what} has more than {most} bytes")]
+    TooLarge {
+        /// What was asked for.
+        what: String,
+        /// What is allowed.
+        most: usize,
+    },
+    /// It is something else than what it is called.
+    #[error("{what} has the digest {found}, where {expected} was asked for")]
+    Digest {
+        /// What was asked for.
+        what: String,
+        /// By its name.
+        expected: Digest,
+        /// By its content.
+        found: Digest,
+    },
+    /// It is no driver's artifact.
+    #[error("{0}")]
+    Layout(String),
+    /// It sends us where we do not go.
+    #[error("it redirects to {to}: {why}")]
+    Redirect {
+        /// Where to.
+        to: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// No token is to be had.
+    #[error("cannot log in: {0}")]
+    Login(String),
+    /// All of it took too long.
+    #[error("it took longer than {0:?}")]
+    TimedOut(Duration),
+    /// The disk, or this machine.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was done.
+        what: String,
+        /// The system's words.
+        #[source]
+        error: io::Error,
+    },
+}
+
+fn of(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(" ({})", bounded(SHOWN_BYTES, said)) }
+}
+
+impl Error {
+    pub(crate) fn io(what: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Io { what: what.to_string(), error }
+    }
+
+    pub(crate) fn layout(why: impl ToString) -> Self {
+        Self::Layout(why.to_string())
+    }
+
+    /// Whether it is nobody's decision: the network is down, or the registry.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut(_) => true,
+            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            Self::NotFound(_)
+            | Self::Denied { .. }
+            | Self::TooLarge { .. }
+            | Self::Digest { .. }
+            | Self::Layout(_)
+            | Self::Redirect { .. }
+            | Self::Login(_)
+            | Self::Io { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Requests to a registry: who is asked, with which rights, how often, and where
+//! it may send us.
+//!
+//! What holds:
+//!
+//! - credentials and tokens go to the registry that they are for and to whom it
+//!   names as its realm, by https, or in the clear if the registry was declared
+//!   so; after a redirect to another host they are left behind;
+//! - every answer is bounded; nothing is asked again but what failed in a way
+//!   that may pass.
+
+use crate::{
+    bounds::{ANSWER_BYTES_MAX, ATTEMPTS, BACK_OFF, CONNECT_TIME, REDIRECTS_MAX},
+    challenge::Challenge,
+    credentials::{Credentials, look_up},
+    error::Error,
+    url::{Origin, Url, escaped},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use ipam_http_client::Connection;
+use serde::Deserialize;
+use std::{path::PathBuf, sync::Arc};
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsConnector, rustls::ClientConfig, rustls::pki_types::ServerName};
+
+const USER_AGENT: &str = concat!("wipam/", env!("CARGO_PKG_VERSION"));
+
+/// A registry, and what we may do in one of its repositories.
+pub(crate) struct Link {
+    pub(crate) origin: Origin,
+    /// As it is called in Docker's configuration.
+    pub(crate) registry: String,
+    /// `repository:NAME:pull`.
+    pub(crate) scope: String,
+    pub(crate) plain_http: Vec<String>,
+    pub(crate) credentials: Option<PathBuf>,
+    pub(crate) tls: Arc<ClientConfig>,
+    /// What the registry wants to see.
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) connection: Option<(Origin, Connection)>,
+}
+
+/// What is asked.
+pub(crate) struct Ask<'a> {
+    /// For whom reads why it failed.
+    pub(crate) what: String,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: Vec<(header::HeaderName, HeaderValue)>,
+    pub(crate) body: &'a [u8],
+    /// The largest body of the answer.
+    pub(crate) most: usize,
+}
+
+/// Who is told how many bytes there are.
+pub type Watch<'a> = &'a mut (dyn FnMut(usize) + Send);
+
+type Answer = Response<Vec<u8>>;
+
+impl Link {
+    /// Asks, again if that may help, and returns what is not a redirect.
+    pub(crate) async fn send(&mut self, ask: &Ask<'_>, watch: Watch<'_>) -> Result<Answer, Error> {
+        let mut pause = BACK_OFF;
+        let mut attempt = 1;
+        loop {
+            let outcome = self.follow(ask, watch).await;
+            let may_pass = match &outcome {
+                Ok(answer) => {
+                    let status = answer.status();
+                    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+                }
+                Err(error) => error.is_outage(),
+            };
+            if !may_pass || attempt == ATTEMPTS {
+                return outcome;
+            }
+            self.connection = None;
+            sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
+        }
+    }
+
+    fn is_plain(&self) -> impl Fn(&str) -> bool {
+        |authority| self.plain_http.iter().any(|one| one == authority)
+    }
+
+    /// Where a `Location` of an answer leads.
+    pub(crate) fn location(&self, from: &Url, headers: &HeaderMap) -> Result<Url, Error> {
+        let to = headers.get(header::LOCATION).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        from.join(to, self.is_plain())
+    }
+
+    async fn follow(&mut self, ask: &Ask<'_>, watch: Watch<'_>) -> Result<Answer, Error> {
+        let mut url = ask.url.clone();
+        let (mut redirects, mut was_refused) = (0, false);
+        loop {
+            let answer = self.exchange(ask, &url, watch).await?;
+            let is_safe = matches!(ask.method, Method::GET | Method::HEAD);
+            match answer.status() {
+                StatusCode::UNAUTHORIZED if url.origin == self.origin && !was_refused => {
+                    was_refused = true;
+                    self.log_in(&ask.what, answer.headers()).await?;
+                }
+                status if status.is_redirection() && is_safe => {
+                    redirects += 1;
+                    let to = self.location(&url, answer.headers())?;
+                    if redirects > REDIRECTS_MAX {
+                        let to = to.origin.authority();
+                        return Err(Error::Redirect { to, why: "that was too often" });
+                    }
+                    url = to;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// One request and its answer. The registry alone learns who asks.
+    async fn exchange(
+        &mut self,
+        ask: &Ask<'_>,
+        url: &Url,
+        watch: Watch<'_>,
+    ) -> Result<Answer, Error> {
+        let mut headers = ask.headers.clone();
+        if url.origin == self.origin {
+            headers.extend(self.authorization.clone().map(|it| (header::AUTHORIZATION, it)));
+        }
+        let request = request(&ask.method, url, &headers, ask.body)?;
+        let mut connection = match self.connection.take() {
+            Some((origin, open)) if origin == url.origin && open.is_open() => open,
+            _ => connect(&url.origin, &self.tls).await?,
+        };
+        // The text of an error may be longer than what was asked for.
+        let most = ask.most.max(ANSWER_BYTES_MAX);
+        let answer = connection.send_watched(request, most, watch).await;
+        let answer = answer.map_err(|error| failed(&url.origin, ask, &error))?;
+        if answer.status().is_success() && answer.body().len() > ask.most {
+            return Err(Error::TooLarge { what: ask.what.clone(), most: ask.most });
+        }
+        self.connection = Some((url.origin.clone(), connection));
+        Ok(answer)
+    }
+
+    /// Gets what the registry asks for.
+    async fn log_in(&mut self, what: &str, headers: &HeaderMap) -> Result<(), Error> {
+        let fields = headers.get_all(header::WWW_AUTHENTICATE);
+        let challenge = Challenge::of(fields.iter().filter_map(|field| field.to_str().ok()));
+        let credentials = match &self.credentials {
+            Some(file) => look_up(file, &self.registry).map_err(Error::Login)?,
+            None => None,
+        };
+        let denied = |advice| Error::Denied { what: what.to_owned(), advice };
+        let value = match (challenge, credentials) {
+            (Some(Challenge::Basic), Some(Credentials::Basic { user, password })) => {
+                basic(&user, &password)
+            }
+            (Some(Challenge::Basic), Some(Credentials::Identity(_))) => {
+                return Err(denied("the registry wants a password, and Docker has a token"));
+            }
+            (Some(Challenge::Basic), None) => {
+                return Err(denied("run `docker login`, or check the name"));
+            }
+            (Some(Challenge::Bearer { realm, service }), credentials) => {
+                let token = self.token(&realm, service.as_deref(), credentials).await?;
+                format!("Bearer {token}")
+            }
+            (None, _) => return Err(Error::Login("the registry does not say how".to_owned())),
+        };
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            Error::Login("a token or password has characters that HTTP has not".to_owned())
+        })?;
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+        Ok(())
+    }
+
+    /// Asks the realm for a token ([Docker's specification]).
+    ///
+    /// [Docker's specification]: https://distribution.github.io/distribution/spec/auth/token/
+    async fn token(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        credentials: Option<Credentials>,
+    ) -> Result<String, Error> {
+        // Not those that another registry was declared with.
+        let is_plain_allowed = |_: &str| self.origin.is_plain;
+        let mut url = Url::parse(realm, is_plain_allowed)
+            .map_err(|error| Error::Login(format!("its realm: {error}")))?;
+        let mut form = format!("scope={}", escaped(&self.scope));
+        if let Some(service) = service {
+            form = format!("service={}&{form}", escaped(service));
+        }
+        let mut headers = vec![(header::ACCEPT, HeaderValue::from_static("application/json"))];
+        let (method, body) = match credentials {
+            Some(Credentials::Identity(token)) => {
+                let form = format!(
+                    "grant_type=refresh_token&client_id=wipam&{form}&refresh_token={}",
+                    escaped(&token)
+                );
+                let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+                headers.push((header::CONTENT_TYPE, kind));
+                (Method::POST, form)
+            }
+            credentials => {
+                url.path.push(if url.path.contains('?') { '&' } else { '?' });
+                url.path.push_str(&form);
+                if let Some(Credentials::Basic { user, password }) = credentials {
+                    let value = HeaderValue::from_str(&basic(&user, &password));
+                    headers.extend(value.ok().map(|value| (header::AUTHORIZATION, value)));
+                }
+                (Method::GET, String::new())
+            }
+        };
+        let ask = Ask {
+            what: "a token".to_owned(),
+            method,
+            url,
+            headers,
+            body: body.as_bytes(),
+            most: ANSWER_BYTES_MAX,
+        };
+        let request = request(&ask.method, &ask.url, &ask.headers, ask.body)?;
+        let mut connection = connect(&ask.url.origin, &self.tls).await?;
+        let answer = connection.send(request, ask.most).await;
+        let answer = answer.map_err(|error| failed(&ask.url.origin, &ask, &error))?;
+        if answer.status().is_server_error() {
+            return Err(refused(&ask.what, &answer));
+        }
+        if !answer.status().is_success() {
+            let host = ask.url.origin.authority();
+            return Err(Error::Login(format!("{host} answered {}", answer.status().as_u16())));
+        }
+        #[derive(Deserialize)]
+        struct Token {
+            token: Option<String>,
+            access_token: Option<String>,
+        }
+        let token: Token = serde_json::from_slice(answer.body())
+            .map_err(|_| Error::Login("the token is no JSON".to_owned()))?;
+        let token = token.token.or(token.access_token);
+        token.ok_or_else(|| Error::Login("there is no token in the answer".to_owned()))
+    }
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+fn request(
+    method: &Method,
+    url: &Url,
+    headers: &[(header::HeaderName, HeaderValue)],
+    body: &[u8],
+) -> Result<Request<Vec<u8>>, Error> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(&url.path)
+        .header(header::HOST, url.origin.authority())
+        .header(header::USER_AGENT, USER_AGENT);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    request.body(body.to_vec()).map_err(Error::layout)
+}
+
+fn failed(origin: &Origin, ask: &Ask<'_>, error: &ipam_http_client::Error) -> Error {
+    match error {
+        ipam_http_client::Error::TooLarge { max_bytes } => {
+            Error::TooLarge { what: ask.what.clone(), most: *max_bytes }
+        }
+        ipam_http_client::Error::Connect(_) | ipam_http_client::Error::Http(_) => {
+            let source = std::error::Error::source(error).map(|it| format!(": {it}"));
+            let why = format!("{error}{}", source.unwrap_or_default());
+            Error::Unreachable { host: origin.authority(), why }
+        }
+    }
+}
+
+/// What the registry says instead of what was asked for.
+pub(crate) fn refused(what: &str, answer: &Answer) -> Error {
+    let what = what.to_owned();
+    match answer.status() {
+        StatusCode::NOT_FOUND => Error::NotFound(what),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Error::Denied { what, advice: "check the name, and what `docker login` knows" }
+        }
+        status => Error::Status { what, status: status.as_u16(), said: said(answer.body()) },
+    }
+}
+
+/// The first error that a registry names.
+fn said(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Errors {
+        errors: Vec<One>,
+    }
+    #[derive(Deserialize)]
+    struct One {
+        message: Option<String>,
+    }
+    let errors: Option<Errors> = serde_json::from_slice(body).ok();
+    let first = errors.and_then(|errors| errors.errors.into_iter().next());
+    first.and_then(|one| one.message).unwrap_or_default()
+}
+
+async fn connect(origin: &Origin, tls: &Arc<ClientConfig>) -> Result<Connection, Error> {
+    let unreachable = |why: String| Error::Unreachable { host: origin.authority(), why };
+    let connecting = async {
+        let host = origin.host.trim_matches(['[', ']']);
+        let stream = TcpStream::connect((host, origin.port)).await;
+        let stream = stream.map_err(|error| unreachable(error.to_string()))?;
+        let connection = if origin.is_plain {
+            Connection::over(stream).await
+        } else {
+            let name = ServerName::try_from(host.to_owned())
+                .map_err(|error| unreachable(error.to_string()))?;
+            let stream = TlsConnector::from(tls.clone()).connect(name, stream).await;
+            Connection::over(stream.map_err(|error| unreachable(error.to_string()))?).await
+        };
+        connection.map_err(|error| unreachable(error.to_string()))
+    };
+    let connected = timeout(CONNECT_TIME, connecting).await;
+    connected.unwrap_or_else(|_| Err(unreachable(format!("no connection in {CONNECT_TIME:?}"))))
+}

@@ -1,0 +1,279 @@
+//! One repository of a registry, over the [distribution specification].
+//!
+//! Its calls block, on a runtime of their own: drivers are loaded on plain
+//! threads. All of them together have [`PULL_TIME`].
+//!
+//! [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+
+use crate::{
+    bounds::{ANSWER_BYTES_MAX, MANIFEST_BYTES_MAX, PULL_TIME},
+    credentials::of_docker,
+    error::Error,
+    link::{Ask, Link, Watch, refused},
+    manifest::{Descriptor, INDEX, Index, MANIFEST, fallback_tag},
+    reference::Reference,
+    tls,
+    url::{Origin, Url},
+    which::Which,
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use ipam_api::Digest;
+use std::path::PathBuf;
+use tokio::{
+    runtime::Runtime,
+    time::{Instant, timeout_at},
+};
+
+/// What a registry says if it noticed that a manifest refers to another one.
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+/// How registries are asked.
+#[derive(Debug, Clone)]
+pub struct Client {
+    plain_http: Vec<String>,
+    credentials: Option<PathBuf>,
+}
+
+/// What is to be done in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To read.
+    Pull,
+    /// To read and write.
+    Push,
+}
+
+impl Client {
+    /// A client that speaks to these registries in the clear, by host and port,
+    /// to all others by TLS, and has Docker's credentials.
+    #[must_use]
+    pub fn new(plain_http: Vec<String>) -> Self {
+        Self { plain_http, credentials: of_docker() }
+    }
+
+    /// The same with the credentials of another file, in Docker's format.
+    #[must_use]
+    pub fn with_credentials(self, file: Option<PathBuf>) -> Self {
+        Self { credentials: file, ..self }
+    }
+
+    /// The repository of a reference. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When this process has no room for it.
+    pub fn open(&self, reference: &Reference, access: Access) -> Result<Box<Repository>, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(Error::io("cannot start"))?;
+        let registry = reference.registry().to_owned();
+        let is_plain = self.plain_http.contains(&registry);
+        let actions = match access {
+            Access::Pull => "pull",
+            Access::Push => "pull,push",
+        };
+        let repository = reference.repository().to_owned();
+        let link = Link {
+            origin: Origin::of_registry(&registry, is_plain),
+            registry,
+            scope: format!("repository:{repository}:{actions}"),
+            plain_http: self.plain_http.clone(),
+            credentials: self.credentials.clone(),
+            tls: tls::MACHINE.clone(),
+            authorization: None,
+            connection: None,
+        };
+        let ends = Instant::now() + PULL_TIME;
+        Ok(Box::new(Repository { runtime: Some(runtime), link, repository, ends }))
+    }
+}
+
+/// A repository that is read or written.
+pub struct Repository {
+    /// There until dropped.
+    runtime: Option<Runtime>,
+    link: Link,
+    repository: String,
+    ends: Instant,
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repository").field("name", &self.repository).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Repository {
+    fn drop(&mut self) {
+        self.link.connection = None;
+        if let Some(runtime) = self.runtime.take() {
+            // The look-up of a name cannot be ended, and is not waited for.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+type Headers = Vec<(HeaderName, HeaderValue)>;
+type Answer = http::Response<Vec<u8>>;
+
+impl Repository {
+    fn url(&self, path: &str) -> Url {
+        let path = format!("/v2/{}/{path}", self.repository);
+        Url { origin: self.link.origin.clone(), path }
+    }
+
+    fn send(&mut self, ask: &Ask<'_>, watch: Watch<'_>) -> Result<Answer, Error> {
+        let Self { runtime, link, ends, .. } = self;
+        let runtime = runtime.as_ref().expect("it is taken when this is dropped");
+        let answer = runtime.block_on(async { timeout_at(*ends, link.send(ask, watch)).await });
+        answer.unwrap_or(Err(Error::TimedOut(PULL_TIME)))
+    }
+
+    fn get(&mut self, what: &str, path: &str, accept: &str, most: usize) -> Result<Answer, Error> {
+        self.get_watched(what, path, accept, most, &mut |_| ())
+    }
+
+    fn get_watched(
+        &mut self,
+        what: &str,
+        path: &str,
+        accept: &str,
+        most: usize,
+        watch: Watch<'_>,
+    ) -> Result<Answer, Error> {
+        let accept = HeaderValue::from_str(accept).map_err(Error::layout)?;
+        let ask = Ask {
+            what: what.to_owned(),
+            method: Method::GET,
+            url: self.url(path),
+            headers: vec![(header::ACCEPT, accept)],
+            body: &[],
+            most,
+        };
+        self.send(&ask, watch)
+    }
+
+    pub(crate) fn manifest(&mut self, which: &Which<'_>) -> Result<Option<Vec<u8>>, Error> {
+        let accept = format!("{MANIFEST}, {INDEX}");
+        let path = format!("manifests/{which}");
+        let what = which.in_words();
+        let answer = self.get(&what, &path, &accept, MANIFEST_BYTES_MAX)?;
+        match answer.status() {
+            StatusCode::OK => Ok(Some(answer.into_body())),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(refused(&what, &answer)),
+        }
+    }
+
+    pub(crate) fn blob(
+        &mut self,
+        what: &str,
+        digest: Digest,
+        most: usize,
+        watch: Watch<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        let path = format!("blobs/{digest}");
+        let answer = self.get_watched(what, &path, "*/*", most, watch)?;
+        match answer.status() {
+            StatusCode::OK => Ok(answer.into_body()),
+            _ => Err(refused(what, &answer)),
+        }
+    }
+
+    /// What refers to a manifest. A registry without the referrers API has them
+    /// under a tag, if whoever put them there did that.
+    pub(crate) fn referrers(&mut self, of: Digest) -> Result<Vec<Descriptor>, Error> {
+        let what = "the list of referrers";
+        let path = format!("referrers/{of}");
+        let answer = self.get(what, &path, INDEX, MANIFEST_BYTES_MAX)?;
+        let status = answer.status();
+        if status == StatusCode::OK {
+            return Ok(Index::parse(what, answer.body())?.manifests);
+        }
+        let is_known = matches!(
+            status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+        );
+        if is_known || !status.is_client_error() {
+            return Err(refused(what, &answer));
+        }
+        match self.manifest(&Which::Tag(&fallback_tag(of)))? {
+            Some(bytes) => Ok(Index::parse(what, &bytes)?.manifests),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether the registry has a blob.
+    fn has_blob(&mut self, digest: Digest) -> Result<bool, Error> {
+        let ask = Ask {
+            what: "a blob".to_owned(),
+            method: Method::HEAD,
+            url: self.url(&format!("blobs/{digest}")),
+            headers: Headers::new(),
+            body: &[],
+            most: 0,
+        };
+        let answer = self.send(&ask, &mut |_| ())?;
+        match answer.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(refused("a blob", &answer)),
+        }
+    }
+
+    pub(crate) fn put_blob(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), Error> {
+        if self.has_blob(digest)? {
+            return Ok(());
+        }
+        let what = "the upload of a blob";
+        let begin = Ask {
+            what: what.to_owned(),
+            method: Method::POST,
+            url: self.url("blobs/uploads/"),
+            headers: vec![(header::CONTENT_LENGTH, 0.into())],
+            body: &[],
+            most: ANSWER_BYTES_MAX,
+        };
+        let answer = self.send(&begin, &mut |_| ())?;
+        if answer.status() != StatusCode::ACCEPTED {
+            return Err(refused(what, &answer));
+        }
+        let mut url = self.link.location(&begin.url, answer.headers())?;
+        url.path.push(if url.path.contains('?') { '&' } else { '?' });
+        url.path.push_str(&format!("digest={digest}"));
+        let kind = HeaderValue::from_static("application/octet-stream");
+        let put = Ask {
+            what: what.to_owned(),
+            method: Method::PUT,
+            url,
+            headers: vec![(header::CONTENT_TYPE, kind)],
+            body: bytes,
+            most: ANSWER_BYTES_MAX,
+        };
+        self.put(&put).map(drop)
+    }
+
+    fn put(&mut self, put: &Ask<'_>) -> Result<Answer, Error> {
+        let answer = self.send(put, &mut |_| ())?;
+        match answer.status() {
+            StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(answer),
+            _ => Err(refused(&put.what, &answer)),
+        }
+    }
+
+    /// Whether the registry has noticed what the manifest refers to.
+    pub(crate) fn put_manifest(
+        &mut self,
+        which: &Which<'_>,
+        kind: &'static str,
+        bytes: &[u8],
+    ) -> Result<bool, Error> {
+        let put = Ask {
+            what: "the upload of a manifest".to_owned(),
+            method: Method::PUT,
+            url: self.url(&format!("manifests/{which}")),
+            headers: vec![(header::CONTENT_TYPE, HeaderValue::from_static(kind))],
+            body: bytes,
+            most: ANSWER_BYTES_MAX,
+        };
+        Ok(self.put(&put)?.headers().contains_key(SUBJECT))
+    }
+}

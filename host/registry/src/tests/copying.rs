@@ -1,0 +1,83 @@
+//! Artifacts that are put somewhere.
+
+use super::{
+    signatures::{bundle_file, referred},
+    *,
+};
+
+#[test]
+fn a_copy_in_a_directory_is_the_same_with_its_signatures() {
+    let server = server(referred(|files| vec![bundle_file(files, &manifest(), b"bundle")]));
+    let mut from = place(&client(&server), &server);
+    let artifact = Artifact::resolve(&mut from, Which::Tag("1")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut to = Place::Layout(Layout::create(directory.path()).unwrap());
+    let copied = copy(&artifact, &mut from, &mut to, Some("1"), 1 << 20, &mut |_| ()).unwrap();
+    assert_eq!(copied, 1);
+    let mut layout = Layout::open(directory.path()).unwrap();
+    assert_eq!(layout.only().unwrap(), artifact.digest());
+    let mut there = Place::Layout(layout);
+    assert_eq!(Artifact::resolve(&mut there, Which::Tag("1")).unwrap(), artifact);
+    let found = artifact.signatures(&mut there).unwrap();
+    assert_eq!(found.evidence, [Evidence::Bundle(b"bundle".to_vec())]);
+    assert_eq!(artifact.component(&mut there, 1 << 20, &mut |_| ()).unwrap(), COMPONENT);
+    assert!(Layout::create(directory.path()).is_err());
+    assert!(Layout::open(&directory.path().join("blobs")).is_err());
+}
+
+/// A registry that keeps what it gets, as far as a push needs it.
+fn keeping() -> Server {
+    let kept: Mutex<Files> = Mutex::default();
+    Server::new(move |asked| {
+        let mut kept = kept.lock().unwrap();
+        let path = asked.path.strip_prefix("/v2/acme/lab/").unwrap_or_default();
+        match &*asked.method {
+            "POST" => answer(202, "").with("Location", "/v2/acme/lab/upload?state=x"),
+            "PUT" if path.starts_with("upload?state=x&digest=") => {
+                let digest = path.rsplit('=').next().unwrap();
+                kept.insert(format!("blobs/{digest}"), asked.body.clone());
+                answer(201, "")
+            }
+            "PUT" => {
+                kept.insert(path.to_owned(), asked.body.clone());
+                kept.insert(format!("manifests/{}", sha256(&asked.body)), asked.body.clone());
+                answer(201, "")
+            }
+            _ => serve(&kept, asked),
+        }
+    })
+}
+
+#[test]
+fn what_is_pushed_and_copied_is_fetched_again() {
+    let (one, two) = (keeping(), keeping());
+    let artifact = push(&mut place(&client(&one), &one), "1", COMPONENT).unwrap();
+    assert_eq!(pull(&one).unwrap(), COMPONENT);
+    // Blobs that are there are not sent again.
+    let sent = one.asked().len();
+    push(&mut place(&client(&one), &one), "2", COMPONENT).unwrap();
+    let asked = one.asked();
+    assert!(asked[sent..].iter().all(|asked| asked.method != "POST"));
+
+    let directory = tempfile::tempdir().unwrap();
+    let mut layout = Place::Layout(Layout::create(directory.path()).unwrap());
+    let mut from = place(&client(&one), &one);
+    copy(&artifact, &mut from, &mut layout, Some("1"), 1 << 20, &mut |_| ()).unwrap();
+    let bundle = bundle_manifest(artifact.manifest(), b"bundle");
+    layout.put_blob(sha256(b"bundle"), b"bundle").unwrap();
+    layout.put_blob(sha256(b"{}"), b"{}").unwrap();
+    let digest = sha256(&bundle);
+    let which = Which::Digest(digest);
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    layout.put_manifest(&which, kind, digest, &bundle).unwrap();
+
+    let mut to = place(&client(&two), &two);
+    for _ in 0..2 {
+        let copied = copy(&artifact, &mut layout, &mut to, Some("1"), 1 << 20, &mut |_| ());
+        assert_eq!(copied.unwrap(), 1);
+    }
+    let there = Artifact::resolve(&mut to, Which::Tag("1")).unwrap();
+    let found = there.signatures(&mut to).unwrap();
+    assert_eq!(found.evidence, [Evidence::Bundle(b"bundle".to_vec())]);
+    assert!(found.notes.is_empty(), "{:?}", found.notes);
+}

@@ -1,0 +1,144 @@
+//! What may be a signature is found, and what is none is passed over.
+
+use super::*;
+
+/// The files with these referrers under the tag of registries without an API.
+pub(super) fn referred(referrers: impl FnOnce(&mut Files) -> Vec<Value>) -> Files {
+    let mut files = files();
+    let list = referrers(&mut files);
+    let tag = sha256(&manifest()).to_string().replace(':', "-");
+    files.insert(format!("manifests/{tag}"), index_of(&list));
+    files
+}
+
+pub(super) fn bundle_file(files: &mut Files, about: &[u8], bundle: &[u8]) -> Value {
+    files.insert(format!("blobs/{}", sha256(bundle)), bundle.to_vec());
+    let mut of = manifest_file(files, &bundle_manifest(about, bundle));
+    // As cosign's own list has it.
+    of["artifactType"] = "application/vnd.oci.empty.v1+json".into();
+    of
+}
+
+fn signatures(files: Files) -> crate::Signatures {
+    let server = server(files);
+    let mut place = place(&client(&server), &server);
+    let artifact = Artifact::resolve(&mut place, Which::Tag("1")).unwrap();
+    artifact.signatures(&mut place).unwrap()
+}
+
+#[test]
+fn bundles_are_found_whatever_the_list_calls_them() {
+    let by_tag = referred(|files| vec![bundle_file(files, &manifest(), b"bundle")]);
+    let mut by_api = by_tag.clone();
+    let tag = format!("manifests/{}", sha256(&manifest()).to_string().replace(':', "-"));
+    let list = by_api.remove(&tag).unwrap();
+    by_api.insert(format!("referrers/{}", sha256(&manifest())), list);
+    for files in [by_tag, by_api] {
+        let found = signatures(files);
+        assert_eq!(found.evidence, [Evidence::Bundle(b"bundle".to_vec())]);
+        assert!(found.notes.is_empty(), "{:?}", found.notes);
+    }
+    assert_eq!(signatures(files()), crate::Signatures::default());
+}
+
+#[test]
+fn simple_signing_is_found_under_its_tag() {
+    let mut files = files();
+    let mut layer = descriptor("application/vnd.dev.cosign.simplesigning.v1+json", b"payload");
+    layer["annotations"] = json!({"dev.cosignproject.cosign/signature": "sig"});
+    let unsigned = descriptor("application/vnd.dev.cosign.simplesigning.v1+json", b"payload");
+    files.insert(format!("blobs/{}", sha256(b"payload")), b"payload".to_vec());
+    let tag = sha256(&manifest()).to_string().replace(':', "-");
+    let manifest = manifest_of(&[layer, unsigned]).to_string().into_bytes();
+    files.insert(format!("manifests/{tag}.sig"), manifest);
+    let payload = b"payload".to_vec();
+    let want = [Evidence::SimpleSigning { payload, signature: "sig".to_owned() }];
+    assert_eq!(signatures(files).evidence, want);
+}
+
+#[test]
+fn a_wrong_referrer_is_passed_over_and_named() {
+    let another = b"another";
+    let (sound, evidence) = (b"bundle", [Evidence::Bundle(b"bundle".to_vec())]);
+    for (wrong, words) in [
+        (
+            Box::new(|files: &mut Files| bundle_file(files, another, b"x"))
+                as Box<dyn Fn(&mut Files) -> Value>,
+            "is about another manifest",
+        ),
+        (Box::new(|_: &mut Files| descriptor("x", b"not there")), "is not there"),
+        (
+            Box::new(|files: &mut Files| {
+                let of = bundle_file(files, &manifest(), b"y");
+                files.insert(format!("blobs/{}", sha256(b"y")), b"z".to_vec());
+                of
+            }),
+            "has the digest",
+        ),
+        (
+            Box::new(|files: &mut Files| {
+                let of = bundle_file(files, &manifest(), b"y");
+                let path = format!("manifests/{}", of["digest"].as_str().unwrap());
+                files.insert(path, b"{}".to_vec());
+                of
+            }),
+            "has the digest",
+        ),
+        (
+            Box::new(|_: &mut Files| {
+                let mut of = descriptor("x", b"x");
+                of["digest"] = "sha512:ab".into();
+                of
+            }),
+            "not SHA-256",
+        ),
+        (
+            Box::new(|files: &mut Files| {
+                let mut manifest: Value =
+                    serde_json::from_slice(&bundle_manifest(&manifest(), b"w")).unwrap();
+                manifest["layers"][0]["size"] = json!((4 << 20) + 1);
+                manifest_file(files, manifest.to_string().as_bytes())
+            }),
+            "has more than 4194304 bytes",
+        ),
+    ] {
+        let found = signatures(referred(|files| {
+            vec![wrong(files), bundle_file(files, &manifest(), sound)]
+        }));
+        assert_eq!(found.evidence, evidence, "{words}");
+        assert!(found.notes.iter().any(|note| note.contains(words)), "{words}: {:?}", found.notes);
+    }
+    // A bill of materials is nobody's fault.
+    let found = signatures(referred(|files| {
+        let mut manifest = manifest_of(&[descriptor("text/spdx", b"x")]);
+        manifest["artifactType"] = "text/spdx".into();
+        vec![manifest_file(files, manifest.to_string().as_bytes())]
+    }));
+    assert_eq!(found, crate::Signatures::default());
+}
+
+/// Whoever may write to a repository can fill the list; what it says of itself
+/// brings what `cosign sign` wrote to its front.
+#[test]
+fn so_many_referrers_are_looked_at() {
+    let many = |files: &mut Files, count: usize, is_marked: bool| {
+        let mut list: Vec<Value> =
+            (0..count).map(|at| descriptor("x", at.to_string().as_bytes())).collect();
+        let mut sound = bundle_file(files, &manifest(), b"bundle");
+        if is_marked {
+            sound["annotations"] =
+                json!({"dev.sigstore.bundle.predicateType": "https://sigstore.dev/cosign/sign/v1"});
+        }
+        list.push(sound);
+        list
+    };
+    let found = signatures(referred(|files| many(files, REFERRERS_MAX, false)));
+    assert!(found.evidence.is_empty());
+    let words = "33 manifests refer to it; 32 were looked at";
+    assert!(found.notes.iter().any(|note| note == words), "{:?}", found.notes);
+    let found = signatures(referred(|files| many(files, REFERRERS_MAX, true)));
+    assert_eq!(found.evidence.len(), 1);
+    let found = signatures(referred(|files| many(files, 100_000, true)));
+    assert!(found.evidence.is_empty());
+    assert!(found.notes.iter().any(|note| note.contains("4194304 bytes")), "{:?}", found.notes);
+}
