@@ -94,20 +94,31 @@ pub fn install(tools: &[&str], packages: &[&str]) -> Result<(), String> {
 pub fn fetch_newest(directory: &Path) -> Result<String, String> {
     install(&TOOLS, &PACKAGES)?;
     let d = directory.display();
+    fetch_from(directory, NEWEST_SUITE, &["docker.io", "containerd"])?;
+    sh(&format!("{d}/root/usr/sbin/dockerd --version >&2"))?;
+    Ok(format!("{d}/root/usr/sbin:{d}/root/usr/bin:"))
+}
+
+/// Fetches packages of another suite, and unpacks them below `root` in
+/// `directory`. Nothing is installed.
+///
+/// # Errors
+/// What apt-get said.
+pub fn fetch_from(directory: &Path, suite: &str, packages: &[&str]) -> Result<(), String> {
+    let (d, packages) = (directory.display(), packages.join(" "));
     sh(&format!(
         "cd {d}; mkdir -p lists/partial cache debs root
          site=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
          key=/usr/share/keyrings/debian-archive-keyring.gpg
-         echo \"deb [signed-by=$key] $site {NEWEST_SUITE} main\" >newest.list
+         echo \"deb [signed-by=$key] $site {suite} main\" >newest.list
          set -- -q -o Dir::Etc::sourcelist={d}/newest.list -o Dir::Etc::sourceparts=- \
              -o Dir::State::lists={d}/lists -o Dir::Cache={d}/cache
          apt-get \"$@\" update >&2
-         cd debs; apt-get \"$@\" download docker.io containerd >&2
+         cd debs; apt-get \"$@\" download {packages} >&2
          for deb in *.deb; do dpkg -x $deb {d}/root; done
-         rm -rf {d}/lists {d}/cache {d}/debs
-         {d}/root/usr/sbin/dockerd --version >&2"
-    ))?;
-    Ok(format!("{d}/root/usr/sbin:{d}/root/usr/bin:"))
+         rm -rf {d}/lists {d}/cache {d}/debs"
+    ))
+    .map(drop)
 }
 
 /// Runs a scenario on the engine of this machine's release, and at the same
@@ -195,7 +206,9 @@ impl Engine {
         Ok(engine)
     }
 
-    fn network(&self) -> String {
+    /// What nsenter is given to be on its host.
+    #[must_use]
+    pub fn network(&self) -> String {
         format!("--net=/run/netns/{}", self.name)
     }
 

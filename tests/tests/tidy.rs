@@ -167,7 +167,15 @@ fn files_are_of_a_size_that_is_read() {
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    for of in ["guest/drivers/pools", "host/admin", "host/cli", "host/metrics", "host/registry", "host/service", "host/signature"] {
+    for of in [
+        "guest/drivers/pools",
+        "host/admin",
+        "host/cli",
+        "host/metrics",
+        "host/registry",
+        "host/service",
+        "host/signature",
+    ] {
         let found = circles::circles(&root().join(of).join("src"));
         assert!(found.is_empty(), "{of}: {found:?}");
     }

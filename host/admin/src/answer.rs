@@ -53,7 +53,7 @@ impl Answers {
             }
             Ask::Upgrade { driver, file, force } => {
                 let Upgrade { upgraded, notes } =
-                    self.host.upgrade(&name(&driver)?, absolute(&file)?, force)?;
+                    self.host.upgrade(&name(&driver)?, component(&file)?, force)?;
                 notes.into_iter().for_each(|note| out.note(note));
                 for upgraded in upgraded {
                     out.item(&wire::Upgraded {
@@ -226,6 +226,12 @@ fn pool_id(text: &str) -> Result<PoolId, Stop> {
 fn absolute(file: &Path) -> Result<&Path, Stop> {
     let text = || Stop::Error(format!("{} is not an absolute path", file.display()));
     if file.is_absolute() { Ok(file) } else { Err(text()) }
+}
+
+/// A file, or an artifact of a registry.
+fn component(file: &Path) -> Result<&Path, Stop> {
+    let is_reference = file.to_str().is_some_and(|text| text.starts_with(wire::REFERENCE));
+    if is_reference { Ok(file) } else { absolute(file) }
 }
 
 fn not_loaded(driver: &str) -> Stop {

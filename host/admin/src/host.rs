@@ -18,7 +18,8 @@ pub trait Host: Send + Sync {
     /// Under which name Docker sees a driver.
     fn docker_name(&self, driver: &DriverName) -> Option<String>;
 
-    /// Puts another version of a driver in service, from a file.
+    /// Puts another version of a driver in service, from a file, or from a registry
+    /// if it begins with [`REFERENCE`](crate::wire::REFERENCE).
     ///
     /// # Errors
     /// Why the version before serves on, for the operator.

@@ -114,12 +114,16 @@ pub enum Ask {
     Upgrade {
         /// Which driver.
         driver: String,
-        /// An absolute path, which the daemon can read.
+        /// An absolute path, which the daemon can read, or what an artifact of a
+        /// registry is called, which begins with [`REFERENCE`].
         file: PathBuf,
         /// Whether it may need something else than the one before it.
         force: bool,
     },
 }
+
+/// What the name of an artifact of a registry begins with.
+pub const REFERENCE: &str = "oci://";
 
 /// On whose account something is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

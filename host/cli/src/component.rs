@@ -16,6 +16,9 @@ pub(crate) fn component(file: &str) -> Result<(String, Vec<u8>, bool), Fatal> {
             let is_built_in = which.origin() == Origin::BuiltIn;
             Ok((which.name().to_owned(), which.component().to_vec(), is_built_in))
         }
+        Source::Registry(reference) => {
+            Err(Fatal::Usage(format!("{file}: fetch it first: wipam driver pull {reference}")))
+        }
         Source::File(path) => {
             let bytes = read_file(&path, &Limits::default())
                 .map_err(|error| Fatal::Usage(format!("{file}: {error}")))?;

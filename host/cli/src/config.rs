@@ -12,6 +12,7 @@ use crate::{
     fatal::Fatal,
     logging::LogFormat,
     names::{DOCKER_DEFAULT, DOCKER_NULL, check_docker_names},
+    signature_table::{SignaturesTable, Signed},
     written::{Prefix, parse_name},
 };
 pub(crate) use flags::Flags;
@@ -26,6 +27,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The file beside the configuration that says what each tag meant.
+const LOCK: &str = "wipam.lock";
 /// Larger configuration files are refused.
 const CONFIG_MAX_BYTES: u64 = 1 << 20;
 
@@ -38,6 +41,12 @@ pub(crate) struct Settings {
     pub(crate) ephemeral: bool,
     pub(crate) retention: Retention,
     pub(crate) drivers: Vec<DriverSettings>,
+    /// Who must have signed drivers whose own tables do not say so.
+    pub(crate) signed: Option<Signed>,
+    /// The registries that are spoken to without TLS.
+    pub(crate) plain_http: Vec<String>,
+    /// Where it is written what each tag meant.
+    pub(crate) lock: PathBuf,
     pub(crate) exclude: Vec<IpNet>,
     pub(crate) docker_names: BTreeMap<DriverName, DriverName>,
     /// Whether engines are asked for MAC addresses.
@@ -58,6 +67,11 @@ struct File {
     history: Option<HistoryTable>,
     #[serde(default)]
     driver: Vec<DriverTable>,
+    signatures: Option<SignaturesTable>,
+    #[serde(default)]
+    require_signature: bool,
+    #[serde(default)]
+    registries: RegistriesTable,
     #[serde(default)]
     exclude: Vec<Prefix>,
     docker_names: Option<BTreeMap<String, String>>,
@@ -65,6 +79,25 @@ struct File {
     mac_addresses: bool,
     metrics_listen: Option<SocketAddr>,
     log_format: Option<LogFormat>,
+}
+
+/// How registries are asked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RegistriesTable {
+    #[serde(default)]
+    plain_http: Vec<String>,
+}
+
+impl RegistriesTable {
+    fn plain_http(self) -> Result<Vec<String>, Fatal> {
+        match self.plain_http.iter().find(|it| !ipam_registry::is_registry(it)) {
+            Some(wrong) => {
+                Err(Fatal::Usage(format!("registries.plain-http: {wrong:?} is not HOST:PORT")))
+            }
+            None => Ok(self.plain_http),
+        }
+    }
 }
 
 /// How much of the past is kept.
@@ -111,7 +144,7 @@ impl Settings {
 
     /// `base` is what relative paths of the file are relative to.
     fn merge(flags: Flags, file: File, base: &Path) -> Result<Self, Fatal> {
-        let drivers = if !flags.drivers.is_empty() {
+        let mut drivers: Vec<DriverSettings> = if !flags.drivers.is_empty() {
             flags.drivers.iter().map(|text| driver_of_flag(text)).collect::<Result<_, _>>()?
         } else if !file.driver.is_empty() {
             file.driver.into_iter().map(|table| table.settings(base)).collect::<Result<_, _>>()?
@@ -121,13 +154,23 @@ impl Settings {
                 DriverSettings::built_in(BuiltIn::Null),
             ]
         };
+        let signed = file.signatures.map(|table| table.signed(base)).transpose()?;
+        let plain_http = file.registries.plain_http()?;
+        for driver in &mut drivers {
+            driver.inherit(signed.as_ref(), file.require_signature, &plain_http)?;
+        }
         let state_dir = in_file("state-dir", file.state_dir, base)?;
         let plugin_dir = in_file("plugin-dir", file.plugin_dir, base)?;
         let exclude = file.exclude.into_iter().map(|Prefix(prefix)| prefix).collect();
         let docker_names = docker_names(&flags.docker_names, file.docker_names)?;
         check_docker_names(&drivers, &docker_names)?;
+        let state_dir = flags.state_dir.or(state_dir).unwrap_or_else(|| STATE_DIR.into());
+        let beside = if flags.config.is_some() { base } else { &state_dir };
         Ok(Self {
-            state_dir: flags.state_dir.or(state_dir).unwrap_or_else(|| STATE_DIR.into()),
+            lock: beside.join(LOCK),
+            signed,
+            plain_http,
+            state_dir,
             plugin_dir: flags.plugin_dir.or(plugin_dir).unwrap_or_else(|| PLUGIN_DIR.into()),
             ephemeral: flags.ephemeral || file.ephemeral,
             retention: file.history.map_or_else(Retention::default, |table| table.retention()),
@@ -281,6 +324,26 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_inherits_who_must_have_signed_it() {
+        let of =
+            |table: &str, key: &str| format!("[{table}]\nall-of = [{{ key = '''{key}''' }}]\n");
+        let all = of("signatures", include_str!("../../signature/fixtures/p256.pub"));
+        let own = of("driver.signatures", include_str!("../../signature/fixtures/other.pub"));
+        let file = format!(
+            "require-signature = true\n{all}[registries]\nplain-http = ['a:5000']\n\
+             [[driver]]\nfile = 'oci://a:5000/lab:1'\n[[driver]]\nfile = 'x'\n{own}\
+             [[driver]]\nfile = 'y'\nrequire-signature = false\n[[driver]]\nfile = 'builtin:null'"
+        );
+        let settings = settings(Flags::default(), &file).unwrap();
+        let [artifact, own, plain, _] = &settings.drivers[..] else { panic!("four") };
+        assert_eq!(artifact.source.to_string(), "oci://a:5000/lab:1");
+        assert_eq!(artifact.signed, settings.signed);
+        assert_eq!(artifact.plain_http, ["a:5000"]);
+        assert!(own.signed_file().is_some() && own.signed != settings.signed);
+        assert!(plain.signed.is_some() && plain.signed_file().is_none());
+    }
+
+    #[test]
     fn flags_win_over_the_file() {
         let flags = Flags {
             state_dir: Some("here".into()),
@@ -318,6 +381,11 @@ mod tests {
             ("docker-names = { default = '' }", "a driver's name"),
             ("metrics-listen = ''", "socket address"),
             ("log-format = ''", "unknown variant"),
+            ("require-signature = true\n[[driver]]\nfile = 'x'", "needs keys: write them into"),
+            ("[registries]\nplain-http = ['http://a']", "\"http://a\" is not HOST:PORT"),
+            ("[registries]\nplain = ['a']", "unknown field"),
+            ("[[driver]]\nfile = 'oci://ghcr.io/lab'", "name a tag"),
+            ("[[driver]]\nfile = 'x'\n[driver.signatures]", "it names no key"),
             ("[[driver]]\nname = 'x'", "file"),
             ("[[driver]]\nfile = ''", "needs a file"),
             ("[[driver]]\nfile = 'builtin:cluster'", "builtin:cluster"),

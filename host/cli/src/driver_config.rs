@@ -6,9 +6,11 @@ use crate::{
     driver_json,
     fatal::Fatal,
     limits_table::LimitsTable,
+    signature_table::{SignaturesTable, Signed},
     written::{Prefix, parse_name},
 };
 use ipam_api::{Digest, DriverName};
+use ipam_registry::{Reference, SCHEME};
 use ipam_runtime::{Grants, Limits, PluginGrant, StoreLimits};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -25,6 +27,18 @@ pub(crate) enum Source {
     BuiltIn(BuiltIn),
     /// A component file.
     File(PathBuf),
+    /// An artifact of a registry.
+    Registry(Reference),
+}
+
+impl Source {
+    /// Which entry it is, whatever version of it.
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            Self::BuiltIn(_) | Self::File(_) => self.to_string(),
+            Self::Registry(reference) => format!("{SCHEME}{}", reference.name()),
+        }
+    }
 }
 
 impl fmt::Display for Source {
@@ -32,6 +46,7 @@ impl fmt::Display for Source {
         match self {
             Self::BuiltIn(which) => write!(f, "builtin:{}", which.name()),
             Self::File(path) => path.display().fmt(f),
+            Self::Registry(reference) => reference.fmt(f),
         }
     }
 }
@@ -45,6 +60,13 @@ pub(crate) struct DriverSettings {
     pub(crate) rename: Option<DriverName>,
     /// The only file that may be loaded.
     pub(crate) digest: Option<Digest>,
+    /// Who must have signed it: always if it is from a registry, else if that is
+    /// required.
+    pub(crate) signed: Option<Signed>,
+    /// Whether a file must be signed, too.
+    pub(crate) require_signature: Option<bool>,
+    /// The registries that are spoken to without TLS.
+    pub(crate) plain_http: Vec<String>,
     /// What it may use.
     pub(crate) limits: Limits,
     /// What it gets beyond what every driver gets.
@@ -64,6 +86,8 @@ pub(crate) struct DriverTable {
     file: String,
     name: Option<String>,
     digest: Option<String>,
+    signatures: Option<SignaturesTable>,
+    require_signature: Option<bool>,
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
@@ -182,6 +206,8 @@ impl DriverTable {
         Ok(DriverSettings {
             grants,
             digest: digest.transpose().map_err(|error| usage(&error))?,
+            signed: self.signatures.map(|table| table.signed(base)).transpose()?,
+            require_signature: self.require_signature,
             limits,
             pools: self.pools.map(|pools| pools.iter().map(|Prefix(pool)| pool.trunc()).collect()),
             takes_over: self.takes_over,
@@ -206,6 +232,10 @@ impl DriverSettings {
             None if file.is_empty() => {
                 return Err(Fatal::Usage("a driver needs a file".to_owned()));
             }
+            None if file.starts_with(SCHEME) => {
+                let reference = file.parse();
+                Source::Registry(reference.map_err(|error| Fatal::Usage(format!("{error}")))?)
+            }
             None => Source::File(base.join(file)),
         };
         Ok(Self { rename: name.map(parse_name).transpose()?, ..Self::of(source) })
@@ -218,12 +248,15 @@ impl DriverSettings {
     fn of(source: Source) -> Self {
         let store = match &source {
             Source::BuiltIn(which) => which.store(),
-            Source::File(_) => None,
+            Source::File(_) | Source::Registry(_) => None,
         };
         Self {
             source,
             rename: None,
             digest: None,
+            signed: None,
+            require_signature: None,
+            plain_http: Vec::new(),
             limits: Limits::default(),
             grants: Grants { store, ..Grants::default() },
             pools: None,
@@ -233,9 +266,37 @@ impl DriverSettings {
     }
 
     /// Whether this is another state of that entry: of one name if it has one,
-    /// else of one file.
+    /// else of one file, or of one repository.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
-        self.rename == other.rename && (self.rename.is_some() || self.source == other.source)
+        self.rename == other.rename
+            && (self.rename.is_some() || self.source.identity() == other.source.identity())
+    }
+
+    /// Takes over what holds for all drivers, where its own table says nothing.
+    pub(crate) fn inherit(
+        &mut self,
+        signed: Option<&Signed>,
+        require_signature: bool,
+        plain_http: &[String],
+    ) -> Result<(), Fatal> {
+        if matches!(self.source, Source::BuiltIn(_)) {
+            return Ok(());
+        }
+        self.plain_http = plain_http.to_vec();
+        self.signed = self.signed.take().or_else(|| signed.cloned());
+        let is_required = *self.require_signature.get_or_insert(require_signature);
+        if is_required && self.signed.is_none() {
+            let source = &self.source;
+            return Err(Fatal::Usage(format!(
+                "driver {source}: require-signature needs keys: write them into [signatures]"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether a file of it must be signed.
+    pub(crate) fn signed_file(&self) -> Option<&Signed> {
+        self.signed.as_ref().filter(|_| self.require_signature == Some(true))
     }
 }
 

@@ -4,6 +4,7 @@ mod reload;
 mod upgrade;
 
 use crate::{
+    artifacts::{Artifacts, Fetched, LookUp, Terms},
     built_in::BuiltIn,
     driver_config::{DriverSettings, Source},
     fatal::Fatal,
@@ -12,10 +13,12 @@ use crate::{
 };
 use ipam_api::{Digest, DriverName, Factory, names};
 use ipam_ledger::StoreError;
+use ipam_registry::Reference;
 use ipam_runtime::{Component, Runtime, digest, read_file};
 use ipam_service::{LoadOptions, Maker, Origin, Service};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
     thread,
     time::{Duration, Instant},
@@ -25,6 +28,7 @@ use std::{
 pub(crate) struct Drivers {
     runtime: Runtime,
     service: Arc<Service>,
+    artifacts: Artifacts,
     site_id: String,
     docker_names: BTreeMap<DriverName, DriverName>,
     /// Held to look and to note, never while a driver is asked or compiled.
@@ -58,18 +62,22 @@ struct Ready {
     origin: Origin,
     /// One JSON object.
     config: String,
+    /// What to lock when it serves.
+    locks: Option<(Reference, Digest)>,
 }
 
 impl Drivers {
     pub(crate) fn new(
         runtime: Runtime,
         service: Arc<Service>,
+        artifacts: Artifacts,
         site_id: String,
         docker_names: BTreeMap<DriverName, DriverName>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             runtime,
             service,
+            artifacts,
             site_id,
             docker_names,
             loaded: Mutex::default(),
@@ -94,9 +102,10 @@ impl Drivers {
         let (ours, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_ours);
         for settings in ours {
             let what = settings.source.to_string();
-            self.load(settings, &reserved, ends).map_err(|why| failed((what, why)))?;
+            self.load(settings, &reserved, ends, LookUp::IfUnknown)
+                .map_err(|why| failed((what, why)))?;
         }
-        let each = move |me: &Self, settings| me.load(settings, &reserved, ends);
+        let each = move |me: &Self, settings| me.load(settings, &reserved, ends, LookUp::IfUnknown);
         for done in self.side_by_side(others, each) {
             done.map_err(failed)?;
         }
@@ -134,7 +143,7 @@ impl Drivers {
         let key = settings
             .rename
             .as_ref()
-            .map_or_else(|| settings.source.to_string(), |name| format!("={name}"));
+            .map_or_else(|| settings.source.identity(), |name| format!("={name}"));
         if !lock(&self.at_work).insert(key.clone()) {
             return Err("it is still being loaded or upgraded; see `wipam drivers`".to_owned());
         }
@@ -190,9 +199,10 @@ impl Drivers {
         settings: DriverSettings,
         reserved: &BTreeSet<DriverName>,
         ends: Option<Instant>,
+        look_up: LookUp,
     ) -> Result<(), String> {
         let _at_work = self.work_on(&settings)?;
-        let Ready { factory, origin, config } = self.ready(&settings)?;
+        let Ready { factory, origin, config, locks } = self.ready(&settings, look_up)?;
         let digest = factory.digest();
         let rename = settings.rename.clone();
         // What is built in is what it says that it is.
@@ -213,10 +223,18 @@ impl Drivers {
         };
         let names = self.service.load(factory, options).map_err(|error| error.to_string())?;
         self.note(Loaded { settings, names, digest });
+        self.keep_locked(locks);
         Ok(())
     }
 
-    fn ready(&self, settings: &DriverSettings) -> Result<Ready, String> {
+    fn keep_locked(&self, locks: Option<(Reference, Digest)>) {
+        if let Some((reference, digest)) = locks {
+            self.artifacts.note(&reference, digest);
+        }
+    }
+
+    fn ready(&self, settings: &DriverSettings, look_up: LookUp) -> Result<Ready, String> {
+        let mut locks = None;
         let mut config = settings.config.clone();
         let label = settings.rename.as_ref().map(DriverName::as_str);
         let read;
@@ -230,14 +248,35 @@ impl Drivers {
                 (which.name().into(), which.component(), which.origin())
             }
             Source::File(path) => {
-                read = read_file(path, &settings.limits).map_err(|error| error.to_string())?;
+                read = read_signed_file(path, settings)?;
                 let stem = path.file_stem().unwrap_or_default().to_string_lossy();
                 (label.map_or(stem, Into::into), &read[..], Origin::Component)
+            }
+            Source::Registry(reference) => {
+                let fetched = self.fetch(reference, settings, look_up)?;
+                read = fetched.bytes;
+                locks = Some((reference.clone(), fetched.digest));
+                let last = reference.repository().rsplit('/').next().unwrap_or_default();
+                (label.unwrap_or(last).into(), &read[..], Origin::Component)
             }
         };
         let component = self.component(&label, bytes, settings)?;
         let config = serde_json::Value::Object(config).to_string();
-        Ok(Ready { factory: Arc::new(component), origin, config })
+        Ok(Ready { factory: Arc::new(component), origin, config, locks })
+    }
+
+    fn fetch(
+        &self,
+        reference: &Reference,
+        settings: &DriverSettings,
+        look_up: LookUp,
+    ) -> Result<Fetched, String> {
+        let terms = Terms {
+            signed: settings.signed.as_ref(),
+            plain_http: &settings.plain_http,
+            bytes_max: settings.limits.compile.component_bytes,
+        };
+        self.artifacts.fetch(reference, look_up, &terms)
     }
 
     /// Compiles what is pinned, or anything if nothing is.
@@ -262,11 +301,23 @@ impl Drivers {
     }
 }
 
+/// Reads a component's file. Nothing unsigned is compiled where that is required.
+fn read_signed_file(path: &Path, settings: &DriverSettings) -> Result<Vec<u8>, String> {
+    let bytes = read_file(path, &settings.limits).map_err(|error| error.to_string())?;
+    if let Some(signed) = settings.signed_file() {
+        let by = signed.check_file(path, &bytes)?;
+        tracing::info!(file = %path.display(), signed_by = %by, "the signature is right");
+    }
+    Ok(bytes)
+}
+
 /// What an entry is known by, as [`DriverSettings::is_of`] knows it.
 fn maker(settings: &DriverSettings) -> Maker {
     match &settings.source {
         Source::BuiltIn(which) => Maker::BuiltIn(which.name()),
-        Source::File(_) if settings.rename.is_some() => Maker::Named,
+        Source::File(_) | Source::Registry(_) if settings.rename.is_some() => Maker::Named,
+        // Whatever version of it: no path begins so.
+        Source::Registry(_) => Maker::File(settings.source.identity().into()),
         Source::File(path) => {
             Maker::File(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
         }

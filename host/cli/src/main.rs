@@ -5,6 +5,7 @@
 //! went wrong, and an exit code: 0 after an orderly end, 1 when it cannot do its
 //! work, 2 when it was asked wrongly.
 
+mod artifacts;
 mod books;
 mod built_in;
 mod commands;
@@ -24,6 +25,8 @@ mod names;
 mod output;
 mod predefined;
 mod quantity;
+mod remote;
+mod signature_table;
 mod state_dir;
 mod written;
 

@@ -61,6 +61,6 @@ fn served_as(driver: &DriverSettings) -> Vec<DriverName> {
     match driver.source {
         Source::BuiltIn(BuiltIn::Remote) => driver.grants.plugins.names.iter().cloned().collect(),
         Source::BuiltIn(which) => which.name().parse().into_iter().collect(),
-        Source::File(_) => Vec::new(),
+        Source::File(_) | Source::Registry(_) => Vec::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! What commands print: a table for people, or one JSON object a line.
 
+use crate::fatal::Fatal;
 use ipam_admin::json;
 use ipam_api::text::{bounded, escaped};
 use serde::Serialize;
@@ -90,6 +91,23 @@ impl Table {
             writeln!(to, "{}", line.trim_end())?;
         }
         Ok(())
+    }
+}
+
+/// Prints what a command did: one object, or lines of words.
+pub(crate) fn print(json: bool, item: &impl Serialize, lines: &[String]) -> Result<(), Fatal> {
+    let mut output = Output::new(io::stdout().lock(), json, &[]);
+    let printed = if json {
+        output.row(item, |_| Vec::new())
+    } else {
+        lines.iter().try_for_each(|line| output.line(line))
+    };
+    match printed.and_then(|()| output.end()) {
+        // A reader that has enough is no failure.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Fatal::Failed(format!("cannot print: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

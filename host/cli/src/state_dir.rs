@@ -105,6 +105,11 @@ impl StateDir {
         Ok(memory)
     }
 
+    /// Where artifacts of registries are kept.
+    pub(crate) fn artifacts(&self) -> Result<PathBuf, Fatal> {
+        private(&self.path.join("artifacts"))
+    }
+
     /// The random id of this site, the same for the life of the directory.
     pub(crate) fn site_id(&self) -> Result<String, Fatal> {
         let path = self.path.join("site-id");

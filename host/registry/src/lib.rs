@@ -54,6 +54,6 @@ pub use layout::Layout;
 pub use link::Watch;
 pub use lock::{Lock, LockError};
 pub use place::Place;
-pub use reference::{InvalidReference, Reference, SCHEME};
+pub use reference::{InvalidReference, Reference, SCHEME, is_registry};
 pub use repository::{Access, Client, Repository};
 pub use which::Which;

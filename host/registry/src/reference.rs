@@ -151,7 +151,9 @@ fn parse_digest(text: &str) -> Result<Digest, &'static str> {
     digest.ok_or("a digest is sha256: and 64 hexadecimal digits in lower case")
 }
 
-pub(crate) fn is_registry(text: &str) -> bool {
+/// Whether a text is a host, with or without a port, as a reference begins with.
+#[must_use]
+pub fn is_registry(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (text, None),

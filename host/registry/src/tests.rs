@@ -239,6 +239,12 @@ fn nobody_there_is_said_so() {
     let error = Artifact::resolve(&mut place, Which::Tag("1")).unwrap_err();
     assert!(error.is_outage(), "{error}");
     assert!(error.to_string().contains("cannot reach 127.0.0.1:1"), "{error}");
+    // One without TLS.
+    let plain = server(files());
+    let client = Client::new(Vec::new()).with_credentials(None);
+    let by_tls = client.open(&reference(&plain, ":1"), Access::Pull).unwrap();
+    let error = Artifact::resolve(&mut Place::Registry(by_tls), Which::Tag("1")).unwrap_err();
+    assert!(error.to_string().contains("declare it plain-http"), "{error}");
     let server = server(Files::new());
     let error = resolve(&server).unwrap_err().to_string();
     assert_eq!(error, "the tag 1 is not there");

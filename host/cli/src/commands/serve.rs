@@ -5,6 +5,7 @@
 //! answer `Plugin.Activate` holds up the start of a whole Docker daemon.
 
 use crate::{
+    artifacts::Artifacts,
     config::{Flags, Settings},
     defaults::PLUGIN_DIR,
     drivers::Drivers,
@@ -90,7 +91,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let server = Server::new(docker, tokio.handle().clone());
     service.subscribe(Arc::new(server.clone())).map_err(failed)?;
     let names = settings.docker_names.clone();
-    let drivers = Drivers::new(runtime, service.clone(), site_id, names);
+    let artifacts = Artifacts::open(&state_dir.artifacts()?, &settings.lock)?;
+    let drivers = Drivers::new(runtime, service.clone(), artifacts, site_id, names);
     let socket = state_dir.path().join(ipam_admin::SOCKET);
     let limits = ipam_admin::Limits::default();
     let admin = ipam_admin::Server::open(socket.clone(), service.clone(), drivers.clone(), limits)

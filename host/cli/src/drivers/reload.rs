@@ -1,7 +1,7 @@
 //! Reloads the configuration: upgrades drivers that changed, and loads new ones.
 
 use super::{Drivers, Loaded, PATIENCE, Ready};
-use crate::{driver_config::DriverSettings, names::reserved};
+use crate::{artifacts::LookUp, driver_config::DriverSettings, names::reserved};
 use std::sync::mpsc;
 
 impl Drivers {
@@ -25,7 +25,7 @@ impl Drivers {
             let known = me.loaded().iter().find(|one| settings.is_of(&one.settings)).cloned();
             let done = match known {
                 Some(known) => me.renew(known, settings),
-                None => me.load(settings, &reserved, None),
+                None => me.load(settings, &reserved, None, LookUp::IfReachable),
             };
             if let Err(error) = &done {
                 tracing::error!(driver, %error, "cannot load or upgrade the driver; it is unchanged");
@@ -43,7 +43,8 @@ impl Drivers {
 
     fn renew(&self, known: Loaded, settings: DriverSettings) -> Result<(), String> {
         let _at_work = self.work_on(&settings)?;
-        let Ready { factory, origin, config } = self.ready(&settings)?;
+        let Ready { factory, origin, config, locks } =
+            self.ready(&settings, LookUp::IfReachable)?;
         let digest = factory.digest();
         let is_new = |one: &DriverSettings| {
             (&settings.config, &settings.limits, &settings.grants)
@@ -60,6 +61,7 @@ impl Drivers {
         }
         self.service.bound_pools(&known.names[0], settings.pools.as_deref());
         self.note(Loaded { settings, digest, ..known });
+        self.keep_locked(locks);
         Ok(())
     }
 }

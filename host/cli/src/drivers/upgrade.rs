@@ -1,10 +1,13 @@
 //! `wipam driver upgrade`, on the side of the daemon.
 
-use super::{Drivers, Loaded, PATIENCE};
-use crate::driver_config::Source;
+use super::{Drivers, Loaded, PATIENCE, read_signed_file};
+use crate::{
+    artifacts::LookUp,
+    driver_config::{DriverSettings, Source},
+};
 use ipam_admin::{Host, Upgrade};
-use ipam_api::{DriverName, Factory};
-use ipam_runtime::read_file;
+use ipam_api::{Digest, DriverName, Factory};
+use ipam_registry::{Reference, SCHEME};
 use ipam_service::Origin;
 use std::{
     path::Path,
@@ -41,14 +44,9 @@ impl Drivers {
         file: &Path,
         force: bool,
     ) -> Result<Upgrade, String> {
-        let limits = self
-            .loaded()
-            .iter()
-            .find(|one| one.names.contains(driver))
-            .map(|one| one.settings.limits.clone());
         let of_file = |error: String| format!("{}: {error}", file.display());
-        let bytes = limits
-            .map(|limits| read_file(file, &limits).map_err(|error| of_file(error.to_string())));
+        let known = self.loaded().iter().find(|one| one.names.contains(driver)).cloned();
+        let new = known.map(|known| self.read_new(file, &known.settings).map_err(of_file));
         if self.service.handle(driver).is_none() {
             let loaded = self.loaded();
             let all: Vec<_> =
@@ -59,8 +57,8 @@ impl Drivers {
         let known = self.loaded().iter().find(|one| one.names.contains(driver)).cloned();
         let known = known.ok_or_else(|| format!("driver {driver} is not in the configuration"))?;
         // Whoever is known stays so.
-        let bytes =
-            bytes.ok_or_else(|| format!("driver {driver} was loaded just now; try again"))??;
+        let (bytes, locks) =
+            new.ok_or_else(|| format!("driver {driver} was loaded just now; try again"))??;
         let _at_work = self.work_on(&known.settings)?;
         let component = self.component(driver.as_str(), &bytes, &known.settings);
         let component = component.map_err(of_file)?;
@@ -68,17 +66,36 @@ impl Drivers {
         let done = self.service.upgrade(driver, &factory, Origin::Component, None, force);
         let upgraded = done.map_err(|error| error.to_string())?;
         let mut notes = Vec::new();
-        if !matches!(&known.settings.source, Source::File(path) if is_same(path, file)) {
+        let is_configured = match &known.settings.source {
+            Source::BuiltIn(_) => false,
+            Source::File(path) => is_same(path, file),
+            Source::Registry(reference) => locks.as_ref().is_some_and(|(new, _)| new == reference),
+        };
+        if !is_configured {
             let source = &known.settings.source;
             notes.push(format!("the next start loads {source}, which the configuration names"));
         }
         self.note(Loaded { digest: factory.digest(), ..known });
+        self.keep_locked(locks);
         for upgraded in &upgraded {
             tracing::info!(driver = %upgraded.name, file = %file.display(), "driver upgraded");
         }
         Ok(Upgrade { upgraded, notes })
     }
+
+    /// A file, or an artifact whose tag is looked up again, and what to lock.
+    fn read_new(&self, file: &Path, settings: &DriverSettings) -> Result<New, String> {
+        let Some(reference) = file.to_str().filter(|text| text.starts_with(SCHEME)) else {
+            return Ok((read_signed_file(file, settings)?, None));
+        };
+        let reference: Reference = reference.parse().map_err(|error| format!("{error}"))?;
+        let fetched = self.fetch(&reference, settings, LookUp::Always)?;
+        Ok((fetched.bytes, Some((reference, fetched.digest))))
+    }
 }
+
+/// A component, and what to lock when it serves.
+type New = (Vec<u8>, Option<(Reference, Digest)>);
 
 /// Whether two paths lead to one file.
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -52,11 +52,15 @@ impl Server {
         let noted = log.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let Some(asked) = stream.as_ref().ok().and_then(read) else { continue };
-                let answer = answers(&asked);
+                let Ok(stream) = stream else { continue };
+                let Some(asked) = read(&stream) else {
+                    let _ = write(&stream, &answer(400, ""), false);
+                    continue;
+                };
+                let reply = answers(&asked);
                 noted.lock().unwrap().push(asked.clone());
                 // Whoever has enough goes away.
-                let _ = write(&stream.unwrap(), &answer, asked.method == "HEAD");
+                let _ = write(&stream, &reply, asked.method == "HEAD");
             }
         });
         Self { authority, log }

@@ -1,20 +1,24 @@
-//! `wipam driver inspect`: what a file says of itself. Nothing is compiled, and
-//! no daemon is asked.
+//! `wipam driver inspect`: what a component says of itself. Nothing is compiled,
+//! and no daemon is asked.
 
-use crate::{fatal::Fatal, output::Output};
+use crate::{
+    fatal::Fatal,
+    output::Output,
+    remote::{RegistryFlags, Whereabouts, component, whereabouts},
+};
 use ipam_runtime::{GrantKind, Inspection, Limits, Need, inspect, read_file, refusal};
 use serde::Serialize;
-use std::{
-    io::{self, ErrorKind},
-    path::PathBuf,
-};
+use std::io::{self, ErrorKind};
 
 /// Show what a file exports, imports and needs, without running it
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The component
-    file: PathBuf,
+    /// The component: a file, or oci://REGISTRY/REPOSITORY:TAG
+    #[arg(value_name = "FILE|REF", value_parser = whereabouts)]
+    of: Whereabouts,
+    #[command(flatten)]
+    registry: RegistryFlags,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -25,6 +29,9 @@ const AFTER_HELP: &str = "Exit codes: 0 shown, 1 it is not a component, 2 wrong 
 /// As it is printed for programs.
 #[derive(Debug, Serialize)]
 struct Shown {
+    /// Of the manifest, if it is in a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact: Option<String>,
     digest: String,
     bytes: usize,
     contract: Option<String>,
@@ -46,9 +53,24 @@ struct Needed {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
-    let Args { file, json } = args;
-    let failed = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{}: {why}", file.display()));
-    let bytes = read_file(file, &Limits::default()).map_err(|error| failed(&error))?;
+    let Args { of, registry, json } = args;
+    let name = match of {
+        Whereabouts::Registry(reference) => reference.to_string(),
+        Whereabouts::Path(file) => file.display().to_string(),
+    };
+    let failed = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{name}: {why}"));
+    let (artifact, bytes) = match of {
+        Whereabouts::Registry(reference) => {
+            let registries = registry.read()?;
+            let (mut place, artifact) = registries.resolve(reference)?;
+            registries.verify(reference, &mut place, &artifact)?;
+            let bytes = component(reference, &mut place, &artifact)?;
+            (Some(artifact.digest().to_string()), bytes)
+        }
+        Whereabouts::Path(file) => {
+            (None, read_file(file, &Limits::default()).map_err(|error| failed(&error))?)
+        }
+    };
     let inspection = inspect(&bytes).map_err(|error| failed(&error))?;
     let refused = refusal(&inspection, &bytes, &Limits::default()).map(|why| why.to_string());
     let Inspection { digest, exports, imports, contract, missing, needs, uses_random } = inspection;
@@ -61,6 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         }),
     };
     let shown = Shown {
+        artifact,
         digest: digest.to_string(),
         bytes: bytes.len(),
         contract,
@@ -86,6 +109,9 @@ fn print(shown: &Shown, json: bool) -> io::Result<()> {
         return output.end();
     }
     let mut line = |name: &str, value: &str| output.line(&format!("{name:<9} {value}"));
+    if let Some(artifact) = &shown.artifact {
+        line("artifact", artifact)?;
+    }
     line("digest", &shown.digest)?;
     line("size", &format!("{} bytes", shown.bytes))?;
     line("contract", shown.contract.as_deref().unwrap_or("none: it is not a driver"))?;

@@ -5,7 +5,8 @@ use crate::{
     fatal::Fatal,
 };
 use ipam_admin::wire::{Ask, Upgraded};
-use std::path::PathBuf;
+use ipam_registry::SCHEME;
+use std::path::{Path, PathBuf};
 
 /// Replace a running driver with another version, without failed requests
 #[derive(Debug, clap::Args)]
@@ -13,7 +14,9 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     /// The driver's name
     name: String,
-    /// The component
+    /// The component: a file, or oci://REGISTRY/REPOSITORY:TAG, whose tag is looked
+    /// up again
+    #[arg(value_name = "FILE|REF")]
     file: PathBuf,
     /// Upgrade even if the new version needs other capabilities or, having one
     /// name, registers another one
@@ -31,9 +34,15 @@ The next start loads the file that the configuration names.
 
 Exit codes: 0 upgraded, 1 failed, and the old version serves, 2 wrong command line.";
 
+fn is_reference(file: &Path) -> bool {
+    file.to_str().is_some_and(|text| text.starts_with(SCHEME))
+}
+
 pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     let Args { name, file, force, daemon } = args;
-    let ask = Ask::Upgrade { driver: name, file: absolute(&file)?, force };
+    // The daemon's directory is not ours, and a reference is no path.
+    let file = if is_reference(&file) { file } else { absolute(&file)? };
+    let ask = Ask::Upgrade { driver: name, file, force };
     let columns = ["DRIVER", "FROM", "TO", "ENTRIES SHOWN", "EVENTS SINCE"];
     list(&daemon, &ask, &columns, |upgraded: &Upgraded| {
         vec![

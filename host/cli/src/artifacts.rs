@@ -1,0 +1,152 @@
+//! Drivers from registries, as the daemon has them: locked by tag, kept by
+//! digest, verified each time.
+
+use crate::{fatal::Fatal, signature_table::Signed};
+use ipam_api::Digest;
+use ipam_registry::{
+    Access, Artifact, Cache, Client, Error, Lock, Place, Reference, Signatures, Which,
+};
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+/// What was fetched, and what each tag meant.
+pub(crate) struct Artifacts {
+    cache: Cache,
+    lock: Mutex<Lock>,
+}
+
+/// When a registry is asked what a tag means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LookUp {
+    /// Not if it is known: at the start of the daemon.
+    IfUnknown,
+    /// Always, but what is known will do if the registry is down: when the
+    /// configuration is read again.
+    IfReachable,
+    /// Always: when the operator upgrades.
+    Always,
+}
+
+/// How an artifact is fetched, and what it must be.
+#[derive(Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) signed: Option<&'a Signed>,
+    pub(crate) plain_http: &'a [String],
+    pub(crate) bytes_max: usize,
+}
+
+/// A component that may be compiled.
+pub(crate) struct Fetched {
+    pub(crate) bytes: Vec<u8>,
+    /// Of its manifest.
+    pub(crate) digest: Digest,
+}
+
+impl Artifacts {
+    pub(crate) fn open(cache: &Path, lock: &Path) -> Result<Self, Fatal> {
+        let lock = Lock::open(lock).map_err(|error| Fatal::Failed(error.to_string()))?;
+        Ok(Self { cache: Cache::new(cache), lock: Mutex::new(lock) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lock> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What serves from now on is what a restart loads.
+    pub(crate) fn note(&self, reference: &Reference, digest: Digest) {
+        if reference.digest().is_some() {
+            return;
+        }
+        if let Err(error) = self.lock().set(reference, digest) {
+            tracing::warn!(%reference, %digest, %error, "the digest is not locked; the next start asks the registry");
+        }
+    }
+
+    /// The component of a reference, if it may be used.
+    pub(crate) fn fetch(
+        &self,
+        reference: &Reference,
+        look_up: LookUp,
+        terms: &Terms<'_>,
+    ) -> Result<Fetched, String> {
+        let locked = reference.digest().or_else(|| self.lock().get(reference));
+        let is_settled = reference.digest().is_some() || look_up == LookUp::IfUnknown;
+        let kept = || locked.and_then(|digest| self.kept(reference, digest, terms));
+        let refused = match is_settled.then(kept).flatten() {
+            Some(Ok(fetched)) => return Ok(fetched),
+            // Perhaps it was signed since.
+            Some(Err(refused)) => Some(refused),
+            None => None,
+        };
+        let which = match (is_settled, locked, reference.tag()) {
+            (true, Some(digest), _) | (_, Some(digest), None) => Which::Digest(digest),
+            (_, _, Some(tag)) => Which::Tag(tag),
+            (_, None, None) => return Err("it has neither tag nor digest".to_owned()),
+        };
+        match self.ask_registry(reference, which, terms) {
+            Ok(fetched) => fetched,
+            Err(error) if error.is_outage() && look_up == LookUp::IfReachable => {
+                let kept = kept().ok_or_else(|| error.to_string())?;
+                tracing::warn!(%reference, %error, "the registry is not reached; what was locked is used");
+                kept
+            }
+            Err(error) => Err(refused.unwrap_or_else(|| error.to_string())),
+        }
+    }
+
+    /// From the cache, if it is there.
+    fn kept(
+        &self,
+        reference: &Reference,
+        digest: Digest,
+        terms: &Terms<'_>,
+    ) -> Option<Result<Fetched, String>> {
+        let artifact = self.cache.artifact(digest)?;
+        if let Some(signed) = terms.signed {
+            let evidence = self.cache.evidence(&artifact).unwrap_or_default();
+            let signatures = Signatures { evidence, notes: Vec::new() };
+            if let Err(refused) = signed.check_artifact(reference, digest, &signatures) {
+                return Some(Err(refused));
+            }
+        }
+        let bytes = self.cache.get(artifact.component_digest(), terms.bytes_max)?;
+        tracing::info!(%reference, %digest, "the component is in the cache");
+        Some(Ok(Fetched { bytes, digest }))
+    }
+
+    /// Fetches it. The inner error is that it must not be used.
+    fn ask_registry(
+        &self,
+        reference: &Reference,
+        which: Which<'_>,
+        terms: &Terms<'_>,
+    ) -> Result<Result<Fetched, String>, Error> {
+        let begin = Instant::now();
+        let client = Client::new(terms.plain_http.to_vec());
+        let mut place = Place::Registry(client.open(reference, Access::Pull)?);
+        let artifact = Artifact::resolve(&mut place, which)?;
+        let digest = artifact.digest();
+        let signatures = artifact.signatures(&mut place)?;
+        let by = match terms.signed.map(|it| it.check_artifact(reference, digest, &signatures)) {
+            Some(Ok(verified)) => verified.to_string(),
+            Some(Err(refused)) => return Ok(Err(format!("{digest}: {refused}"))),
+            None => "not checked".to_owned(),
+        };
+        let component = artifact.component_digest();
+        let bytes = match self.cache.get(component, terms.bytes_max) {
+            Some(bytes) => bytes,
+            None => artifact.component(&mut place, terms.bytes_max, &mut |_| ())?,
+        };
+        if let Err(error) = self.cache.put(&artifact, &bytes, &signatures.evidence) {
+            tracing::warn!(%reference, %error, "the artifact is not kept; the next start asks the registry");
+        }
+        tracing::info!(
+            %reference, %digest, %component, bytes = bytes.len(), signed_by = by,
+            took = ?begin.elapsed(), "the artifact was fetched",
+        );
+        Ok(Ok(Fetched { bytes, digest }))
+    }
+}

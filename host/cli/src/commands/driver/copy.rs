@@ -1,0 +1,104 @@
+//! `wipam driver copy`: an artifact with its signatures, to another registry or
+//! into a directory.
+
+use crate::{
+    fatal::Fatal,
+    output::print,
+    remote::{RegistryFlags, Whereabouts, failed, in_directory, whereabouts, with_progress},
+};
+use ipam_registry::{Access, Artifact, Layout, Place, Reference, copy};
+use ipam_runtime::Limits;
+use serde::Serialize;
+use std::path::Path;
+
+/// Copy a driver with its signatures between registries and directories
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// oci://REGISTRY/REPOSITORY:TAG, or a directory in the OCI image layout
+    #[arg(value_name = "FROM", value_parser = whereabouts)]
+    from: Whereabouts,
+    /// The same; a directory must not have an index yet
+    #[arg(value_name = "TO", value_parser = whereabouts)]
+    to: Whereabouts,
+    #[command(flatten)]
+    registry: RegistryFlags,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+For machines without a network: copy into a directory, carry it over, and copy it into
+a registry there. Digests stay, and so signatures do.
+
+Exit codes: 0 copied, 1 failed or not signed as it must be, 2 wrong command line.";
+
+#[derive(Debug, Serialize)]
+struct Copied {
+    from: String,
+    to: String,
+    digest: String,
+    /// Manifests that may have signatures.
+    signatures: usize,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
+    let Args { from, to, registry, json } = args;
+    let registries = registry.read()?;
+    let (mut source, artifact) = match from {
+        Whereabouts::Registry(reference) => {
+            let (mut place, artifact) = registries.resolve(reference)?;
+            registries.verify(reference, &mut place, &artifact)?;
+            (place, artifact)
+        }
+        Whereabouts::Path(path) => in_directory(path)?,
+    };
+    let tag_of = |it: &Reference| it.tag().map(str::to_owned);
+    let (mut target, tag) = match to {
+        Whereabouts::Registry(reference) => {
+            check_digest(reference, &artifact)?;
+            (registries.open(reference, Access::Push)?, tag_of(reference))
+        }
+        Whereabouts::Path(path) => {
+            let tag = match from {
+                Whereabouts::Registry(reference) => tag_of(reference),
+                Whereabouts::Path(_) => None,
+            };
+            (create(path)?, tag)
+        }
+    };
+    let most = Limits::default().compile.component_bytes;
+    let signatures = with_progress("copying", artifact.component_bytes(), |watch| {
+        copy(&artifact, &mut source, &mut target, tag.as_deref(), most, watch)
+    });
+    let name = |it: &Whereabouts| match it {
+        Whereabouts::Registry(reference) => reference.to_string(),
+        Whereabouts::Path(path) => path.display().to_string(),
+    };
+    let copied = Copied {
+        from: name(from),
+        to: name(to),
+        digest: artifact.digest().to_string(),
+        signatures: signatures.map_err(|error| failed(&name(to), &error))?,
+    };
+    let lines = [
+        format!("artifact  {}", copied.digest),
+        format!("copied to {}, with {} manifests of signatures", copied.to, copied.signatures),
+    ];
+    print(*json, &copied, &lines)
+}
+
+/// A digest in the target's name must be what comes there.
+fn check_digest(to: &Reference, artifact: &Artifact) -> Result<(), Fatal> {
+    match to.digest() {
+        Some(digest) if digest != artifact.digest() => {
+            Err(Fatal::Usage(format!("{to}: the artifact has the digest {}", artifact.digest())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn create(path: &Path) -> Result<Place, Fatal> {
+    Layout::create(path).map(Place::Layout).map_err(|error| failed(&path.display(), &error))
+}

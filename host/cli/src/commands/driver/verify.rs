@@ -1,0 +1,77 @@
+//! `wipam driver verify`: whether `serve` would take a driver, by who signed it.
+
+use crate::{
+    driver_config::Source,
+    fatal::Fatal,
+    output::print,
+    remote::{RegistryFlags, Whereabouts, whereabouts},
+};
+use ipam_runtime::{Limits, digest, read_file};
+use serde::Serialize;
+
+/// Say whether a driver is signed by those who must have signed it
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// oci://REGISTRY/REPOSITORY:TAG, or a file with FILE.sigstore.json beside it
+    #[arg(value_name = "REF|FILE", value_parser = whereabouts)]
+    of: Whereabouts,
+    #[command(flatten)]
+    registry: RegistryFlags,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+With --config, a driver's own table decides if it has one, else [signatures].
+Nothing is compiled. Not checked: the transparency log, certificates, and whether a
+newer version exists. A signature says that a key signed a digest, and no more.
+
+Exit codes: 0 signed, 1 not signed or it cannot be told, 2 wrong command line.";
+
+#[derive(Debug, Serialize)]
+struct Checked {
+    of: String,
+    digest: String,
+    signed_by: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
+    let Args { of, registry, json } = args;
+    let registries = registry.read()?;
+    let unknown = || Fatal::Usage("who must have signed? Name a --key or a --config".to_owned());
+    let checked = match of {
+        Whereabouts::Registry(reference) => {
+            registries.signed(&Source::Registry(reference.clone())).ok_or_else(unknown)?;
+            let (mut place, artifact) = registries.resolve(reference)?;
+            let signed_by = registries.verify(reference, &mut place, &artifact)?;
+            Checked {
+                of: reference.to_string(),
+                digest: artifact.digest().to_string(),
+                signed_by: signed_by.unwrap_or_default(),
+            }
+        }
+        Whereabouts::Path(file) => {
+            let signed = registries.signed(&Source::File(file.clone())).ok_or_else(unknown)?;
+            let failed =
+                |why: &dyn std::fmt::Display| Fatal::Failed(format!("{}: {why}", file.display()));
+            let bytes = read_file(file, &Limits::default()).map_err(|error| failed(&error))?;
+            let verified = signed.check_file(file, &bytes).map_err(|why| failed(&why))?;
+            Checked {
+                of: file.display().to_string(),
+                digest: digest(&bytes).to_string(),
+                signed_by: verified.by.iter().map(ToString::to_string).collect(),
+            }
+        }
+    };
+    let lines = [
+        format!(
+            "{} {}",
+            if matches!(of, Whereabouts::Path(_)) { "file     " } else { "artifact " },
+            checked.digest
+        ),
+        format!("signed by {}", checked.signed_by.join(", ")),
+    ];
+    print(*json, &checked, &lines)
+}

@@ -1,0 +1,188 @@
+//! Registries, for commands that ask no daemon.
+
+use crate::{
+    config::{Flags, Settings},
+    driver_config::Source,
+    fatal::Fatal,
+    signature_table::Signed,
+};
+use ipam_registry::{
+    Access, Artifact, Client, Error, Layout, Place, Reference, SCHEME, Which, is_registry,
+};
+use ipam_runtime::Limits;
+use std::{
+    io::{IsTerminal as _, Write as _, stderr},
+    path::{Path, PathBuf},
+};
+
+/// How registries are asked, and who must have signed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RegistryFlags {
+    /// Use [signatures], [registries] and the drivers' tables of this configuration file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The owner of this public key must have signed it. May be repeated: all of them
+    #[arg(long = "key", value_name = "FILE", conflicts_with = "config")]
+    keys: Vec<PathBuf>,
+    /// Speak to this registry without TLS. May be repeated
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = registry)]
+    plain_http: Vec<String>,
+}
+
+/// The flags, read.
+pub(crate) struct Registries {
+    plain_http: Vec<String>,
+    settings: Option<Settings>,
+    by_keys: Option<Signed>,
+}
+
+/// Where a command's argument leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    Registry(Reference),
+    Path(PathBuf),
+}
+
+fn registry(text: &str) -> Result<String, String> {
+    if is_registry(text) { Ok(text.to_owned()) } else { Err("expected HOST[:PORT]".to_owned()) }
+}
+
+/// A reference, or a path.
+pub(crate) fn whereabouts(text: &str) -> Result<Whereabouts, String> {
+    if text.starts_with(SCHEME) {
+        return reference(text).map(Whereabouts::Registry);
+    }
+    Ok(Whereabouts::Path(text.into()))
+}
+
+/// A reference alone.
+pub(crate) fn reference(text: &str) -> Result<Reference, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+impl RegistryFlags {
+    pub(crate) fn read(&self) -> Result<Registries, Fatal> {
+        let settings = match &self.config {
+            Some(_) => {
+                Some(Settings::new(Flags { config: self.config.clone(), ..Flags::default() })?)
+            }
+            None => None,
+        };
+        let by_keys = if self.keys.is_empty() { None } else { Some(Signed::by_all(&self.keys)?) };
+        let mut plain_http = self.plain_http.clone();
+        plain_http.extend(settings.iter().flat_map(|settings| settings.plain_http.clone()));
+        Ok(Registries { plain_http, settings, by_keys })
+    }
+}
+
+impl Registries {
+    /// Who must have signed what comes from there: as the driver's own table says,
+    /// if it has one.
+    pub(crate) fn signed(&self, source: &Source) -> Option<&Signed> {
+        let settings = self.settings.as_ref();
+        let is_it =
+            |it: &&crate::driver_config::DriverSettings| it.source.identity() == source.identity();
+        let own = settings.and_then(|settings| settings.drivers.iter().find(is_it));
+        self.by_keys.as_ref().or_else(|| match own {
+            Some(driver) => driver.signed.as_ref(),
+            None => settings.and_then(|settings| settings.signed.as_ref()),
+        })
+    }
+
+    pub(crate) fn is_plain(&self, reference: &Reference) -> bool {
+        self.plain_http.iter().any(|one| one == reference.registry())
+    }
+
+    pub(crate) fn open(&self, reference: &Reference, access: Access) -> Result<Place, Fatal> {
+        let client = Client::new(self.plain_http.clone());
+        client.open(reference, access).map(Place::Registry).map_err(|it| failed(reference, &it))
+    }
+
+    /// An artifact, and where it lies.
+    pub(crate) fn resolve(&self, reference: &Reference) -> Result<(Place, Artifact), Fatal> {
+        let mut place = self.open(reference, Access::Pull)?;
+        let which = which(reference);
+        let artifact = Artifact::resolve(&mut place, which).map_err(|it| failed(reference, &it))?;
+        Ok((place, artifact))
+    }
+
+    /// Who signed it, in words, if anybody must have; why it may not be used.
+    pub(crate) fn verify(
+        &self,
+        reference: &Reference,
+        place: &mut Place,
+        artifact: &Artifact,
+    ) -> Result<Option<Vec<String>>, Fatal> {
+        let Some(signed) = self.signed(&Source::Registry(reference.clone())) else {
+            return Ok(None);
+        };
+        let signatures = artifact.signatures(place).map_err(|it| failed(reference, &it))?;
+        match signed.check_artifact(reference, artifact.digest(), &signatures) {
+            Ok(verified) => Ok(Some(verified.by.iter().map(ToString::to_string).collect())),
+            Err(refused) => Err(Fatal::Failed(format!("{reference}: {refused}"))),
+        }
+    }
+}
+
+/// A tag if there is no digest.
+fn which(reference: &Reference) -> Which<'_> {
+    match (reference.digest(), reference.tag()) {
+        (Some(digest), _) => Which::Digest(digest),
+        (None, tag) => Which::Tag(tag.unwrap_or_default()),
+    }
+}
+
+/// Fetches the component, with a line of progress on a terminal.
+pub(crate) fn component(
+    of: &impl ToString,
+    place: &mut Place,
+    artifact: &Artifact,
+) -> Result<Vec<u8>, Fatal> {
+    let all = artifact.component_bytes();
+    with_progress("fetching", all, |watch| {
+        artifact.component(place, Limits::default().compile.component_bytes, watch)
+    })
+    .map_err(|error| failed(of, &error))
+}
+
+/// Does something of which the bytes are counted.
+pub(crate) fn with_progress<T>(
+    what: &str,
+    all: u64,
+    work: impl FnOnce(&mut (dyn FnMut(usize) + Send)) -> T,
+) -> T {
+    let is_shown = stderr().is_terminal();
+    let mut shown = None;
+    let mut watch = |bytes: usize| {
+        let percent = (bytes as u64).saturating_mul(100).checked_div(all).unwrap_or(100).min(100);
+        if is_shown && shown != Some(percent) {
+            shown = Some(percent);
+            let full = usize::try_from(percent / 5).unwrap_or(0);
+            let bar = format!("{}{}", "#".repeat(full), " ".repeat(20 - full));
+            // Nobody need read it.
+            let _ = write!(stderr(), "\r{what} [{bar}] {percent:3} % of {all} bytes");
+        }
+    };
+    let done = work(&mut watch);
+    if shown.is_some() {
+        let _ = writeln!(stderr());
+    }
+    done
+}
+
+/// A directory in the image layout, and the only driver in it.
+pub(crate) fn in_directory(path: &Path) -> Result<(Place, Artifact), Fatal> {
+    let of = path.display();
+    let read = || {
+        let mut layout = Layout::open(path)?;
+        let digest = layout.only()?;
+        let mut place = Place::Layout(layout);
+        let artifact = Artifact::resolve(&mut place, Which::Digest(digest))?;
+        Ok((place, artifact))
+    };
+    read().map_err(|error| failed(&of, &error))
+}
+
+pub(crate) fn failed(what: &impl ToString, error: &Error) -> Fatal {
+    Fatal::Failed(format!("{}: {error}", what.to_string()))
+}
