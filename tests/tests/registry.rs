@@ -311,8 +311,12 @@ fn a_file_must_be_signed_where_that_is_required() {
 
 /// One line of JSON of a command that asks no daemon.
 fn command(arguments: &[&str]) -> Result<Value, String> {
-    let output = Command::new(binary()).arg("driver").args(arguments).arg("--json").output();
-    let output = output.unwrap();
+    ran(&mut Command::new(binary()), arguments)
+}
+
+/// [`command`] with an environment of its own.
+fn ran(program: &mut Command, arguments: &[&str]) -> Result<Value, String> {
+    let output = program.arg("driver").args(arguments).arg("--json").output().unwrap();
     if output.status.success() {
         return Ok(serde_json::from_slice(&output.stdout).unwrap());
     }

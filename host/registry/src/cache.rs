@@ -20,6 +20,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     time::SystemTime,
 };
 
@@ -123,12 +124,14 @@ impl Cache {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        // Two drivers may be the same artifact. What a crash leaves is removed as
+        // all else is.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut aside = path.as_os_str().to_owned();
-        aside.push(".new");
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        aside.push(format!(".{}-{number}.new", std::process::id()));
         let aside = PathBuf::from(aside);
         let write = || {
-            // What a crash, or a disk that was full, has left there.
-            let _ = fs::remove_file(&aside);
             let mut file =
                 OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
             file.write_all(bytes)?;
@@ -143,7 +146,7 @@ impl Cache {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let found = entry.metadata()?;
+            let Ok(found) = entry.metadata() else { continue };
             files.push((found.modified()?, found.len(), entry.path()));
         }
         files.sort();
@@ -152,7 +155,8 @@ impl Cache {
             if bytes <= self.bytes_max {
                 break;
             }
-            fs::remove_file(path)?;
+            // Somebody else may have removed it.
+            let _ = fs::remove_file(path);
             bytes -= size;
         }
         Ok(())
@@ -162,14 +166,20 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::Cache;
-    use crate::{artifact::Artifact, copy::push, layout::Layout, place::Place, which::Which};
+    use crate::{
+        artifact::Artifact,
+        copy::{Interfaces, push},
+        layout::Layout,
+        place::Place,
+        which::Which,
+    };
     use ipam_signature::Evidence;
     use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
     fn artifact(component: &[u8]) -> Artifact {
         let directory = tempfile::tempdir().unwrap();
         let mut place = Place::Layout(Layout::create(directory.path()).unwrap());
-        push(&mut place, "1", component).unwrap()
+        push(&mut place, "1", component, &Interfaces::default()).unwrap()
     }
 
     fn files(directory: &Path) -> usize {

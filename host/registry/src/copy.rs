@@ -15,17 +15,37 @@ use ipam_api::Digest;
 use ipam_signature::{EVIDENCE_BYTES_MAX, sha256};
 use std::collections::BTreeMap;
 
+/// When an artifact was made, as its config says: the same always, so that the
+/// same component is the same artifact, whoever pushes it.
+const CREATED: &str = "1970-01-01T00:00:00Z";
+
+/// What a component exports and imports, for whoever lists artifacts.
+#[derive(Debug, Clone, Default)]
+pub struct Interfaces<'a> {
+    /// By their names.
+    pub exports: &'a [String],
+    /// By their names.
+    pub imports: &'a [String],
+}
+
 /// Puts a component there as an artifact, under a tag.
 ///
 /// # Errors
 /// [`Error`].
-pub fn push(to: &mut Place, tag: &str, component: &[u8]) -> Result<Artifact, Error> {
+pub fn push(
+    to: &mut Place,
+    tag: &str,
+    component: &[u8],
+    Interfaces { exports, imports }: &Interfaces<'_>,
+) -> Result<Artifact, Error> {
     let layer = descriptor(WASM_LAYER, component);
     // What a driver needs, its component says; what a config says is not read.
     let config = serde_json::json!({
+        "created": CREATED,
         "architecture": "wasm",
         "os": "wasip2",
         "layerDigests": [layer.digest],
+        "component": {"exports": exports, "imports": imports},
     });
     let config = config.to_string().into_bytes();
     let manifest = Manifest {

@@ -18,7 +18,7 @@ use crate::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use ipam_api::Digest;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 use tokio::{
     runtime::Runtime,
     time::{Instant, timeout_at},
@@ -32,6 +32,7 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 pub struct Client {
     plain_http: Vec<String>,
     credentials: Option<PathBuf>,
+    time: Duration,
 }
 
 /// What is to be done in a repository.
@@ -48,13 +49,19 @@ impl Client {
     /// to all others by TLS, and has Docker's credentials.
     #[must_use]
     pub fn new(plain_http: Vec<String>) -> Self {
-        Self { plain_http, credentials: of_docker() }
+        Self { plain_http, credentials: of_docker(), time: PULL_TIME }
     }
 
     /// The same with the credentials of another file, in Docker's format.
     #[must_use]
     pub fn with_credentials(self, file: Option<PathBuf>) -> Self {
         Self { credentials: file, ..self }
+    }
+
+    /// The same in a hurry.
+    #[cfg(test)]
+    pub(crate) fn within(self, time: Duration) -> Self {
+        Self { time, ..self }
     }
 
     /// The repository of a reference. Nothing is asked yet.
@@ -81,8 +88,9 @@ impl Client {
             authorization: None,
             connection: None,
         };
-        let ends = Instant::now() + PULL_TIME;
-        Ok(Box::new(Repository { runtime: Some(runtime), link, repository, ends }))
+        let ends = Instant::now() + self.time;
+        let time = self.time;
+        Ok(Box::new(Repository { runtime: Some(runtime), link, repository, ends, time }))
     }
 }
 
@@ -93,6 +101,8 @@ pub struct Repository {
     link: Link,
     repository: String,
     ends: Instant,
+    /// How long that was.
+    time: Duration,
 }
 
 impl std::fmt::Debug for Repository {
@@ -121,10 +131,10 @@ impl Repository {
     }
 
     fn send(&mut self, ask: &Ask<'_>, watch: Watch<'_>) -> Result<Answer, Error> {
-        let Self { runtime, link, ends, .. } = self;
+        let Self { runtime, link, ends, time, .. } = self;
         let runtime = runtime.as_ref().expect("it is taken when this is dropped");
         let answer = runtime.block_on(async { timeout_at(*ends, link.send(ask, watch)).await });
-        answer.unwrap_or(Err(Error::TimedOut(PULL_TIME)))
+        answer.unwrap_or(Err(Error::TimedOut(*time)))
     }
 
     fn get(&mut self, what: &str, path: &str, accept: &str, most: usize) -> Result<Answer, Error> {

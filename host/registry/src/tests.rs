@@ -6,7 +6,7 @@ mod server;
 mod signatures;
 
 use crate::{
-    Access, Artifact, Client, Error, Layout, Place, Reference, Which,
+    Access, Artifact, Client, Error, Interfaces, Layout, Place, Reference, Which,
     bounds::{ATTEMPTS, REDIRECTS_MAX, REFERRERS_MAX},
     copy, push,
 };
@@ -16,11 +16,13 @@ use server::{Answer, Asked, Server, answer};
 use std::{
     collections::BTreeMap,
     fs,
+    net::TcpListener,
     path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -229,6 +231,19 @@ fn what_fails_for_a_while_is_asked_again_and_nothing_else() {
     let error = resolve(&server).unwrap_err();
     assert!(error.to_string().contains("answered 400 (bad\\u{1b}[2J)"), "{error}");
     assert_eq!(server.asked().len(), 1);
+}
+
+/// One that accepts, and says nothing.
+#[test]
+fn a_silent_registry_is_not_waited_for_without_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    let silent: Reference = format!("oci://{authority}/acme/lab:1").parse().unwrap();
+    let client = Client::new(vec![authority]).with_credentials(None);
+    let client = client.within(Duration::from_millis(200));
+    let mut place = Place::Registry(client.open(&silent, Access::Pull).unwrap());
+    let error = Artifact::resolve(&mut place, Which::Tag("1")).unwrap_err();
+    assert!(error.is_outage() && error.to_string() == "it took longer than 200ms", "{error}");
 }
 
 #[test]

@@ -339,6 +339,34 @@ fn a_files_digest_is_its_own_and_of_a_known_algorithm() {
     }
 }
 
+/// Whatever bit is turned, what is believed is what was signed.
+#[test]
+fn no_changed_byte_passes_for_a_signature() {
+    let policy = all_of(&[P256]);
+    let matters = |bytes: &[u8]| {
+        let value: Value = serde_json::from_slice(bytes).ok()?;
+        Some((
+            value["dsseEnvelope"]["payload"].clone(),
+            value["dsseEnvelope"]["signatures"].clone(),
+        ))
+    };
+    let sound = matters(IMAGE);
+    for at in 0..IMAGE.len() {
+        for bit in 0..8 {
+            let mut changed = IMAGE.to_vec();
+            changed[at] ^= 1 << bit;
+            if policy.check(artifact(), &[bundle(&changed)]).is_ok() {
+                assert_eq!(matters(&changed), sound, "byte {at}, bit {bit}");
+            }
+        }
+    }
+    for at in 0..PAYLOAD.len() {
+        let mut changed = PAYLOAD.to_vec();
+        changed[at] ^= 1;
+        assert!(policy.check(artifact(), &[simple(&changed, SIMPLE)]).is_err(), "byte {at}");
+    }
+}
+
 /// Whoever may write to a repository must not make others' signatures useless.
 #[test]
 fn what_else_lies_there_does_no_harm() {

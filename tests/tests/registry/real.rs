@@ -1,8 +1,8 @@
 //! Debian's docker-registry, cosign of two suites, and dockerd.
 
-use super::{command, serving};
+use super::{command, ran, root, serving};
 use ipam_tests::{
-    daemon::wait,
+    daemon::{binary, wait},
     engine::{Engine, fetch_from, install, is_root, run},
 };
 use std::{
@@ -20,12 +20,23 @@ struct Registry {
 
 impl Registry {
     /// Starts one, by a command that may bring it into another network.
-    fn start(mut command: Command, directory: &Path, port: u16) -> Self {
+    fn start(command: Command, directory: &Path, port: u16) -> Self {
+        Self::start_with(command, directory, port, "", "")
+    }
+
+    /// The same with more of its sections.
+    fn start_with(
+        mut command: Command,
+        directory: &Path,
+        port: u16,
+        tls: &str,
+        more: &str,
+    ) -> Self {
         let authority = format!("127.0.0.1:{port}");
         let config = directory.join("registry.yml");
         let text = format!(
             "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-             http: {{addr: \"{authority}\"}}\nlog: {{level: error}}\n",
+             http: {{addr: \"{authority}\"{tls}}}\nlog: {{level: error}}\n{more}",
             directory.join("registry").display()
         );
         fs::write(&config, text).unwrap();
@@ -174,6 +185,47 @@ fn believes(cosign: &Cosign, directory: &Path) {
     }
 }
 
+/// By TLS, with an authority of one's own, and with a password that Docker has.
+#[test]
+fn a_registry_may_want_a_password_and_have_its_own_authority() {
+    if !has_registry() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let of_tls = |name: &str| root().join("tests/http").join(name).display().to_string();
+    // me:secret, by bcrypt.
+    let user = "me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
+    fs::write(path("htpasswd"), user).unwrap();
+    let (certificate, key) = (of_tls("localhost.pem"), of_tls("localhost.key.pem"));
+    let tls = format!(", tls: {{certificate: {certificate}, key: {key}}}");
+    let auth = format!("auth: {{htpasswd: {{realm: x, path: {}}}}}\n", path("htpasswd").display());
+    let port = free_port();
+    let program = Command::new("docker-registry");
+    let registry = Registry::start_with(program, directory.path(), port, &tls, &auth);
+    wait(|| TcpStream::connect(&registry.authority).is_ok());
+    let entry = format!(r#"{{"auths": {{"localhost:{port}": {{"auth": "bWU6c2VjcmV0"}}}}}}"#);
+    fs::write(path("config.json"), entry).unwrap();
+    fs::write(path("lab.wasm"), ipam_builtin::DEFAULT).unwrap();
+    let reference = format!("oci://localhost:{port}/acme/lab:1.0");
+    let ask = |authority: &str, docker: &Path, arguments: &[&str]| {
+        let mut program = Command::new(binary());
+        program.env("SSL_CERT_FILE", authority).env_remove("SSL_CERT_DIR");
+        ran(program.env("DOCKER_CONFIG", docker), arguments)
+    };
+    let (file, authority) = (path("lab.wasm"), of_tls("authority.pem"));
+    let push = ["push", file.to_str().unwrap(), &reference];
+    let refused = ask(&authority, Path::new("/nowhere"), &push).unwrap_err();
+    assert!(refused.contains("access denied; run `docker login`"), "{refused}");
+    let distrusted = ask("/dev/null", directory.path(), &push).unwrap_err();
+    assert!(distrusted.contains("invalid peer certificate"), "{distrusted}");
+    ask(&authority, directory.path(), &push).unwrap();
+    let got = path("got.wasm");
+    let pull = ["pull", &reference, "-o", got.to_str().unwrap()];
+    ask(&authority, directory.path(), &pull).unwrap();
+    assert_eq!(fs::read(got).unwrap(), ipam_builtin::DEFAULT);
+}
+
 /// A machine without the driver: its Docker gets an address from what a registry
 /// has, and goes on when that is gone.
 #[test]
@@ -200,7 +252,7 @@ fn docker_gets_an_address_from_a_driver_of_a_registry() {
     fs::write(&file, ipam_builtin::DEFAULT).unwrap();
     let reference = "oci://127.0.0.1:5000/acme/lab:1.0";
     let push = || {
-        let mut push = start(ipam_tests::daemon::binary().to_str().unwrap());
+        let mut push = start(binary().to_str().unwrap());
         push.args(["driver", "push", file.to_str().unwrap(), reference, "--json"]);
         run(push.args(["--plain-http", "127.0.0.1:5000"]))
     };

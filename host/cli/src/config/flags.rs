@@ -25,8 +25,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DIR")]
     pub(crate) plugin_dir: Option<PathBuf>,
 
-    /// A driver to serve: a component file, or builtin:default, builtin:null,
-    /// builtin:remote; NAME renames it, and may be a reserved name.
+    /// A driver to serve: a component file, oci://REGISTRY/REPOSITORY:TAG,
+    /// builtin:default, builtin:null or builtin:remote; NAME renames it, and may be a reserved name.
     /// May be repeated [default: default and null]. builtin:null (wipam-null) fails
     /// every `docker network create`, as Docker's own null does
     #[arg(long = "driver", value_name = "[NAME=]FILE")]

@@ -51,11 +51,12 @@ fn keeping() -> Server {
 #[test]
 fn what_is_pushed_and_copied_is_fetched_again() {
     let (one, two) = (keeping(), keeping());
-    let artifact = push(&mut place(&client(&one), &one), "1", COMPONENT).unwrap();
+    let artifact =
+        push(&mut place(&client(&one), &one), "1", COMPONENT, &Interfaces::default()).unwrap();
     assert_eq!(pull(&one).unwrap(), COMPONENT);
     // Blobs that are there are not sent again.
     let sent = one.asked().len();
-    push(&mut place(&client(&one), &one), "2", COMPONENT).unwrap();
+    push(&mut place(&client(&one), &one), "2", COMPONENT, &Interfaces::default()).unwrap();
     let asked = one.asked();
     assert!(asked[sent..].iter().all(|asked| asked.method != "POST"));
 

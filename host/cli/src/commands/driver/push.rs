@@ -5,7 +5,7 @@ use crate::{
     output::print,
     remote::{RegistryFlags, failed, reference},
 };
-use ipam_registry::{Access, Reference, push};
+use ipam_registry::{Access, Interfaces, Reference, push};
 use ipam_runtime::{Limits, inspect, read_file};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -48,10 +48,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let of_file = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{}: {why}", file.display()));
     let bytes = read_file(file, &Limits::default()).map_err(|error| of_file(&error))?;
     // Nobody wants a module, or a picture, under that name.
-    inspect(&bytes).map_err(|error| of_file(&error))?;
+    let found = inspect(&bytes).map_err(|error| of_file(&error))?;
     let registries = registry.read()?;
     let mut place = registries.open(reference, Access::Push)?;
-    let artifact = push(&mut place, tag, &bytes).map_err(|error| failed(reference, &error))?;
+    let interfaces = Interfaces { exports: &found.exports, imports: &found.imports };
+    let artifact = push(&mut place, tag, &bytes, &interfaces);
+    let artifact = artifact.map_err(|error| failed(reference, &error))?;
     let digest = artifact.digest();
     let plain = if registries.is_plain(reference) { " --allow-http-registry" } else { "" };
     let pushed = Pushed {
