@@ -193,6 +193,7 @@ fn a_signed_driver_serves_and_a_restart_needs_no_registry() {
     assert_eq!(serving(&daemon), sha256(&component("one")));
     assert!(!asks(&daemon, "192.0.2.0/24"), "the pool is held");
     assert_eq!(place.server.asked().len(), asked);
+    assert!(daemon.log().contains("the artifact is in the cache"), "{}", daemon.log());
     assert!(daemon.terminate().unwrap().success());
 
     // What lies in the cache is compared with its digest at each start.

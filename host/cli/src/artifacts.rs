@@ -38,6 +38,24 @@ pub(crate) struct Terms<'a> {
     pub(crate) bytes_max: usize,
 }
 
+impl Terms<'_> {
+    /// Who signed it, in words; why it must not be used.
+    fn signed_by(
+        &self,
+        reference: &Reference,
+        digest: Digest,
+        signatures: &Signatures,
+    ) -> Result<String, String> {
+        match self.signed {
+            Some(signed) => {
+                let verified = signed.check_artifact(reference, digest, signatures)?;
+                Ok(verified.to_string())
+            }
+            None => Ok("not checked".to_owned()),
+        }
+    }
+}
+
 /// A component that may be compiled.
 pub(crate) struct Fetched {
     pub(crate) bytes: Vec<u8>,
@@ -93,7 +111,10 @@ impl Artifacts {
                 tracing::warn!(%reference, %error, "the registry is not reached; what was locked is used");
                 kept
             }
-            Err(error) => Err(refused.unwrap_or_else(|| error.to_string())),
+            Err(error) => Err(match refused {
+                Some(refused) => format!("{refused}; {error}"),
+                None => error.to_string(),
+            }),
         }
     }
 
@@ -105,15 +126,14 @@ impl Artifacts {
         terms: &Terms<'_>,
     ) -> Option<Result<Fetched, String>> {
         let artifact = self.cache.artifact(digest)?;
-        if let Some(signed) = terms.signed {
-            let evidence = self.cache.evidence(&artifact).unwrap_or_default();
-            let signatures = Signatures { evidence, notes: Vec::new() };
-            if let Err(refused) = signed.check_artifact(reference, digest, &signatures) {
-                return Some(Err(refused));
-            }
-        }
+        let evidence = self.cache.evidence(&artifact).unwrap_or_default();
+        let signatures = Signatures { evidence, notes: Vec::new() };
+        let by = match terms.signed_by(reference, digest, &signatures) {
+            Ok(by) => by,
+            Err(refused) => return Some(Err(refused)),
+        };
         let bytes = self.cache.get(artifact.component_digest(), terms.bytes_max)?;
-        tracing::info!(%reference, %digest, "the component is in the cache");
+        tracing::info!(%reference, %digest, signed_by = by, "the artifact is in the cache");
         Some(Ok(Fetched { bytes, digest }))
     }
 
@@ -130,10 +150,9 @@ impl Artifacts {
         let artifact = Artifact::resolve(&mut place, which)?;
         let digest = artifact.digest();
         let signatures = artifact.signatures(&mut place)?;
-        let by = match terms.signed.map(|it| it.check_artifact(reference, digest, &signatures)) {
-            Some(Ok(verified)) => verified.to_string(),
-            Some(Err(refused)) => return Ok(Err(format!("{digest}: {refused}"))),
-            None => "not checked".to_owned(),
+        let by = match terms.signed_by(reference, digest, &signatures) {
+            Ok(by) => by,
+            Err(refused) => return Ok(Err(format!("{digest}: {refused}"))),
         };
         let component = artifact.component_digest();
         let bytes = match self.cache.get(component, terms.bytes_max) {
