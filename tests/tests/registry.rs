@@ -100,18 +100,18 @@ impl Files {
 }
 
 /// A registry, and a directory with a configuration that trusts one key.
-struct Place {
+struct Setup {
     files: Files,
     server: Server,
     directory: tempfile::TempDir,
 }
 
-impl Place {
+impl Setup {
     fn new() -> Self {
         let files = Files::default();
-        let place = Self { server: files.serve(), files, directory: tempfile::tempdir().unwrap() };
-        place.configure("acme/", "");
-        place
+        let setup = Self { server: files.serve(), files, directory: tempfile::tempdir().unwrap() };
+        setup.configure("acme/", "");
+        setup
     }
 
     fn path(&self) -> &Path {
@@ -176,108 +176,108 @@ fn asks(daemon: &Daemon, prefix: &str) -> bool {
 
 #[test]
 fn a_signed_driver_serves_and_a_restart_needs_no_registry() {
-    let place = Place::new();
-    place.files.tag("one");
-    let daemon = place.start();
+    let setup = Setup::new();
+    setup.files.tag("one");
+    let daemon = setup.start();
     assert_eq!(serving(&daemon), sha256(&component("one")));
     assert!(asks(&daemon, "192.0.2.0/24"));
     assert!(daemon.log().contains("signed_by=\"acme (bdc53ccc9ccf)\""), "{}", daemon.log());
     let digest = sha256(&fixture("one.json"));
-    assert!(place.lock().contains(&digest), "{}", place.lock());
+    assert!(setup.lock().contains(&digest), "{}", setup.lock());
     assert!(daemon.terminate().unwrap().success());
 
     // The registry is empty, and nobody asks it.
-    place.files.clear();
-    let asked = place.server.asked().len();
-    let daemon = place.start();
+    setup.files.clear();
+    let asked = setup.server.asked().len();
+    let daemon = setup.start();
     assert_eq!(serving(&daemon), sha256(&component("one")));
     assert!(!asks(&daemon, "192.0.2.0/24"), "the pool is held");
-    assert_eq!(place.server.asked().len(), asked);
+    assert_eq!(setup.server.asked().len(), asked);
     assert!(daemon.log().contains("the artifact is in the cache"), "{}", daemon.log());
     assert!(daemon.terminate().unwrap().success());
 
     // What lies in the cache is compared with its digest at each start.
-    let cached = place.path().join("state/artifacts");
+    let cached = setup.path().join("state/artifacts");
     let cached = cached.join(sha256(&component("one")).replace(':', "-"));
     let mut bytes = fs::read(&cached).unwrap();
     bytes[100] ^= 1;
     fs::write(&cached, bytes).unwrap();
-    assert!(place.refused().contains("is not there"), "{}", place.refused());
-    place.files.tag("one");
-    assert_eq!(serving(&place.start()), sha256(&component("one")));
+    assert!(setup.refused().contains("is not there"), "{}", setup.refused());
+    setup.files.tag("one");
+    assert_eq!(serving(&setup.start()), sha256(&component("one")));
 }
 
 #[test]
 fn what_another_key_signed_is_refused_and_the_old_version_serves_on() {
-    let place = Place::new();
-    place.files.tag("one");
-    let daemon = place.start();
-    place.files.tag("foreign");
+    let setup = Setup::new();
+    setup.files.tag("one");
+    let daemon = setup.start();
+    setup.files.tag("foreign");
     let words = "it needs a signature by acme (bdc53ccc9ccf); \
                  found a signature by another key (0417c72704c3)";
     let said = daemon.hangup("configuration reloaded");
     assert!(said.contains(words), "{said}");
-    let refused = wipam(&daemon, &["driver", "upgrade", "lab", &place.reference()]).refused();
+    let refused = wipam(&daemon, &["driver", "upgrade", "lab", &setup.reference()]).refused();
     assert!(refused.contains(words), "{refused}");
     assert_eq!(serving(&daemon), sha256(&component("one")));
-    assert!(place.lock().contains(&sha256(&fixture("one.json"))), "{}", place.lock());
-    assert!(!place.lock().contains(&sha256(&fixture("foreign.json"))), "{}", place.lock());
+    assert!(setup.lock().contains(&sha256(&fixture("one.json"))), "{}", setup.lock());
+    assert!(!setup.lock().contains(&sha256(&fixture("foreign.json"))), "{}", setup.lock());
     // A restart loads what is locked.
     assert!(daemon.terminate().unwrap().success());
-    let daemon = place.start();
+    let daemon = setup.start();
     assert_eq!(serving(&daemon), sha256(&component("one")));
 
     // One that is signed takes over.
-    place.files.tag("two");
+    setup.files.tag("two");
     let said = daemon.hangup("configuration reloaded");
     assert!(said.contains("driver upgraded"), "{said}");
     assert_eq!(serving(&daemon), sha256(&component("two")));
-    assert!(place.lock().contains(&sha256(&fixture("two.json"))), "{}", place.lock());
-    place.files.tag("one");
-    let done = wipam(&daemon, &["driver", "upgrade", "lab", &place.reference()]).done();
+    assert!(setup.lock().contains(&sha256(&fixture("two.json"))), "{}", setup.lock());
+    setup.files.tag("one");
+    let done = wipam(&daemon, &["driver", "upgrade", "lab", &setup.reference()]).done();
     assert_eq!(done[0]["to"].as_str(), Some(&*sha256(&component("one"))));
     // A tag that is gone changes nothing.
-    place.files.clear();
+    setup.files.clear();
     assert!(daemon.hangup("configuration reloaded").contains("is not there"));
     assert_eq!(serving(&daemon), sha256(&component("one")));
 }
 
 #[test]
 fn the_first_start_with_what_another_key_signed_is_no_start() {
-    let place = Place::new();
-    place.files.tag("foreign");
-    let refused = place.refused();
+    let setup = Setup::new();
+    setup.files.tag("foreign");
+    let refused = setup.refused();
     assert!(refused.contains("found a signature by another key (0417c72704c3)"), "{refused}");
-    assert_eq!(place.lock(), "");
+    assert_eq!(setup.lock(), "");
     // Nothing of it was fetched, and so nothing compiled.
     let blob = format!("blobs/{}", sha256(&component("foreign")));
-    assert!(place.server.asked().iter().all(|asked| !asked.path.ends_with(&blob)));
+    assert!(setup.server.asked().iter().all(|asked| !asked.path.ends_with(&blob)));
 }
 
 #[test]
 fn a_driver_is_where_the_policy_says() {
-    let place = Place::new();
-    place.files.tag("one");
+    let setup = Setup::new();
+    setup.files.tag("one");
     for repository in ["acme/la", "acme/other", "other/"] {
-        place.configure(repository, "");
-        let refused = place.refused();
+        setup.configure(repository, "");
+        let refused = setup.refused();
         assert!(refused.contains("and the policy allows repository"), "{refused}");
     }
     for repository in ["acme/", "acme/lab"] {
-        place.configure(repository, "");
-        assert_eq!(serving(&place.start()), sha256(&component("one")));
+        setup.configure(repository, "");
+        assert_eq!(serving(&setup.start()), sha256(&component("one")));
     }
 }
 
 #[test]
 fn a_pinned_component_is_that_one() {
-    let place = Place::new();
-    place.files.tag("one");
+    let setup = Setup::new();
+    setup.files.tag("one");
     let pin = |name| format!("digest = \"{}\"", sha256(&component(name)));
-    place.configure("acme/", &pin("two"));
-    assert!(place.refused().contains("but the configuration pins"));
-    place.configure("acme/", &pin("one"));
-    assert_eq!(serving(&place.start()), sha256(&component("one")));
+    setup.configure("acme/", &pin("two"));
+    assert!(setup.refused().contains("but the configuration pins"));
+    setup.configure("acme/", &pin("one"));
+    assert_eq!(serving(&setup.start()), sha256(&component("one")));
 }
 
 #[test]
@@ -326,11 +326,11 @@ fn ran(program: &mut Command, arguments: &[&str]) -> Result<Value, String> {
 
 #[test]
 fn commands_fetch_and_verify_without_a_daemon() {
-    let place = Place::new();
-    place.files.tag("one");
-    let [flag, config] = &place.arguments();
-    let (reference, config) = (&*place.reference(), [&**flag, &**config]);
-    let file = place.path().join("got.wasm");
+    let setup = Setup::new();
+    setup.files.tag("one");
+    let [flag, config] = &setup.arguments();
+    let (reference, config) = (&*setup.reference(), [&**flag, &**config]);
+    let file = setup.path().join("got.wasm");
     let file = file.to_str().unwrap();
     let one = sha256(&fixture("one.json"));
     let pulled = command(&[&["pull", reference, "-o", file], &config[..]].concat()).unwrap();
@@ -346,8 +346,8 @@ fn commands_fetch_and_verify_without_a_daemon() {
     assert_eq!(inspected["digest"], *sha256(&component("one")));
     assert!(command(&["verify", reference]).unwrap_err().contains("Name a --key or a --config"));
 
-    place.files.tag("foreign");
-    let missing = place.path().join("missing.wasm");
+    setup.files.tag("foreign");
+    let missing = setup.path().join("missing.wasm");
     let pull = ["pull", reference, "-o", missing.to_str().unwrap()];
     let refused = command(&[&pull[..], &config[..]].concat()).unwrap_err();
     assert!(refused.contains("by another key (0417c72704c3)"), "{refused}");

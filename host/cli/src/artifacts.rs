@@ -1,10 +1,10 @@
 //! Drivers from registries, as the daemon has them: locked by tag, kept by
 //! digest, verified each time.
 
-use crate::{fatal::Fatal, signature_table::Signed};
+use crate::{fatal::Fatal, signature_table::SignaturePolicy};
 use ipam_api::Digest;
 use ipam_registry::{
-    Access, Artifact, Cache, Client, Error, Lock, Place, Reference, Signatures, Which,
+    Access, Artifact, Cache, Client, Error, Lock, Reference, Signatures, Target, Which,
 };
 use std::{
     path::Path,
@@ -32,13 +32,13 @@ pub(crate) enum LookUp {
 
 /// How an artifact is fetched, and what it must be.
 #[derive(Debug)]
-pub(crate) struct Terms<'a> {
-    pub(crate) signed: Option<&'a Signed>,
+pub(crate) struct Requirements<'a> {
+    pub(crate) signed: Option<&'a SignaturePolicy>,
     pub(crate) plain_http: &'a [String],
     pub(crate) bytes_max: usize,
 }
 
-impl Terms<'_> {
+impl Requirements<'_> {
     /// Who signed it, in words; why it must not be used.
     fn signed_by(
         &self,
@@ -88,11 +88,11 @@ impl Artifacts {
         &self,
         reference: &Reference,
         look_up: LookUp,
-        terms: &Terms<'_>,
+        required: &Requirements<'_>,
     ) -> Result<Fetched, String> {
         let locked = reference.digest().or_else(|| self.lock().get(reference));
         let is_settled = reference.digest().is_some() || look_up == LookUp::IfUnknown;
-        let kept = || locked.and_then(|digest| self.kept(reference, digest, terms));
+        let kept = || locked.and_then(|digest| self.kept(reference, digest, required));
         let refused = match is_settled.then(kept).flatten() {
             Some(Ok(fetched)) => return Ok(fetched),
             // Perhaps it was signed since.
@@ -104,7 +104,7 @@ impl Artifacts {
             (_, _, Some(tag)) => Which::Tag(tag),
             (_, None, None) => return Err("it has neither tag nor digest".to_owned()),
         };
-        match self.ask_registry(reference, which, terms) {
+        match self.ask_registry(reference, which, required) {
             Ok(fetched) => fetched,
             Err(error) if error.is_outage() && look_up == LookUp::IfReachable => {
                 let kept = kept().ok_or_else(|| error.to_string())?;
@@ -123,16 +123,16 @@ impl Artifacts {
         &self,
         reference: &Reference,
         digest: Digest,
-        terms: &Terms<'_>,
+        required: &Requirements<'_>,
     ) -> Option<Result<Fetched, String>> {
         let artifact = self.cache.artifact(digest)?;
         let evidence = self.cache.evidence(&artifact).unwrap_or_default();
         let signatures = Signatures { evidence, notes: Vec::new() };
-        let by = match terms.signed_by(reference, digest, &signatures) {
+        let by = match required.signed_by(reference, digest, &signatures) {
             Ok(by) => by,
             Err(refused) => return Some(Err(refused)),
         };
-        let bytes = self.cache.get(artifact.component_digest(), terms.bytes_max)?;
+        let bytes = self.cache.get(artifact.component_digest(), required.bytes_max)?;
         tracing::info!(%reference, %digest, signed_by = by, "the artifact is in the cache");
         Some(Ok(Fetched { bytes, digest }))
     }
@@ -142,22 +142,22 @@ impl Artifacts {
         &self,
         reference: &Reference,
         which: Which<'_>,
-        terms: &Terms<'_>,
+        required: &Requirements<'_>,
     ) -> Result<Result<Fetched, String>, Error> {
         let begin = Instant::now();
-        let client = Client::new(terms.plain_http.to_vec());
-        let mut place = Place::Registry(client.open(reference, Access::Pull)?);
+        let client = Client::new(required.plain_http.to_vec());
+        let mut place = Target::Registry(client.open(reference, Access::Pull)?);
         let artifact = Artifact::resolve(&mut place, which)?;
         let digest = artifact.digest();
         let signatures = artifact.signatures(&mut place)?;
-        let by = match terms.signed_by(reference, digest, &signatures) {
+        let by = match required.signed_by(reference, digest, &signatures) {
             Ok(by) => by,
             Err(refused) => return Ok(Err(format!("{digest}: {refused}"))),
         };
         let component = artifact.component_digest();
-        let bytes = match self.cache.get(component, terms.bytes_max) {
+        let bytes = match self.cache.get(component, required.bytes_max) {
             Some(bytes) => bytes,
-            None => artifact.component(&mut place, terms.bytes_max, &mut |_| ())?,
+            None => artifact.component(&mut place, required.bytes_max, &mut |_| ())?,
         };
         if let Err(error) = self.cache.put(&artifact, &bytes, &signatures.evidence) {
             tracing::warn!(%reference, %error, "the artifact is not kept; the next start asks the registry");

@@ -12,7 +12,7 @@ use crate::{
     fatal::Fatal,
     logging::LogFormat,
     names::{DOCKER_DEFAULT, DOCKER_NULL, check_docker_names},
-    signature_table::{SignaturesTable, Signed},
+    signature_table::{SignaturePolicy, SignaturesTable},
     written::{Prefix, parse_name},
 };
 pub(crate) use flags::Flags;
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     pub(crate) retention: Retention,
     pub(crate) drivers: Vec<DriverSettings>,
     /// Who must have signed drivers whose own tables do not say so.
-    pub(crate) signed: Option<Signed>,
+    pub(crate) signed: Option<SignaturePolicy>,
     /// The registries that are spoken to without TLS.
     pub(crate) plain_http: Vec<String>,
     /// Where it is written what each tag meant.

@@ -6,7 +6,7 @@ use crate::{
     driver_json,
     fatal::Fatal,
     limits_table::LimitsTable,
-    signature_table::{SignaturesTable, Signed},
+    signature_table::{SignaturePolicy, SignaturesTable},
     written::{Prefix, parse_name},
 };
 use ipam_api::{Digest, DriverName};
@@ -62,7 +62,7 @@ pub(crate) struct DriverSettings {
     pub(crate) digest: Option<Digest>,
     /// Who must have signed it: always if it is from a registry, else if that is
     /// required.
-    pub(crate) signed: Option<Signed>,
+    pub(crate) signed: Option<SignaturePolicy>,
     /// Whether a file must be signed, too.
     pub(crate) require_signature: Option<bool>,
     /// The registries that are spoken to without TLS.
@@ -275,7 +275,7 @@ impl DriverSettings {
     /// Takes over what holds for all drivers, where its own table says nothing.
     pub(crate) fn inherit(
         &mut self,
-        signed: Option<&Signed>,
+        signed: Option<&SignaturePolicy>,
         require_signature: bool,
         plain_http: &[String],
     ) -> Result<(), Fatal> {
@@ -295,7 +295,7 @@ impl DriverSettings {
     }
 
     /// Whether a file of it must be signed.
-    pub(crate) fn signed_file(&self) -> Option<&Signed> {
+    pub(crate) fn signed_file(&self) -> Option<&SignaturePolicy> {
         self.signed.as_ref().filter(|_| self.require_signature == Some(true))
     }
 }

@@ -4,7 +4,7 @@ mod reload;
 mod upgrade;
 
 use crate::{
-    artifacts::{Artifacts, Fetched, LookUp, Terms},
+    artifacts::{Artifacts, Fetched, LookUp, Requirements},
     built_in::BuiltIn,
     driver_config::{DriverSettings, Source},
     fatal::Fatal,
@@ -271,12 +271,12 @@ impl Drivers {
         settings: &DriverSettings,
         look_up: LookUp,
     ) -> Result<Fetched, String> {
-        let terms = Terms {
+        let required = Requirements {
             signed: settings.signed.as_ref(),
             plain_http: &settings.plain_http,
             bytes_max: settings.limits.compile.component_bytes,
         };
-        self.artifacts.fetch(reference, look_up, &terms)
+        self.artifacts.fetch(reference, look_up, &required)
     }
 
     /// Compiles what is pinned, or anything if nothing is.

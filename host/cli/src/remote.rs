@@ -4,10 +4,10 @@ use crate::{
     config::{Flags, Settings},
     driver_config::Source,
     fatal::Fatal,
-    signature_table::Signed,
+    signature_table::SignaturePolicy,
 };
 use ipam_registry::{
-    Access, Artifact, Client, Error, Layout, Place, Reference, SCHEME, Which, is_registry,
+    Access, Artifact, Client, Error, Layout, Reference, SCHEME, Target, Which, is_registry,
 };
 use ipam_runtime::Limits;
 use std::{
@@ -33,12 +33,12 @@ pub(crate) struct RegistryFlags {
 pub(crate) struct Registries {
     plain_http: Vec<String>,
     settings: Option<Settings>,
-    by_keys: Option<Signed>,
+    by_keys: Option<SignaturePolicy>,
 }
 
 /// Where a command's argument leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Whereabouts {
+pub(crate) enum Location {
     Registry(Reference),
     Path(PathBuf),
 }
@@ -48,11 +48,11 @@ fn registry(text: &str) -> Result<String, String> {
 }
 
 /// A reference, or a path.
-pub(crate) fn whereabouts(text: &str) -> Result<Whereabouts, String> {
+pub(crate) fn location(text: &str) -> Result<Location, String> {
     if text.starts_with(SCHEME) {
-        return reference(text).map(Whereabouts::Registry);
+        return reference(text).map(Location::Registry);
     }
-    Ok(Whereabouts::Path(text.into()))
+    Ok(Location::Path(text.into()))
 }
 
 /// A reference alone.
@@ -68,7 +68,8 @@ impl RegistryFlags {
             }
             None => None,
         };
-        let by_keys = if self.keys.is_empty() { None } else { Some(Signed::by_all(&self.keys)?) };
+        let by_keys =
+            if self.keys.is_empty() { None } else { Some(SignaturePolicy::by_all(&self.keys)?) };
         let mut plain_http = self.plain_http.clone();
         plain_http.extend(settings.iter().flat_map(|settings| settings.plain_http.clone()));
         Ok(Registries { plain_http, settings, by_keys })
@@ -78,7 +79,7 @@ impl RegistryFlags {
 impl Registries {
     /// Who must have signed what comes from there: as the driver's own table says,
     /// if it has one.
-    pub(crate) fn signed(&self, source: &Source) -> Option<&Signed> {
+    pub(crate) fn signed(&self, source: &Source) -> Option<&SignaturePolicy> {
         let settings = self.settings.as_ref();
         let is_it =
             |it: &&crate::driver_config::DriverSettings| it.source.identity() == source.identity();
@@ -93,13 +94,13 @@ impl Registries {
         self.plain_http.iter().any(|one| one == reference.registry())
     }
 
-    pub(crate) fn open(&self, reference: &Reference, access: Access) -> Result<Place, Fatal> {
+    pub(crate) fn open(&self, reference: &Reference, access: Access) -> Result<Target, Fatal> {
         let client = Client::new(self.plain_http.clone());
-        client.open(reference, access).map(Place::Registry).map_err(|it| failed(reference, &it))
+        client.open(reference, access).map(Target::Registry).map_err(|it| failed(reference, &it))
     }
 
     /// An artifact, and where it lies.
-    pub(crate) fn resolve(&self, reference: &Reference) -> Result<(Place, Artifact), Fatal> {
+    pub(crate) fn resolve(&self, reference: &Reference) -> Result<(Target, Artifact), Fatal> {
         let mut place = self.open(reference, Access::Pull)?;
         let which = which(reference);
         let artifact = Artifact::resolve(&mut place, which).map_err(|it| failed(reference, &it))?;
@@ -110,7 +111,7 @@ impl Registries {
     pub(crate) fn verify(
         &self,
         reference: &Reference,
-        place: &mut Place,
+        place: &mut Target,
         artifact: &Artifact,
     ) -> Result<Option<Vec<String>>, Fatal> {
         let Some(signed) = self.signed(&Source::Registry(reference.clone())) else {
@@ -135,7 +136,7 @@ fn which(reference: &Reference) -> Which<'_> {
 /// Fetches the component, with a line of progress on a terminal.
 pub(crate) fn component(
     of: &impl ToString,
-    place: &mut Place,
+    place: &mut Target,
     artifact: &Artifact,
 ) -> Result<Vec<u8>, Fatal> {
     let all = artifact.component_bytes();
@@ -171,12 +172,12 @@ pub(crate) fn with_progress<T>(
 }
 
 /// A directory in the image layout, and the only driver in it.
-pub(crate) fn in_directory(path: &Path) -> Result<(Place, Artifact), Fatal> {
+pub(crate) fn in_directory(path: &Path) -> Result<(Target, Artifact), Fatal> {
     let of = path.display();
     let read = || {
         let mut layout = Layout::open(path)?;
         let digest = layout.only()?;
-        let mut place = Place::Layout(layout);
+        let mut place = Target::Layout(layout);
         let artifact = Artifact::resolve(&mut place, Which::Digest(digest))?;
         Ok((place, artifact))
     };

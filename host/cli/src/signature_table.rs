@@ -17,7 +17,7 @@ const ENDING: &str = ".sigstore.json";
 
 /// Who must have signed, and where drivers may come from.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Signed {
+pub(crate) struct SignaturePolicy {
     policy: Policy,
     /// A repository, or with a slash at the end all below it. Files are in none.
     repository: Option<String>,
@@ -73,11 +73,11 @@ fn read_key(path: &Path) -> Result<PublicKey, String> {
 
 impl SignaturesTable {
     /// `base` is what a key's file is relative to.
-    pub(crate) fn signed(&self, base: &Path) -> Result<Signed, Fatal> {
+    pub(crate) fn signed(&self, base: &Path) -> Result<SignaturePolicy, Fatal> {
         self.read(base).map_err(Fatal::Usage)
     }
 
-    fn read(&self, base: &Path) -> Result<Signed, String> {
+    fn read(&self, base: &Path) -> Result<SignaturePolicy, String> {
         let signers = |keys: &[KeyTable]| -> Result<Vec<_>, String> {
             keys.iter().map(|key| key.signer(base)).collect()
         };
@@ -92,12 +92,12 @@ impl SignaturesTable {
                 "[signatures]: repository = {wrong:?}: write REGISTRY/REPOSITORY, \
                  or REGISTRY/PATH/ for all below it"
             )),
-            repository => Ok(Signed { policy, repository: repository.map(str::to_owned) }),
+            repository => Ok(SignaturePolicy { policy, repository: repository.map(str::to_owned) }),
         }
     }
 }
 
-impl Signed {
+impl SignaturePolicy {
     /// Whoever has all of these keys.
     pub(crate) fn by_all(keys: &[PathBuf]) -> Result<Self, Fatal> {
         let read = |path: &PathBuf| read_key(path).map(|key| Signer { key, owner: None });
@@ -142,7 +142,7 @@ impl Signed {
 
 #[cfg(test)]
 mod tests {
-    use super::{SignaturesTable, Signed};
+    use super::{SignaturePolicy, SignaturesTable};
     use std::{fs, path::Path};
 
     const KEY: &str = include_str!("../../signature/fixtures/p256.pub");
@@ -150,7 +150,7 @@ mod tests {
     const DRIVER: &[u8] = include_bytes!("../../signature/fixtures/driver.wasm");
     const BUNDLE: &[u8] = include_bytes!("../../signature/fixtures/blob.sigstore.json");
 
-    fn signed(base: &Path, text: &str) -> Result<Signed, String> {
+    fn signed(base: &Path, text: &str) -> Result<SignaturePolicy, String> {
         let table: SignaturesTable =
             toml::from_str(text).map_err(|error| error.message().to_owned())?;
         table.signed(base).map_err(|fatal| fatal.to_string())

@@ -5,9 +5,9 @@
 use crate::{
     bounds::{REFERRERS_MAX, SIGNATURES_BYTES_MAX},
     error::Error,
-    link::Watch,
     manifest::{BUNDLE, Descriptor, Manifest, SIMPLE_SIGNING, fallback_tag},
-    place::Place,
+    target::Target,
+    transport::Progress,
     which::Which,
 };
 use ipam_api::Digest;
@@ -52,9 +52,9 @@ impl Artifact {
     ///
     /// # Errors
     /// [`Error`].
-    pub fn resolve(place: &mut Place, which: Which<'_>) -> Result<Self, Error> {
+    pub fn resolve(target: &mut Target, which: Which<'_>) -> Result<Self, Error> {
         let what = which.in_words();
-        let bytes = place.manifest(&which)?.ok_or_else(|| Error::NotFound(what.clone()))?;
+        let bytes = target.manifest(&which)?.ok_or_else(|| Error::NotFound(what.clone()))?;
         Self::of_manifest(&what, which, bytes)
     }
 
@@ -102,24 +102,24 @@ impl Artifact {
     /// [`Error`].
     pub fn component(
         &self,
-        place: &mut Place,
+        target: &mut Target,
         most: usize,
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Vec<u8>, Error> {
         let layer = self.manifest.component()?;
-        fetch(place, "the component", layer, most, watch)
+        fetch(target, "the component", layer, most, progress)
     }
 
     /// Everything that may be a signature of this artifact.
     ///
     /// # Errors
-    /// When the place cannot be read. What is wrong with one signature is a note.
-    pub fn signatures(&self, place: &mut Place) -> Result<Signatures, Error> {
-        let (attached, mut notes) = self.attached(place)?;
+    /// When the target cannot be read. What is wrong with one signature is a note.
+    pub fn signatures(&self, target: &mut Target) -> Result<Signatures, Error> {
+        let (attached, mut notes) = self.attached(target)?;
         let mut evidence = Vec::new();
         let mut left = SIGNATURES_BYTES_MAX;
         for one in &attached {
-            match one.evidence(place, &mut left) {
+            match one.evidence(target, &mut left) {
                 Ok(found) => evidence.extend(found),
                 Err(error) if error.is_outage() => return Err(error),
                 Err(error) => notes.push(error.to_string()),
@@ -131,10 +131,10 @@ impl Artifact {
     /// The manifests that may have signatures.
     pub(crate) fn attached(
         &self,
-        place: &mut Place,
+        target: &mut Target,
     ) -> Result<(Vec<Attached>, Vec<String>), Error> {
         let (mut attached, mut notes) = (Vec::new(), Vec::new());
-        let mut referrers = match place.referrers(self.digest) {
+        let mut referrers = match target.referrers(self.digest) {
             Ok(referrers) => referrers,
             Err(error) if error.is_outage() => return Err(error),
             Err(error) => {
@@ -151,13 +151,13 @@ impl Artifact {
         // looked at first.
         referrers.sort_by_key(|one| one.annotations.get(PREDICATE).is_none_or(|it| it != SIGN));
         for referrer in referrers.iter().take(REFERRERS_MAX) {
-            match self.referrer(place, referrer) {
+            match self.referrer(target, referrer) {
                 Ok(found) => attached.extend(found),
                 Err(error) if error.is_outage() => return Err(error),
                 Err(error) => notes.push(error.to_string()),
             }
         }
-        match self.simple_signing(place) {
+        match self.simple_signing(target) {
             Ok(found) => attached.extend(found),
             Err(error) if error.is_outage() => return Err(error),
             Err(error) => notes.push(error.to_string()),
@@ -166,11 +166,11 @@ impl Artifact {
     }
 
     /// A referrer, if it is a bundle about this artifact.
-    fn referrer(&self, place: &mut Place, of: &Descriptor) -> Result<Option<Attached>, Error> {
+    fn referrer(&self, target: &mut Target, of: &Descriptor) -> Result<Option<Attached>, Error> {
         let digest = of.digest()?;
         let which = Which::Digest(digest);
         let what = format!("the referrer {digest}");
-        let bytes = place.manifest(&which)?.ok_or_else(|| Error::NotFound(what.clone()))?;
+        let bytes = target.manifest(&which)?.ok_or_else(|| Error::NotFound(what.clone()))?;
         same(&what, digest, sha256(&bytes))?;
         let manifest = Manifest::parse(&what, &bytes)?;
         let is_bundle = manifest.kind() == BUNDLE
@@ -186,24 +186,24 @@ impl Artifact {
     }
 
     /// What cosign 2 puts beside an artifact.
-    fn simple_signing(&self, place: &mut Place) -> Result<Option<Attached>, Error> {
+    fn simple_signing(&self, target: &mut Target) -> Result<Option<Attached>, Error> {
         let tag = format!("{}.sig", fallback_tag(self.digest));
         let which = Which::Tag(&tag);
-        let Some(bytes) = place.manifest(&which)? else { return Ok(None) };
+        let Some(bytes) = target.manifest(&which)? else { return Ok(None) };
         let manifest = Manifest::parse(&which.in_words(), &bytes)?;
         Ok(Some(Attached { digest: sha256(&bytes), tag: Some(tag), bytes, manifest }))
     }
 }
 
 impl Attached {
-    fn evidence(&self, place: &mut Place, left: &mut usize) -> Result<Vec<Evidence>, Error> {
+    fn evidence(&self, target: &mut Target, left: &mut usize) -> Result<Vec<Evidence>, Error> {
         let Self { digest, manifest, .. } = self;
         let mut found = Vec::new();
         for layer in manifest.layers.iter().take(REFERRERS_MAX) {
             let signature = layer.annotations.get(SIGNATURE);
             let what = format!("a signature in {digest}");
             let most = EVIDENCE_BYTES_MAX.min(*left);
-            let mut read = || fetch(place, &what, layer, most, &mut |_| ());
+            let mut read = || fetch(target, &what, layer, most, &mut |_| ());
             let one = match (&*layer.media_type, signature) {
                 (BUNDLE, _) => Evidence::Bundle(read()?),
                 (SIMPLE_SIGNING, Some(signature)) => {
@@ -221,16 +221,16 @@ impl Attached {
 
 /// What a descriptor points to: of that size and that digest.
 pub(crate) fn fetch(
-    place: &mut Place,
+    target: &mut Target,
     what: &str,
     of: &Descriptor,
     most: usize,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Vec<u8>, Error> {
     let too_large = || Error::TooLarge { what: what.to_owned(), most };
     let size = usize::try_from(of.size).ok().filter(|size| *size <= most).ok_or_else(too_large)?;
     let digest = of.digest()?;
-    let bytes = place.blob(what, digest, size, watch)?;
+    let bytes = target.blob(what, digest, size, progress)?;
     same(what, digest, sha256(&bytes))?;
     Ok(bytes)
 }

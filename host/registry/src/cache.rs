@@ -33,13 +33,13 @@ pub struct Cache {
 
 /// Evidence, as it is kept.
 #[derive(Serialize, Deserialize)]
-enum Kept {
+enum CachedEvidence {
     Bundle(String),
     SimpleSigning(String, String),
 }
 
 /// Base64 takes a third more than what it stands for, and JSON a little.
-const KEPT_BYTES_MAX: usize = 2 * SIGNATURES_BYTES_MAX;
+const EVIDENCE_FILE_BYTES_MAX: usize = 2 * SIGNATURES_BYTES_MAX;
 
 impl Cache {
     /// A cache in a directory that is there.
@@ -73,11 +73,12 @@ impl Cache {
     #[must_use]
     pub fn evidence(&self, artifact: &Artifact) -> Option<Vec<Evidence>> {
         let path = self.path(artifact.digest(), ".signatures");
-        let kept: Vec<Kept> = serde_json::from_slice(&self.read(&path, KEPT_BYTES_MAX)?).ok()?;
+        let kept: Vec<CachedEvidence> =
+            serde_json::from_slice(&self.read(&path, EVIDENCE_FILE_BYTES_MAX)?).ok()?;
         let one = |kept| {
             Some(match kept {
-                Kept::Bundle(bytes) => Evidence::Bundle(STANDARD.decode(bytes).ok()?),
-                Kept::SimpleSigning(payload, signature) => {
+                CachedEvidence::Bundle(bytes) => Evidence::Bundle(STANDARD.decode(bytes).ok()?),
+                CachedEvidence::SimpleSigning(payload, signature) => {
                     Evidence::SimpleSigning { payload: STANDARD.decode(payload).ok()?, signature }
                 }
             })
@@ -96,12 +97,12 @@ impl Cache {
         evidence: &[Evidence],
     ) -> Result<(), Error> {
         let one = |evidence: &Evidence| match evidence {
-            Evidence::Bundle(bytes) => Kept::Bundle(STANDARD.encode(bytes)),
+            Evidence::Bundle(bytes) => CachedEvidence::Bundle(STANDARD.encode(bytes)),
             Evidence::SimpleSigning { payload, signature } => {
-                Kept::SimpleSigning(STANDARD.encode(payload), signature.clone())
+                CachedEvidence::SimpleSigning(STANDARD.encode(payload), signature.clone())
             }
         };
-        let kept: Vec<Kept> = evidence.iter().map(one).collect();
+        let kept: Vec<CachedEvidence> = evidence.iter().map(one).collect();
         let kept = serde_json::to_vec(&kept).map_err(Error::layout)?;
         let digest = artifact.digest();
         self.write(&self.path(artifact.component_digest(), ""), component)
@@ -170,7 +171,7 @@ mod tests {
         artifact::Artifact,
         copy::{Interfaces, push},
         layout::Layout,
-        place::Place,
+        target::Target,
         which::Which,
     };
     use ipam_signature::Evidence;
@@ -178,7 +179,7 @@ mod tests {
 
     fn artifact(component: &[u8]) -> Artifact {
         let directory = tempfile::tempdir().unwrap();
-        let mut place = Place::Layout(Layout::create(directory.path()).unwrap());
+        let mut place = Target::Layout(Layout::create(directory.path()).unwrap());
         push(&mut place, "1", component, &Interfaces::default()).unwrap()
     }
 

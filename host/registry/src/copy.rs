@@ -4,11 +4,11 @@ use crate::{
     artifact::{Artifact, Attached, fetch},
     bounds::MANIFEST_BYTES_MAX,
     error::Error,
-    link::Watch,
     manifest::{
         Descriptor, INDEX, Index, MANIFEST, Manifest, WASM_CONFIG, WASM_LAYER, fallback_tag,
     },
-    place::Place,
+    target::Target,
+    transport::Progress,
     which::Which,
 };
 use ipam_api::Digest;
@@ -33,7 +33,7 @@ pub struct Interfaces<'a> {
 /// # Errors
 /// [`Error`].
 pub fn push(
-    to: &mut Place,
+    to: &mut Target,
     tag: &str,
     component: &[u8],
     Interfaces { exports, imports }: &Interfaces<'_>,
@@ -72,13 +72,13 @@ pub fn push(
 /// [`Error`].
 pub fn copy(
     artifact: &Artifact,
-    from: &mut Place,
-    to: &mut Place,
+    from: &mut Target,
+    to: &mut Target,
     tag: Option<&str>,
     component_bytes_max: usize,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<usize, Error> {
-    let component = artifact.component(from, component_bytes_max, watch)?;
+    let component = artifact.component(from, component_bytes_max, progress)?;
     to.put_blob(artifact.component_digest(), &component)?;
     let config = &artifact.parsed().config;
     let bytes = fetch(from, "the config", config, MANIFEST_BYTES_MAX, &mut |_| ())?;
@@ -94,7 +94,7 @@ pub fn copy(
 }
 
 impl Attached {
-    fn copy(&self, of: Digest, from: &mut Place, to: &mut Place) -> Result<(), Error> {
+    fn copy(&self, of: Digest, from: &mut Target, to: &mut Target) -> Result<(), Error> {
         let Self { tag, digest, bytes, manifest } = self;
         for blob in manifest.layers.iter().chain([&manifest.config]) {
             let bytes = fetch(from, "a signature", blob, EVIDENCE_BYTES_MAX, &mut |_| ())?;
@@ -110,7 +110,7 @@ impl Attached {
 
     /// Adds it to the list of referrers, which a registry without the API does not
     /// keep by itself.
-    fn list(&self, of: Digest, to: &mut Place) -> Result<(), Error> {
+    fn list(&self, of: Digest, to: &mut Target) -> Result<(), Error> {
         let tag = fallback_tag(of);
         let which = Which::Tag(&tag);
         let mut index = match to.manifest(&which)? {

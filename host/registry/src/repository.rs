@@ -9,10 +9,10 @@ use crate::{
     bounds::{ANSWER_BYTES_MAX, MANIFEST_BYTES_MAX, PULL_TIME},
     credentials::of_docker,
     error::Error,
-    link::{Ask, Link, Watch, refused},
     manifest::{Descriptor, INDEX, Index, MANIFEST, fallback_tag},
     reference::Reference,
     tls,
+    transport::{Call, Progress, Transport, refused},
     url::{Origin, Url},
     which::Which,
 };
@@ -78,7 +78,7 @@ impl Client {
             Access::Push => "pull,push",
         };
         let repository = reference.repository().to_owned();
-        let link = Link {
+        let transport = Transport {
             origin: Origin::of_registry(&registry, is_plain),
             registry,
             scope: format!("repository:{repository}:{actions}"),
@@ -90,7 +90,7 @@ impl Client {
         };
         let ends = Instant::now() + self.time;
         let time = self.time;
-        Ok(Box::new(Repository { runtime: Some(runtime), link, repository, ends, time }))
+        Ok(Box::new(Repository { runtime: Some(runtime), transport, repository, ends, time }))
     }
 }
 
@@ -98,7 +98,7 @@ impl Client {
 pub struct Repository {
     /// There until dropped.
     runtime: Option<Runtime>,
-    link: Link,
+    transport: Transport,
     repository: String,
     ends: Instant,
     /// How long that was.
@@ -113,7 +113,7 @@ impl std::fmt::Debug for Repository {
 
 impl Drop for Repository {
     fn drop(&mut self) {
-        self.link.connection = None;
+        self.transport.connection = None;
         if let Some(runtime) = self.runtime.take() {
             // The look-up of a name cannot be ended, and is not waited for.
             runtime.shutdown_background();
@@ -127,13 +127,14 @@ type Answer = http::Response<Vec<u8>>;
 impl Repository {
     fn url(&self, path: &str) -> Url {
         let path = format!("/v2/{}/{path}", self.repository);
-        Url { origin: self.link.origin.clone(), path }
+        Url { origin: self.transport.origin.clone(), path }
     }
 
-    fn send(&mut self, ask: &Ask<'_>, watch: Watch<'_>) -> Result<Answer, Error> {
-        let Self { runtime, link, ends, time, .. } = self;
+    fn send(&mut self, call: &Call<'_>, progress: Progress<'_>) -> Result<Answer, Error> {
+        let Self { runtime, transport, ends, time, .. } = self;
         let runtime = runtime.as_ref().expect("it is taken when this is dropped");
-        let answer = runtime.block_on(async { timeout_at(*ends, link.send(ask, watch)).await });
+        let answer =
+            runtime.block_on(async { timeout_at(*ends, transport.send(call, progress)).await });
         answer.unwrap_or(Err(Error::TimedOut(*time)))
     }
 
@@ -147,10 +148,10 @@ impl Repository {
         path: &str,
         accept: &str,
         most: usize,
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Answer, Error> {
         let accept = HeaderValue::from_str(accept).map_err(Error::layout)?;
-        let ask = Ask {
+        let call = Call {
             what: what.to_owned(),
             method: Method::GET,
             url: self.url(path),
@@ -158,7 +159,7 @@ impl Repository {
             body: &[],
             most,
         };
-        self.send(&ask, watch)
+        self.send(&call, progress)
     }
 
     pub(crate) fn manifest(&mut self, which: &Which<'_>) -> Result<Option<Vec<u8>>, Error> {
@@ -178,10 +179,10 @@ impl Repository {
         what: &str,
         digest: Digest,
         most: usize,
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Vec<u8>, Error> {
         let path = format!("blobs/{digest}");
-        let answer = self.get_watched(what, &path, "*/*", most, watch)?;
+        let answer = self.get_watched(what, &path, "*/*", most, progress)?;
         match answer.status() {
             StatusCode::OK => Ok(answer.into_body()),
             _ => Err(refused(what, &answer)),
@@ -213,7 +214,7 @@ impl Repository {
 
     /// Whether the registry has a blob.
     fn has_blob(&mut self, digest: Digest) -> Result<bool, Error> {
-        let ask = Ask {
+        let call = Call {
             what: "a blob".to_owned(),
             method: Method::HEAD,
             url: self.url(&format!("blobs/{digest}")),
@@ -221,7 +222,7 @@ impl Repository {
             body: &[],
             most: 0,
         };
-        let answer = self.send(&ask, &mut |_| ())?;
+        let answer = self.send(&call, &mut |_| ())?;
         match answer.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
@@ -234,7 +235,7 @@ impl Repository {
             return Ok(());
         }
         let what = "the upload of a blob";
-        let begin = Ask {
+        let begin = Call {
             what: what.to_owned(),
             method: Method::POST,
             url: self.url("blobs/uploads/"),
@@ -246,11 +247,11 @@ impl Repository {
         if answer.status() != StatusCode::ACCEPTED {
             return Err(refused(what, &answer));
         }
-        let mut url = self.link.location(&begin.url, answer.headers())?;
+        let mut url = self.transport.location(&begin.url, answer.headers())?;
         url.path.push(if url.path.contains('?') { '&' } else { '?' });
         url.path.push_str(&format!("digest={digest}"));
         let kind = HeaderValue::from_static("application/octet-stream");
-        let put = Ask {
+        let put = Call {
             what: what.to_owned(),
             method: Method::PUT,
             url,
@@ -261,7 +262,7 @@ impl Repository {
         self.put(&put).map(drop)
     }
 
-    fn put(&mut self, put: &Ask<'_>) -> Result<Answer, Error> {
+    fn put(&mut self, put: &Call<'_>) -> Result<Answer, Error> {
         let answer = self.send(put, &mut |_| ())?;
         match answer.status() {
             StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(answer),
@@ -276,7 +277,7 @@ impl Repository {
         kind: &'static str,
         bytes: &[u8],
     ) -> Result<bool, Error> {
-        let put = Ask {
+        let put = Call {
             what: "the upload of a manifest".to_owned(),
             method: Method::PUT,
             url: self.url(&format!("manifests/{which}")),

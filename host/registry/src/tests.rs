@@ -6,7 +6,7 @@ mod server;
 mod signatures;
 
 use crate::{
-    Access, Artifact, Client, Error, Interfaces, Layout, Place, Reference, Which,
+    Access, Artifact, Client, Error, Interfaces, Layout, Reference, Target, Which,
     bounds::{ATTEMPTS, REDIRECTS_MAX, REFERRERS_MAX},
     copy, push,
 };
@@ -91,8 +91,8 @@ fn reference(server: &Server, rest: &str) -> Reference {
     format!("oci://{}/acme/lab{rest}", server.authority).parse().unwrap()
 }
 
-fn place(client: &Client, server: &Server) -> Place {
-    Place::Registry(client.open(&reference(server, ":1"), Access::Push).unwrap())
+fn place(client: &Client, server: &Server) -> Target {
+    Target::Registry(client.open(&reference(server, ":1"), Access::Push).unwrap())
 }
 
 fn resolve(server: &Server) -> Result<Artifact, Error> {
@@ -241,7 +241,7 @@ fn a_silent_registry_is_not_waited_for_without_end() {
     let silent: Reference = format!("oci://{authority}/acme/lab:1").parse().unwrap();
     let client = Client::new(vec![authority]).with_credentials(None);
     let client = client.within(Duration::from_millis(200));
-    let mut place = Place::Registry(client.open(&silent, Access::Pull).unwrap());
+    let mut place = Target::Registry(client.open(&silent, Access::Pull).unwrap());
     let error = Artifact::resolve(&mut place, Which::Tag("1")).unwrap_err();
     assert!(error.is_outage() && error.to_string() == "it took longer than 200ms", "{error}");
 }
@@ -250,7 +250,7 @@ fn a_silent_registry_is_not_waited_for_without_end() {
 fn nobody_there_is_said_so() {
     let gone: Reference = "oci://127.0.0.1:1/acme/lab:1".parse().unwrap();
     let client = Client::new(vec!["127.0.0.1:1".to_owned()]).with_credentials(None);
-    let mut place = Place::Registry(client.open(&gone, Access::Pull).unwrap());
+    let mut place = Target::Registry(client.open(&gone, Access::Pull).unwrap());
     let error = Artifact::resolve(&mut place, Which::Tag("1")).unwrap_err();
     assert!(error.is_outage(), "{error}");
     assert!(error.to_string().contains("cannot reach 127.0.0.1:1"), "{error}");
@@ -258,7 +258,7 @@ fn nobody_there_is_said_so() {
     let plain = server(files());
     let client = Client::new(Vec::new()).with_credentials(None);
     let by_tls = client.open(&reference(&plain, ":1"), Access::Pull).unwrap();
-    let error = Artifact::resolve(&mut Place::Registry(by_tls), Which::Tag("1")).unwrap_err();
+    let error = Artifact::resolve(&mut Target::Registry(by_tls), Which::Tag("1")).unwrap_err();
     assert!(error.to_string().contains("declare it plain-http"), "{error}");
     let server = server(Files::new());
     let error = resolve(&server).unwrap_err().to_string();

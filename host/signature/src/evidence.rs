@@ -48,7 +48,7 @@ pub enum Evidence {
 
 /// What a piece of evidence turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum Finding {
     /// A signature of the subject, by that key of those that were tried.
     Signed(usize),
     /// By one of the keys, but not what is asked for.
@@ -62,7 +62,7 @@ pub(crate) enum Found {
     Unreadable(String),
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signed(_) => f.write_str("a signature"),
@@ -80,13 +80,13 @@ impl fmt::Display for Found {
 }
 
 /// Something signed, before anybody looked into it.
-struct Signed {
+struct SignedMessage {
     message: Vec<u8>,
     signature: Vec<u8>,
     hint: Option<Vec<u8>>,
 }
 
-impl Signed {
+impl SignedMessage {
     /// Which of the keys signed it. The one that the hint names is tried first.
     fn by(&self, keys: &[&PublicKey]) -> Option<usize> {
         let hinted = (0..keys.len()).filter(|at| self.is_hinted(keys[*at]));
@@ -104,11 +104,11 @@ impl Signed {
 
 impl Evidence {
     /// What it is to who trusts these keys.
-    pub(crate) fn found(&self, subject: Subject<'_>, keys: &[&PublicKey]) -> Found {
-        self.judge(subject, keys).unwrap_or_else(Found::Unreadable)
+    pub(crate) fn found(&self, subject: Subject<'_>, keys: &[&PublicKey]) -> Finding {
+        self.judge(subject, keys).unwrap_or_else(Finding::Unreadable)
     }
 
-    fn judge(&self, subject: Subject<'_>, keys: &[&PublicKey]) -> Result<Found, String> {
+    fn judge(&self, subject: Subject<'_>, keys: &[&PublicKey]) -> Result<Finding, String> {
         match self {
             Self::Bundle(bytes) => {
                 within(bytes)?;
@@ -117,12 +117,12 @@ impl Evidence {
                     (Content::Envelope(envelope), Subject::Manifest(of)) => {
                         let payload = envelope.payload;
                         let message = envelope_message(&payload);
-                        let signed = Signed { message, signature: envelope.signature, hint };
+                        let signed = SignedMessage { message, signature: envelope.signature, hint };
                         Ok(outcome(signed, keys, || about_statement(&payload, of)))
                     }
                     (Content::Message { digest: said, signature }, Subject::File(bytes)) => {
                         check_message_digest(said, bytes)?;
-                        let signed = Signed { message: bytes.to_vec(), signature, hint };
+                        let signed = SignedMessage { message: bytes.to_vec(), signature, hint };
                         Ok(outcome(signed, keys, || Ok(())))
                     }
                     (Content::Envelope(_), Subject::File(_)) => {
@@ -141,7 +141,7 @@ impl Evidence {
                     return Err("a signature of an artifact, and none of a file".into());
                 };
                 let signature = base64("the signature", signature)?;
-                let signed = Signed { message: payload.clone(), signature, hint: None };
+                let signed = SignedMessage { message: payload.clone(), signature, hint: None };
                 Ok(outcome(signed, keys, || about_simple_signing(payload, of)))
             }
         }
@@ -157,14 +157,14 @@ fn within(bytes: &[u8]) -> Result<(), String> {
 
 /// What was signed is looked into only when the signature is right.
 fn outcome(
-    signed: Signed,
+    signed: SignedMessage,
     keys: &[&PublicKey],
     about: impl FnOnce() -> Result<(), String>,
-) -> Found {
+) -> Finding {
     match signed.by(keys) {
-        None if signed.is_in_the_name_of_ed25519(keys) => Found::NotPlain,
-        None => Found::Unknown(signed.hint),
-        Some(key) => about().map_or_else(|why| Found::Other(key, why), |()| Found::Signed(key)),
+        None if signed.is_in_the_name_of_ed25519(keys) => Finding::NotPlain,
+        None => Finding::Unknown(signed.hint),
+        Some(key) => about().map_or_else(|why| Finding::Other(key, why), |()| Finding::Signed(key)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who must have signed, and who has.
 
 use crate::{
-    evidence::{Evidence, Found, Subject},
+    evidence::{Evidence, Finding, Subject},
     key::PublicKey,
 };
 use ipam_api::text::bounded;
@@ -135,8 +135,8 @@ impl Policy {
     /// [`Refusal`] says who is missing and what was found.
     pub fn check(&self, subject: Subject<'_>, all: &[Evidence]) -> Result<Verified, Refusal> {
         let keys: Vec<&PublicKey> = self.signers.iter().map(|signer| &signer.key).collect();
-        let found: Vec<Found> = all.iter().map(|one| one.found(subject, &keys)).collect();
-        let has_signed = |at: usize| found.contains(&Found::Signed(at));
+        let found: Vec<Finding> = all.iter().map(|one| one.found(subject, &keys)).collect();
+        let has_signed = |at: usize| found.contains(&Finding::Signed(at));
         let missing: Vec<&Signer> =
             (0..self.all_of).filter(|at| !has_signed(*at)).map(|at| &self.signers[at]).collect();
         let others = (self.all_of..self.signers.len()).filter(|at| has_signed(*at)).count();
@@ -159,16 +159,16 @@ impl Policy {
         Err(Refusal { wanted: joined(&wanted, ", and "), found: self.listed(&found) })
     }
 
-    fn listed(&self, found: &[Found]) -> String {
+    fn listed(&self, found: &[Finding]) -> String {
         if found.is_empty() {
             return "no signature".to_owned();
         }
         let mut lines: Vec<String> = Vec::new();
         for one in found {
             let line = match one {
-                Found::Signed(at) => format!("a signature by {}", self.signers[*at]),
-                Found::Other(at, why) => format!("by {}: {why}", self.signers[*at]),
-                Found::Unknown(_) | Found::NotPlain | Found::Unreadable(_) => one.to_string(),
+                Finding::Signed(at) => format!("a signature by {}", self.signers[*at]),
+                Finding::Other(at, why) => format!("by {}: {why}", self.signers[*at]),
+                Finding::Unknown(_) | Finding::NotPlain | Finding::Unreadable(_) => one.to_string(),
             };
             if !lines.contains(&line) {
                 lines.push(line);

@@ -11,12 +11,12 @@ fn a_copy_in_a_directory_is_the_same_with_its_signatures() {
     let mut from = place(&client(&server), &server);
     let artifact = Artifact::resolve(&mut from, Which::Tag("1")).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let mut to = Place::Layout(Layout::create(directory.path()).unwrap());
+    let mut to = Target::Layout(Layout::create(directory.path()).unwrap());
     let copied = copy(&artifact, &mut from, &mut to, Some("1"), 1 << 20, &mut |_| ()).unwrap();
     assert_eq!(copied, 1);
     let mut layout = Layout::open(directory.path()).unwrap();
     assert_eq!(layout.only().unwrap(), artifact.digest());
-    let mut there = Place::Layout(layout);
+    let mut there = Target::Layout(layout);
     assert_eq!(Artifact::resolve(&mut there, Which::Tag("1")).unwrap(), artifact);
     let found = artifact.signatures(&mut there).unwrap();
     assert_eq!(found.evidence, [Evidence::Bundle(b"bundle".to_vec())]);
@@ -61,7 +61,7 @@ fn what_is_pushed_and_copied_is_fetched_again() {
     assert!(asked[sent..].iter().all(|asked| asked.method != "POST"));
 
     let directory = tempfile::tempdir().unwrap();
-    let mut layout = Place::Layout(Layout::create(directory.path()).unwrap());
+    let mut layout = Target::Layout(Layout::create(directory.path()).unwrap());
     let mut from = place(&client(&one), &one);
     copy(&artifact, &mut from, &mut layout, Some("1"), 1 << 20, &mut |_| ()).unwrap();
     let bundle = bundle_manifest(artifact.manifest(), b"bundle");

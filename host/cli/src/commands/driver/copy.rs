@@ -4,9 +4,9 @@
 use crate::{
     fatal::Fatal,
     output::print,
-    remote::{RegistryFlags, Whereabouts, failed, in_directory, whereabouts, with_progress},
+    remote::{Location, RegistryFlags, failed, in_directory, location, with_progress},
 };
-use ipam_registry::{Access, Artifact, Layout, Place, Reference, copy};
+use ipam_registry::{Access, Artifact, Layout, Reference, Target, copy};
 use ipam_runtime::Limits;
 use serde::Serialize;
 use std::path::Path;
@@ -16,11 +16,11 @@ use std::path::Path;
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// oci://REGISTRY/REPOSITORY:TAG, or a directory in the OCI image layout
-    #[arg(value_name = "FROM", value_parser = whereabouts)]
-    from: Whereabouts,
+    #[arg(value_name = "FROM", value_parser = location)]
+    from: Location,
     /// The same; a directory must not have an index yet
-    #[arg(value_name = "TO", value_parser = whereabouts)]
-    to: Whereabouts,
+    #[arg(value_name = "TO", value_parser = location)]
+    to: Location,
     #[command(flatten)]
     registry: RegistryFlags,
     /// Print JSON
@@ -47,23 +47,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let Args { from, to, registry, json } = args;
     let registries = registry.read()?;
     let (mut source, artifact) = match from {
-        Whereabouts::Registry(reference) => {
+        Location::Registry(reference) => {
             let (mut place, artifact) = registries.resolve(reference)?;
             registries.verify(reference, &mut place, &artifact)?;
             (place, artifact)
         }
-        Whereabouts::Path(path) => in_directory(path)?,
+        Location::Path(path) => in_directory(path)?,
     };
     let tag_of = |it: &Reference| it.tag().map(str::to_owned);
     let (mut target, tag) = match to {
-        Whereabouts::Registry(reference) => {
+        Location::Registry(reference) => {
             check_digest(reference, &artifact)?;
             (registries.open(reference, Access::Push)?, tag_of(reference))
         }
-        Whereabouts::Path(path) => {
+        Location::Path(path) => {
             let tag = match from {
-                Whereabouts::Registry(reference) => tag_of(reference),
-                Whereabouts::Path(_) => None,
+                Location::Registry(reference) => tag_of(reference),
+                Location::Path(_) => None,
             };
             (create(path)?, tag)
         }
@@ -72,9 +72,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let signatures = with_progress("copying", artifact.component_bytes(), |watch| {
         copy(&artifact, &mut source, &mut target, tag.as_deref(), most, watch)
     });
-    let name = |it: &Whereabouts| match it {
-        Whereabouts::Registry(reference) => reference.to_string(),
-        Whereabouts::Path(path) => path.display().to_string(),
+    let name = |it: &Location| match it {
+        Location::Registry(reference) => reference.to_string(),
+        Location::Path(path) => path.display().to_string(),
     };
     let copied = Copied {
         from: name(from),
@@ -99,6 +99,6 @@ fn check_digest(to: &Reference, artifact: &Artifact) -> Result<(), Fatal> {
     }
 }
 
-fn create(path: &Path) -> Result<Place, Fatal> {
-    Layout::create(path).map(Place::Layout).map_err(|error| failed(&path.display(), &error))
+fn create(path: &Path) -> Result<Target, Fatal> {
+    Layout::create(path).map(Target::Layout).map_err(|error| failed(&path.display(), &error))
 }

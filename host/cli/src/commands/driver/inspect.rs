@@ -4,7 +4,7 @@
 use crate::{
     fatal::Fatal,
     output::Output,
-    remote::{RegistryFlags, Whereabouts, component, whereabouts},
+    remote::{Location, RegistryFlags, component, location},
 };
 use ipam_runtime::{GrantKind, Inspection, Limits, Need, inspect, read_file, refusal};
 use serde::Serialize;
@@ -15,8 +15,8 @@ use std::io::{self, ErrorKind};
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// The component: a file, or oci://REGISTRY/REPOSITORY:TAG
-    #[arg(value_name = "FILE|REF", value_parser = whereabouts)]
-    of: Whereabouts,
+    #[arg(value_name = "FILE|REF", value_parser = location)]
+    of: Location,
     #[command(flatten)]
     registry: RegistryFlags,
     /// Print JSON
@@ -55,19 +55,19 @@ struct Needed {
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let Args { of, registry, json } = args;
     let name = match of {
-        Whereabouts::Registry(reference) => reference.to_string(),
-        Whereabouts::Path(file) => file.display().to_string(),
+        Location::Registry(reference) => reference.to_string(),
+        Location::Path(file) => file.display().to_string(),
     };
     let failed = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{name}: {why}"));
     let (artifact, bytes) = match of {
-        Whereabouts::Registry(reference) => {
+        Location::Registry(reference) => {
             let registries = registry.read()?;
             let (mut place, artifact) = registries.resolve(reference)?;
             registries.verify(reference, &mut place, &artifact)?;
             let bytes = component(reference, &mut place, &artifact)?;
             (Some(artifact.digest().to_string()), bytes)
         }
-        Whereabouts::Path(file) => {
+        Location::Path(file) => {
             (None, read_file(file, &Limits::default()).map_err(|error| failed(&error))?)
         }
     };

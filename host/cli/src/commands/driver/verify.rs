@@ -4,7 +4,7 @@ use crate::{
     driver_config::Source,
     fatal::Fatal,
     output::print,
-    remote::{RegistryFlags, Whereabouts, whereabouts},
+    remote::{Location, RegistryFlags, location},
 };
 use ipam_runtime::{Limits, digest, read_file};
 use serde::Serialize;
@@ -14,8 +14,8 @@ use serde::Serialize;
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// oci://REGISTRY/REPOSITORY:TAG, or a file with FILE.sigstore.json beside it
-    #[arg(value_name = "REF|FILE", value_parser = whereabouts)]
-    of: Whereabouts,
+    #[arg(value_name = "REF|FILE", value_parser = location)]
+    of: Location,
     #[command(flatten)]
     registry: RegistryFlags,
     /// Print JSON
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let registries = registry.read()?;
     let unknown = || Fatal::Usage("who must have signed? Name a --key or a --config".to_owned());
     let checked = match of {
-        Whereabouts::Registry(reference) => {
+        Location::Registry(reference) => {
             registries.signed(&Source::Registry(reference.clone())).ok_or_else(unknown)?;
             let (mut place, artifact) = registries.resolve(reference)?;
             let signed_by = registries.verify(reference, &mut place, &artifact)?;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
                 signed_by: signed_by.unwrap_or_default(),
             }
         }
-        Whereabouts::Path(file) => {
+        Location::Path(file) => {
             let signed = registries.signed(&Source::File(file.clone())).ok_or_else(unknown)?;
             let failed =
                 |why: &dyn std::fmt::Display| Fatal::Failed(format!("{}: {why}", file.display()));
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let lines = [
         format!(
             "{} {}",
-            if matches!(of, Whereabouts::Path(_)) { "file     " } else { "artifact " },
+            if matches!(of, Location::Path(_)) { "file     " } else { "artifact " },
             checked.digest
         ),
         format!("signed by {}", checked.signed_by.join(", ")),

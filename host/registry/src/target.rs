@@ -1,22 +1,22 @@
 //! Where artifacts lie: in a registry, or in a directory.
 
 use crate::{
-    error::Error, layout::Layout, link::Watch, manifest::Descriptor, repository::Repository,
-    which::Which,
+    error::Error, layout::Layout, manifest::Descriptor, repository::Repository,
+    transport::Progress, which::Which,
 };
 use ipam_api::Digest;
 
 /// Where an artifact and its signatures lie.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Target {
     /// A repository of a registry.
     Registry(Box<Repository>),
     /// A directory in the image specification's layout.
     Layout(Layout),
 }
 
-impl Place {
+impl Target {
     pub(crate) fn manifest(&mut self, which: &Which<'_>) -> Result<Option<Vec<u8>>, Error> {
         match self {
             Self::Registry(repository) => repository.manifest(which),
@@ -29,10 +29,10 @@ impl Place {
         what: &str,
         digest: Digest,
         most: usize,
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Vec<u8>, Error> {
         match self {
-            Self::Registry(repository) => repository.blob(what, digest, most, watch),
+            Self::Registry(repository) => repository.blob(what, digest, most, progress),
             Self::Layout(layout) => layout.blob(what, digest, most),
         }
     }

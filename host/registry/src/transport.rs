@@ -33,7 +33,7 @@ use tokio_rustls::{
 const USER_AGENT: &str = concat!("wipam/", env!("CARGO_PKG_VERSION"));
 
 /// A registry, and what we may do in one of its repositories.
-pub(crate) struct Link {
+pub(crate) struct Transport {
     pub(crate) origin: Origin,
     /// As it is called in Docker's configuration.
     pub(crate) registry: String,
@@ -48,7 +48,7 @@ pub(crate) struct Link {
 }
 
 /// What is asked.
-pub(crate) struct Ask<'a> {
+pub(crate) struct Call<'a> {
     /// For whom reads why it failed.
     pub(crate) what: String,
     pub(crate) method: Method,
@@ -60,17 +60,21 @@ pub(crate) struct Ask<'a> {
 }
 
 /// Who is told how many bytes there are.
-pub type Watch<'a> = &'a mut (dyn FnMut(usize) + Send);
+pub type Progress<'a> = &'a mut (dyn FnMut(usize) + Send);
 
 type Answer = Response<Vec<u8>>;
 
-impl Link {
+impl Transport {
     /// Asks, again if that may help, and returns what is not a redirect.
-    pub(crate) async fn send(&mut self, ask: &Ask<'_>, watch: Watch<'_>) -> Result<Answer, Error> {
+    pub(crate) async fn send(
+        &mut self,
+        call: &Call<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Answer, Error> {
         let mut pause = BACK_OFF;
         let mut attempt = 1;
         loop {
-            let outcome = self.follow(ask, watch).await;
+            let outcome = self.follow(call, progress).await;
             let may_pass = match &outcome {
                 Ok(answer) => {
                     let status = answer.status();
@@ -98,16 +102,16 @@ impl Link {
         from.join(to, self.is_plain())
     }
 
-    async fn follow(&mut self, ask: &Ask<'_>, watch: Watch<'_>) -> Result<Answer, Error> {
-        let mut url = ask.url.clone();
+    async fn follow(&mut self, call: &Call<'_>, progress: Progress<'_>) -> Result<Answer, Error> {
+        let mut url = call.url.clone();
         let (mut redirects, mut was_refused) = (0, false);
         loop {
-            let answer = self.exchange(ask, &url, watch).await?;
-            let is_safe = matches!(ask.method, Method::GET | Method::HEAD);
+            let answer = self.exchange(call, &url, progress).await?;
+            let is_safe = matches!(call.method, Method::GET | Method::HEAD);
             match answer.status() {
                 StatusCode::UNAUTHORIZED if url.origin == self.origin && !was_refused => {
                     was_refused = true;
-                    self.log_in(&ask.what, answer.headers()).await?;
+                    self.log_in(&call.what, answer.headers()).await?;
                 }
                 status if status.is_redirection() && is_safe => {
                     redirects += 1;
@@ -126,25 +130,25 @@ impl Link {
     /// One request and its answer. The registry alone learns who asks.
     async fn exchange(
         &mut self,
-        ask: &Ask<'_>,
+        call: &Call<'_>,
         url: &Url,
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Answer, Error> {
-        let mut headers = ask.headers.clone();
+        let mut headers = call.headers.clone();
         if url.origin == self.origin {
             headers.extend(self.authorization.clone().map(|it| (header::AUTHORIZATION, it)));
         }
-        let request = request(&ask.method, url, &headers, ask.body)?;
+        let request = request(&call.method, url, &headers, call.body)?;
         let mut connection = match self.connection.take() {
             Some((origin, open)) if origin == url.origin && open.is_open() => open,
             _ => connect(&url.origin, &self.tls).await?,
         };
         // The text of an error may be longer than what was asked for.
-        let most = ask.most.max(ANSWER_BYTES_MAX);
-        let answer = connection.send_watched(request, most, watch).await;
-        let answer = answer.map_err(|error| failed(&url.origin, ask, &error))?;
-        if answer.status().is_success() && answer.body().len() > ask.most {
-            return Err(Error::TooLarge { what: ask.what.clone(), most: ask.most });
+        let most = call.most.max(ANSWER_BYTES_MAX);
+        let answer = connection.send_watched(request, most, progress).await;
+        let answer = answer.map_err(|error| failed(&url.origin, call, &error))?;
+        if answer.status().is_success() && answer.body().len() > call.most {
+            return Err(Error::TooLarge { what: call.what.clone(), most: call.most });
         }
         self.connection = Some((url.origin.clone(), connection));
         Ok(answer)
@@ -221,7 +225,7 @@ impl Link {
                 (Method::GET, String::new())
             }
         };
-        let ask = Ask {
+        let call = Call {
             what: "a token".to_owned(),
             method,
             url,
@@ -229,15 +233,15 @@ impl Link {
             body: body.as_bytes(),
             most: ANSWER_BYTES_MAX,
         };
-        let request = request(&ask.method, &ask.url, &ask.headers, ask.body)?;
-        let mut connection = connect(&ask.url.origin, &self.tls).await?;
-        let answer = connection.send(request, ask.most).await;
-        let answer = answer.map_err(|error| failed(&ask.url.origin, &ask, &error))?;
+        let request = request(&call.method, &call.url, &call.headers, call.body)?;
+        let mut connection = connect(&call.url.origin, &self.tls).await?;
+        let answer = connection.send(request, call.most).await;
+        let answer = answer.map_err(|error| failed(&call.url.origin, &call, &error))?;
         if answer.status().is_server_error() {
-            return Err(refused(&ask.what, &answer));
+            return Err(refused(&call.what, &answer));
         }
         if !answer.status().is_success() {
-            let host = ask.url.origin.authority();
+            let host = call.url.origin.authority();
             return Err(Error::Login(format!("{host} answered {}", answer.status().as_u16())));
         }
         #[derive(Deserialize)]
@@ -273,10 +277,10 @@ fn request(
     request.body(body.to_vec()).map_err(Error::layout)
 }
 
-fn failed(origin: &Origin, ask: &Ask<'_>, error: &ipam_http_client::Error) -> Error {
+fn failed(origin: &Origin, call: &Call<'_>, error: &ipam_http_client::Error) -> Error {
     match error {
         ipam_http_client::Error::TooLarge { max_bytes } => {
-            Error::TooLarge { what: ask.what.clone(), most: *max_bytes }
+            Error::TooLarge { what: call.what.clone(), most: *max_bytes }
         }
         ipam_http_client::Error::Connect(_) | ipam_http_client::Error::Http(_) => {
             let source = std::error::Error::source(error).map(|it| format!(": {it}"));
