@@ -18,7 +18,7 @@ use std::{
 /// How registries are asked, and who must have signed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RegistryFlags {
-    /// Use [signatures], [registries] and the drivers' tables of this configuration file
+    /// Use the tables `signatures`, `registries` and `driver` of this configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The owner of this public key must have signed it. May be repeated: all of them
