@@ -27,8 +27,8 @@ impl State {
     ///
     /// A repeated exact pool, the same space, prefix and sub-pool, is known
     /// here and refused here, as libnetwork's allocator does since Docker
-    /// 18.06, unless it is a claim. Pools that merely overlap are the driver's
-    /// policy.
+    /// 18.06, unless it is a claim. Pools that merely overlap are the
+    /// policy of the driver, or of the service where there is a system of record.
     ///
     /// # Errors
     /// `pool-overlap` for a repeat, `invalid-request` for options that only

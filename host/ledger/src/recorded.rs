@@ -2,7 +2,7 @@
 //! record has in this host's name.
 
 use crate::State;
-use ipam_api::HeldRecord;
+use ipam_api::{HeldRecord, IpNet};
 
 impl State {
     /// Whether something is held that the record may stand for: its address, in
@@ -18,5 +18,13 @@ impl State {
                 .around(address)
                 .any(|subnet| subnet.leases.contains_key(&address) || subnet.is_gateway(address)),
         }
+    }
+
+    /// The live prefix of a space that a new pool `prefix` would overlap. What has the
+    /// same prefix is one subnet, and no overlap.
+    #[must_use]
+    pub fn overlapped_by(&self, space: &str, prefix: &IpNet) -> Option<IpNet> {
+        let space = self.space(space)?;
+        if space.subnet(prefix).is_some() { None } else { space.overlap(prefix) }
     }
 }

@@ -106,10 +106,6 @@ impl<H: Http> Policy<H> {
         if self.config.bases.iter().any(is_in_pool) {
             return refused(Code::PoolOverlap, "automatic pools are cut from this one");
         }
-        let mut used = self.used.values();
-        if let Some(other) = used.find(|net| **net != pool && overlap(net, &pool)) {
-            return refused(Code::PoolOverlap, format!("{other} is a pool of this host"));
-        }
         let text = pool.to_string();
         let around = self.api.list(Of::Prefixes, &[("contains", &text)])?;
         self.refuse_ours(&around, pool)?;

@@ -17,6 +17,8 @@ use std::{
 pub(crate) struct Instance {
     /// Nothing only while this is dropped.
     driver: Option<Box<dyn Driver>>,
+    /// Whether it says what its system of record holds.
+    pub(super) has_records: bool,
     /// When the current request began.
     at: SystemTime,
 }
@@ -28,8 +30,12 @@ impl Instance {
         start: &Start,
         callback: Box<dyn Callback>,
     ) -> Result<Self, Failure> {
-        guard(|| factory.make(start, callback))
-            .map(|driver| Self { driver: Some(driver), at: UNIX_EPOCH })
+        let has_records = factory.has_records();
+        guard(|| factory.make(start, callback)).map(|driver| Self {
+            driver: Some(driver),
+            has_records,
+            at: UNIX_EPOCH,
+        })
     }
 
     /// Says when the request began that the next calls are for.

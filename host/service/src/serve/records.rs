@@ -6,7 +6,8 @@
 
 use super::processor::Processor;
 use ipam_api::{
-    Code, Failure, HeldRecord, Kind, PoolId, RecordPage, RecordsAnswer, RecordsRequest, Removal,
+    Code, Error, Failure, HeldRecord, Kind, PoolChoice, PoolId, PoolRequest, RecordPage,
+    RecordsAnswer, RecordsRequest, Removal,
 };
 use ipam_ledger::Audit;
 use std::net::IpAddr;
@@ -26,6 +27,23 @@ impl Processor {
             }
             RecordsRequest::Remove(record) => {
                 self.remove_record(&record, audit).map(RecordsAnswer::Removal)
+            }
+        }
+    }
+
+    /// Refuses an exact pool that overlaps another of the ledger, where the driver has a
+    /// system of record: that knows the prefixes of all hosts, and not which of them this
+    /// host uses. Other drivers have the ledger by replay, or a policy of their own.
+    pub(super) fn refuse_overlap(&self, request: &PoolRequest) -> Result<(), Failure> {
+        let PoolChoice::Exact(prefix) = request.pool else { return Ok(()) };
+        if !self.instance.as_ref().is_some_and(|instance| instance.has_records) {
+            return Ok(());
+        }
+        match self.state.overlapped_by(&request.address_space, &prefix) {
+            None => Ok(()),
+            Some(other) => {
+                let text = format!("{prefix} overlaps {other}, which is a pool of this host");
+                Err(Error::new(Code::PoolOverlap, text).into())
             }
         }
     }

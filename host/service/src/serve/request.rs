@@ -21,7 +21,10 @@ impl Processor {
                 self.state.apply(&event);
                 (event, grant)
             }
-            Decision::Ask => self.choose_pool(request, context)?,
+            Decision::Ask => {
+                self.refuse_overlap(request)?;
+                self.choose_pool(request, context)?
+            }
         };
         let receipt = event.receipt();
         self.stage(context.audit, event);

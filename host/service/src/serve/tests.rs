@@ -7,12 +7,17 @@ use super::{
 };
 use crate::{
     Limits,
+    sync::lock,
     tests::{
         fake::{Control, FakeFactory, Twist},
-        requests::{host, id, lease, lease_of, leased, pool, release, shown, trap},
+        requests::{host, id, lease, lease_of, leased, pool, pool_request, release, shown, trap},
+        system::System,
     },
 };
-use ipam_api::{AddressSpaces, Callback, Capability, Code, Error, Failure, Kind, Request, Start};
+use ipam_api::{
+    AddressSpaces, Callback, Capability, Code, Error, Failure, Kind, PoolChoice, PoolRequest,
+    Request, Start,
+};
 use ipam_ledger::{Event, State, Time};
 use std::{
     sync::Arc,
@@ -145,6 +150,38 @@ fn callers_are_told_until_when_a_driver_is_suspended() {
     assert_eq!(text(None), "the driver is out of service");
     assert_eq!(text(Some(now)), "the driver is out of service");
     assert!(text(Some(now + HOUR)).contains("tried again in 3600 s"));
+}
+
+/// A system of record knows the prefixes of all hosts, and not which of them this one
+/// uses; and an instance after a restart knows nothing.
+#[test]
+fn an_exact_pool_that_overlaps_another_is_refused_where_there_is_a_system_of_record() {
+    let mut fixture = Fixture::new(false);
+    fixture.check(pool(POOL), Ok(POOL), &["PoolGranted"], 1);
+    *lock(&fixture.control.system) = Some(System::default());
+    fixture.install();
+    for prefix in ["10.0.0.0/25", "10.0.0.128/25", "10.0.0.7/32", "10.0.0.0/16", "0.0.0.0/0"] {
+        let (answer, effects) = fixture.process(pool(prefix));
+        let refused = answer.unwrap_err().contract().clone();
+        assert_eq!((refused.code(), effects.calls), (Code::PoolOverlap, 0), "{prefix}");
+        assert!(refused.to_string().contains("10.0.0.0/24, which is a pool"), "{refused}");
+    }
+    fixture.check(pool(POOL), Err(Kind::Forbidden), &[], 0);
+    // The same prefix is one subnet, and another space has subnets of its own.
+    let exact = |prefix: &str| pool_request(PoolChoice::Exact(prefix.parse().unwrap()));
+    let sub_pool = Some("10.0.0.0/25".parse().unwrap());
+    let part = Request::Pool(PoolRequest { sub_pool, ..exact(POOL) });
+    fixture.check(part, Ok(POOL), &["PoolGranted"], 1);
+    let elsewhere = PoolRequest { address_space: "global".to_owned(), ..exact("10.0.0.128/25") };
+    fixture.check(Request::Pool(elsewhere), Ok("10.0.0.128/25"), &["PoolGranted"], 1);
+    for prefix in ["10.0.1.0/24", "fd00::/64"] {
+        fixture.check(pool(prefix), Ok(prefix), &["PoolGranted"], 1);
+    }
+    // Without one it is the driver's policy.
+    let mut fixture = Fixture::new(false);
+    for prefix in [POOL, "10.0.0.0/25"] {
+        fixture.check(pool(prefix), Ok(prefix), &["PoolGranted"], 1);
+    }
 }
 
 #[test]

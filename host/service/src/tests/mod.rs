@@ -20,7 +20,7 @@ mod repeats;
 pub(crate) mod requests;
 mod stored;
 mod stores;
-mod system;
+pub(crate) mod system;
 mod times;
 mod undo;
 mod upgrade;
