@@ -218,6 +218,24 @@ fn what_netbox_says_a_prefix_is_not_for_is_refused() {
     assert!(log.contains("NetBox 4.6.8"), "{log}");
 }
 
+#[test]
+fn pools_are_cut_from_containers_of_a_role_and_not_from_networks() {
+    let netbox = NetBox::new(&[]);
+    let docker = json!({"slug": "docker"});
+    netbox.prefix(json!({"prefix": "10.72.5.0/24", "role": docker}));
+    netbox.prefix(json!({"prefix": "10.73.0.0/16", "role": docker, "status": "container"}));
+    netbox.add("10.72.5.9/24");
+    let base = "base = \"10.64.0.0/16\"";
+    let role = |more: &str| {
+        let url = format!("http://{}/api", netbox.address);
+        let role = format!("role = \"docker\"{more}");
+        Lab::new("netbox", &[("https://netbox.example/api", &url), (base, &role)])
+    };
+    assert!(role("").pool("netbox", "").ends_with("/10.73.0.0/24"));
+    // Unless the operator says so.
+    assert!(role(", status = \"active\"").pool("netbox", "").ends_with("/10.72.5.0/24"));
+}
+
 /// The least token: it views all prefixes and addresses, and adds and deletes those of a
 /// tenant.
 #[test]

@@ -68,6 +68,7 @@ struct Entry {
     role: Option<Reference>,
     tag: Option<String>,
     tenant: Option<Reference>,
+    status: Option<String>,
     size: u8,
 }
 
@@ -107,17 +108,23 @@ fn server(table: &Table) -> Result<Server, Error> {
 }
 
 fn base(entry: &Entry) -> Result<Base, Error> {
-    let Entry { base, role, tag, tenant, size } = entry;
+    let Entry { base, role, tag, tenant, status, size } = entry;
     let size = *size;
     let references = [("role", role), ("tenant", tenant)];
     let references = references.into_iter().filter_map(|(key, it)| Some(it.as_ref()?.filter(key)));
     let tag = tag.iter().map(|tag| ("tag".to_owned(), tag.clone()));
-    let filters: Vec<_> = references.chain(tag).collect();
+    let mut filters: Vec<_> = references.chain(tag).collect();
     let within = match base {
-        Some(base) if filters.is_empty() => Within::Prefix(prefix(base, size)?),
-        None if !filters.is_empty() => Within::Found(filters),
+        Some(base) if filters.is_empty() && status.is_none() => Within::Prefix(prefix(base, size)?),
+        None if !filters.is_empty() => {
+            // People's networks may have that role, too, and NetBox cuts pools out of those.
+            let status = status.as_deref().unwrap_or("container");
+            filters.push(("status".to_owned(), status.to_owned()));
+            Within::Found(filters)
+        }
         _ => {
-            let text = "default-address-pools: a base, or the role, tag and tenant of bases";
+            let text =
+                "default-address-pools: a base, or the role, tag, tenant and status of bases";
             return Err(refusal(text));
         }
     };
@@ -161,7 +168,7 @@ mod tests {
         assert!(read("{}").unwrap().is_none());
         let found = FULL.replace(r#""base": "10.64.0.0/16""#, r#""role": "docker", "tenant": 7"#);
         let (_, config) = read(&found.replace(r#""vrf": 7"#, r#""vrf": "blue""#)).unwrap().unwrap();
-        let filters = [("role", "docker"), ("tenant_id", "7")];
+        let filters = [("role", "docker"), ("tenant_id", "7"), ("status", "container")];
         let filters = filters.map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(config.bases[0].within, Within::Found(filters.into()));
         assert_eq!(config.vrf, Some(Vrf::Named("blue".to_owned())));
@@ -184,6 +191,8 @@ mod tests {
             ("10.64.0.0/16", "::ffff:10.64.0.0/112", "is not a prefix"),
             ("10.64.0.0/16", "10.64.0.1/16", "no pools of length 24 in 10.64.0.1/16"),
             ("\"base\": \"10.64.0.0/16\", ", "", "a base, or the role"),
+            ("\"base\": \"10.64.0.0/16\"", "\"status\": \"active\"", "a base, or the role"),
+            ("\"size\": 24", "\"size\": 24, \"status\": \"active\"", "a base, or the role"),
             ("\"vrf\": 7", "\"gateway-tag\": \"a\", \"gateway-role\": \"b\"", "alternatives"),
             ("24", "15", "no pools of length 15"),
             ("24", "33", "no pools of length 33"),

@@ -8,7 +8,9 @@ use crate::{
     policy::{Policy, check_space, is_end, overlap},
     pool_name::PoolName,
 };
-use ipam_driver::{Code, Error, Family, IpNet, PoolChoice, PoolGrant, PoolRequest, log, names};
+use ipam_driver::{
+    Code, Error, Family, IpNet, Kind, PoolChoice, PoolGrant, PoolRequest, log, names,
+};
 use ipam_http_driver::Http;
 use serde_json::{Map, Value, json};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -149,8 +151,7 @@ impl<H: Http> Policy<H> {
     /// an answer was lost, or the host crashed.
     fn known(&self, known: Object) -> Result<Object, Error> {
         if let "deprecated" | "reserved" | "container" = known.status.as_str() {
-            let text = format!("NetBox has {} with the status {}", known.net, known.status);
-            return refused(Code::Other(ipam_driver::Kind::Forbidden), text);
+            return refuse_status(&known);
         }
         if self.identity.is_ours(&known, None) {
             log::info(format!(
@@ -189,6 +190,11 @@ impl<H: Http> Policy<H> {
                 error = Error::new(Code::NoAvailablePool, text);
             }
             for parent in parents.iter().filter(|parent| fits(&parent.net)).take(BASES_MAX) {
+                if let Err(refused) = usable_base(&base, parent) {
+                    log::warn(format!("no pools: {refused}"));
+                    error = refused;
+                    continue;
+                }
                 let mut fields = fields.clone();
                 fields.insert("prefix_length".to_owned(), json!(length));
                 let path = format!("{}{}/", Of::Prefixes.path(), parent.id);
@@ -251,6 +257,19 @@ impl<H: Http> Policy<H> {
         let found = found.iter().map(|known| known.net.addr()).find(|address| is_usable(*address));
         Ok(found.and_then(|address| IpNet::new(address, net.prefix_len()).ok()))
     }
+}
+
+/// A base that is named must be for use; by a role and the like, a status is asked for.
+fn usable_base(base: &Base, parent: &Object) -> Result<(), Error> {
+    match (&base.within, parent.status.as_str()) {
+        (Within::Prefix(_), "deprecated" | "reserved") => refuse_status(parent),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_status<T>(known: &Object) -> Result<T, Error> {
+    let text = format!("NetBox has {} with the status {}", known.net, known.status);
+    refused(Code::Other(Kind::Forbidden), text)
 }
 
 fn shown(base: &Base) -> String {

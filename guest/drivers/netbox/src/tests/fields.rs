@@ -68,7 +68,7 @@ fn bases_are_found_by_role_tag_and_tenant() {
     let full = object(4, "prefix", "10.67.0.0/24", "");
     let base = object(5, "prefix", "10.64.0.0/24", "");
     let turns = [
-        list("prefixes", "role=docker&tag=lan", &[ours, small, full, base]),
+        list("prefixes", "role=docker&tag=lan&status=container", &[ours, small, full, base]),
         super::cut(4, 26, 409, "{}"),
         super::cut(5, 26, 201, &object(17, "prefix", "10.64.0.0/26", TAG)),
     ];

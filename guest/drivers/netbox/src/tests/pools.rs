@@ -3,7 +3,7 @@
 use super::{
     ANY, POOL, TAG, base, check_pool, cut, exact, inside, list, made, object, policy, pool,
 };
-use ipam_driver::{Code, Family, Kind, PoolChoice, PoolRequest};
+use ipam_driver::{Code, Error, Family, Kind, PoolChoice, PoolRequest};
 use ipam_http_driver::{Turn, turn};
 
 #[test]
@@ -43,6 +43,36 @@ fn a_base_that_netbox_does_not_have_is_said_to_be_missing() {
     let missing = |prefix: &str| list("prefixes", &format!("prefix={prefix}"), &[]);
     let turns = [missing("10.64.0.0%2F24"), missing("10.65.0.0%2F16")];
     check_pool(&turns, &pool(ANY), Err(Code::NoAvailablePool));
+}
+
+#[test]
+fn a_base_that_is_not_for_use_is_refused_with_words() {
+    for (status, want) in [
+        ("container", Ok(POOL)),
+        ("active", Ok(POOL)),
+        ("deprecated", Ok("netbox/18/10.65.0.0/24")),
+        ("reserved", Ok("netbox/18/10.65.0.0/24")),
+    ] {
+        let mut first = base(3, "10.64.0.0/24");
+        let value = format!(r#""status": {{"value": "{status}"}}, "id": 3"#);
+        first.body = first.body.replace(r#""id": 3"#, &value);
+        let turns = match want {
+            Ok(POOL) => {
+                vec![first, cut(3, 26, 201, &object(17, "prefix", "10.64.0.0/26", TAG))]
+            }
+            _ => {
+                let made = object(18, "prefix", "10.65.0.0/24", TAG);
+                vec![first, base(4, "10.65.0.0/16"), cut(4, 24, 201, &made)]
+            }
+        };
+        check_pool(&turns, &pool(ANY), want);
+    }
+    let mut last = base(5, "fd64::/48");
+    last.body = last.body.replace(r#""id": 5"#, r#""id": 5, "status": "reserved""#);
+    let ipv6 = pool(PoolChoice::Automatic(Family::Ipv6));
+    let refused = policy(&[last]).request_pool(&ipv6).unwrap_err();
+    let words = "NetBox has fd64::/48 with the status reserved";
+    assert_eq!(refused, Error::other(Kind::Forbidden, words));
 }
 
 const FILTER: &str = "10.9.0.0%2F24";
