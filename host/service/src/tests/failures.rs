@@ -2,15 +2,16 @@
 //! else.
 
 use super::harness::{
-    FlakyStore, Harness, REPLAYED, Twist, any_pool, granted, host, id, lease, lease_of, leased,
-    limits, pool, refusal, release, trap,
+    FlakyStore, Harness, PATIENCE, REPLAYED, Twist, any_pool, granted, host, id, lease, lease_of,
+    leased, limits, pool, refusal, release, trap,
 };
 use crate::{Limits, sync::lock};
 use ipam_api::{Capability, Code, Error, Failure, Kind, Request};
 use ipam_ledger::MemoryStore;
 use std::{
     sync::{atomic::Ordering, mpsc},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 const POOL: &str = "10.0.0.0/24";
@@ -395,9 +396,15 @@ fn a_slow_driver_of_record_is_told_the_rest_of_a_pool_later() {
     assert_eq!(released.recv().unwrap(), Ok("released".into()));
     assert_eq!(other.recv().unwrap(), Ok("10.5.0.0/24".into()));
     harness.ask(pool("10.6.0.0/24")).unwrap();
-    let calls = harness.control.look();
+    let last = "release 10.0.0.4 of 10.0.0.0/24".to_owned();
+    let (began, mut calls) = (Instant::now(), Vec::new());
+    while !calls.contains(&last) {
+        assert!(began.elapsed() < PATIENCE, "{calls:?}");
+        thread::sleep(Duration::from_millis(1));
+        calls.extend(harness.control.look());
+    }
     let at = |call: &str| calls.iter().position(|it| it == call);
-    assert!(at("pool 10.5.0.0/24") < at("release 10.0.0.4 of 10.0.0.0/24"), "{calls:?}");
+    assert!(at("pool 10.5.0.0/24") < at(&last), "{calls:?}");
 }
 
 #[test]
