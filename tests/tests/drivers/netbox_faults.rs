@@ -50,7 +50,8 @@ fn a_prefix_that_another_host_uses_outlives_the_host_that_made_it() {
     release_pool(&one, &pool);
     wait(|| one.daemon().log().contains("handed over"));
     assert_eq!((netbox.addresses().len(), netbox.state().prefixes.len()), (1, 1));
-    assert_eq!(netbox.described(), [], "it is nobody's");
+    let heir = "wipam driver=netbox host=node-2".to_owned();
+    assert_eq!(netbox.described(), [("10.9.0.0/24".to_owned(), heir)]);
     assert!(any(&two, &pool).is_ok());
 
     // Somebody deletes it all the same, and makes it again.
@@ -61,6 +62,29 @@ fn a_prefix_that_another_host_uses_outlives_the_host_that_made_it() {
     release_pool(&two, &pool);
     wait(|| netbox.addresses().is_empty());
     assert_eq!(netbox.state().prefixes.len(), 1);
+}
+
+/// Whoever leaves hands the prefix and its gateway over to one that stays.
+#[test]
+fn the_last_of_three_hosts_deletes_the_prefix() {
+    let netbox = NetBox::new(&[]);
+    let labs = ["node-1", "node-2", "node-3"].map(|host| lab(&netbox, host, ""));
+    let pools = labs.each_ref().map(|lab| lab.pool("netbox", "10.9.0.0/24"));
+    for (lab, pool) in labs.iter().zip(&pools) {
+        assert_eq!(lab.lease(pool, "10.9.0.1", &gateway()).unwrap(), "10.9.0.1");
+    }
+    let leased = [0, 1, 2].map(|host| any(&labs[host], &pools[host]).unwrap());
+    // As Docker does: what containers have, then the gateway, and then the pool.
+    for host in 0..3 {
+        labs[host].release(&pools[host], &leased[host]);
+        labs[host].release(&pools[host], "10.9.0.1");
+        release_pool(&labs[host], &pools[host]);
+        wait(|| match netbox.described().first() {
+            Some((_, text)) => host < 2 && !text.ends_with(&format!("node-{}", host + 1)),
+            None => host == 2,
+        });
+    }
+    assert_eq!((netbox.addresses().len(), netbox.state().prefixes.len()), (0, 0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whose an object of NetBox is: what this host made is known by a text in it.
 
-use crate::api::Object;
+use crate::api::{Object, Of};
 
 /// What every object that a host's driver made begins with, before the host's name.
 const DRIVER: &str = "wipam driver=netbox host=";
@@ -50,6 +50,17 @@ pub(crate) fn is_any_hosts_gateway(object: &Object) -> bool {
     })
 }
 
+/// What an object of ours says when it is handed over to the host that made `other`, an
+/// address: a prefix, or the gateway of its pool. Nothing if no host's driver made that.
+pub(crate) fn text_of_heir(other: &Object, of: Of) -> Option<String> {
+    let mut words: Vec<&str> = text_of(other)?.split(' ').take(4).collect();
+    match of {
+        Of::Prefixes => words.truncate(3),
+        Of::Addresses => words.push(GATEWAY),
+    }
+    Some(words.join(" "))
+}
+
 /// The number of the prefix that an address of any host is of, if there are IP ranges in it.
 pub(crate) fn prefix_of_ranges(object: &Object) -> Option<u64> {
     let mut words = text_of(object)?.split(' ');
@@ -58,5 +69,10 @@ pub(crate) fn prefix_of_ranges(object: &Object) -> Option<u64> {
 
 fn text_of(object: &Object) -> Option<&str> {
     let texts = [object.identity.as_deref(), Some(&*object.description)];
-    texts.into_iter().flatten().find(|text| text.starts_with(DRIVER))
+    texts.into_iter().flatten().find(|text| is_text(text))
+}
+
+/// Whether the driver of a host wrote it.
+pub(crate) fn is_text(text: &str) -> bool {
+    text.starts_with(DRIVER)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{Object, Of},
-    identity::{is_any_hosts, is_any_hosts_gateway},
+    identity::{is_any_hosts, is_any_hosts_gateway, is_text, text_of_heir},
     policy::{Policy, is_end, later},
     pool_name::PoolName,
 };
@@ -32,11 +32,14 @@ impl<H: Http> Policy<H> {
             .into_iter()
             .partition(|known| self.identity.is_ours(known, Some(&pool.key())));
         for known in &ours {
-            if is_any_hosts_gateway(known) && self.has_others(pool)? {
+            if is_any_hosts_gateway(known)
+                && let Some(heir) = self.user_of(pool)?
+            {
                 let url = Self::url(Of::Addresses, known.id);
                 log::warn(format!(
                     "the gateway {address} stays: another host uses its prefix: {url}"
                 ));
+                self.hand_over(Of::Addresses, known, Some(&heir))?;
                 continue;
             }
             if !self.api.delete(Of::Addresses, known.id)? {
@@ -55,9 +58,9 @@ impl<H: Http> Policy<H> {
         Ok(())
     }
 
-    /// Whether the driver of another host uses the gateways of the prefix.
-    fn has_others(&mut self, pool: &PoolName) -> Result<bool, Error> {
-        Ok(self.addresses_in(pool.net)?.iter().any(|known| self.is_use(known)))
+    /// What the driver of another host has in the prefix, so that it uses its gateways.
+    fn user_of(&mut self, pool: &PoolName) -> Result<Option<Object>, Error> {
+        Ok(self.addresses_in(pool.net)?.into_iter().find(|known| self.is_use(known)))
     }
 
     /// A host's gateway is no use by itself: each host has its own.
@@ -94,12 +97,15 @@ impl<H: Http> Policy<H> {
             (None, Some(child)) => Self::url(Of::Prefixes, child.id),
             (None, None) => return self.api.delete(Of::Prefixes, known.id).map(drop),
         };
-        let is_foreign = |known: &Object| !self.identity.is_ours(known, None);
-        let is_handed_over = others.iter().chain(child).any(is_foreign);
+        let is_foreign = |known: &&Object| !self.identity.is_ours(known, None);
+        let is_handed_over = others.iter().chain(child).any(|known| is_foreign(&known));
+        // A host that has no more than its gateway there has a network, too.
+        let users = || others.iter().filter(is_foreign).filter(|known| is_any_hosts(known));
+        let heir = users().find(|known| !is_any_hosts_gateway(known)).or(users().next());
         let url = Self::url(Of::Prefixes, known.id);
         log::warn(format!("{} was released, and stays: {url} is used by {used_by}", pool.net));
         if is_handed_over {
-            self.hand_over(known.id)?;
+            self.hand_over(Of::Prefixes, &known, heir)?;
         }
         Ok(())
     }
@@ -111,10 +117,13 @@ impl<H: Http> Policy<H> {
             .addresses_in(pool.net)?
             .into_iter()
             .partition(|known| self.identity.is_ours(known, Some(&key)));
-        let has_foreign = others.iter().any(|known| self.is_use(known));
+        let heir = others.iter().find(|known| self.is_use(known)).cloned();
         // Others use the gateway as it is.
         let (stay, ours): (Vec<_>, Vec<_>) =
-            ours.into_iter().partition(|known| has_foreign && is_any_hosts_gateway(known));
+            ours.into_iter().partition(|known| heir.is_some() && is_any_hosts_gateway(known));
+        for gateway in &stay {
+            self.hand_over(Of::Addresses, gateway, heir.as_ref())?;
+        }
         others.extend(stay);
         // What is put aside is no use.
         others.retain(|known| !is_end(pool.net, known.net.addr()));
@@ -138,17 +147,23 @@ impl<H: Http> Policy<H> {
         Ok(others)
     }
 
-    /// The prefix is not ours any more, if we may say so.
-    fn hand_over(&mut self, id: u64) -> Result<(), Error> {
-        let mut fields = Map::from_iter([("description".to_owned(), json!(""))]);
-        if let Some(field) = &self.identity.field {
-            fields.insert("custom_fields".to_owned(), json!({ field: null }));
+    /// The object is not ours any more, if we may say so, but of the host that made the
+    /// other: the last one that leaves deletes it. Without an heir it is people's.
+    fn hand_over(&mut self, of: Of, known: &Object, heir: Option<&Object>) -> Result<(), Error> {
+        let text = heir.and_then(|heir| text_of_heir(heir, of));
+        let mut fields = Map::new();
+        if is_text(&known.description) {
+            fields.insert("description".to_owned(), json!(text.as_deref().unwrap_or_default()));
         }
-        let path = format!("{}{id}/", Of::Prefixes.path());
+        if let Some(field) = &self.identity.field {
+            fields.insert("custom_fields".to_owned(), json!({ field: text }));
+        }
+        let path = format!("{}{}/", of.path(), known.id);
         let response = self.api.client.patch(&path, &Value::from(fields))?;
-        let url = Self::url(Of::Prefixes, id);
-        match response.status {
-            200 => log::info(format!("{url} is handed over to whoever uses it")),
+        let url = Self::url(of, known.id);
+        match (response.status, text) {
+            (200, Some(text)) => log::info(format!("{url} is handed over: {text}")),
+            (200, None) => log::info(format!("{url} is handed over to whoever uses it")),
             // A token that may not change has enough rights.
             _ => {
                 log::warn(format!("{url} still has this host's name; delete it when it is unused"))

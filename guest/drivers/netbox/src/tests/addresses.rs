@@ -224,8 +224,13 @@ fn a_gateway_of_ours_stays_while_others_use_the_prefix() {
         object(6, "address", "10.64.0.3/26", "wipam driver=netbox host=node-2 pool=17 gateway");
     let gateway = "10.64.0.1".parse().unwrap();
     let one = std::slice::from_ref(&ours);
-    let turns = [at(1, one), inside(&[ours.clone(), theirs])];
-    assert_eq!(policy(&turns).release_address(POOL, gateway), Ok(()));
+    let text = "wipam driver=netbox host=node-2 pool=17 gateway";
+    let patch = format!(r#"PATCH /ipam/ip-addresses/4/ {{"description":"{text}"}}"#);
+    for status in [200, 403] {
+        let patch = turn(&patch, status, "{}");
+        let turns = [at(1, one), inside(&[ours.clone(), theirs.clone()]), patch];
+        assert_eq!(policy(&turns).release_address(POOL, gateway), Ok(()));
+    }
     let delete = turn("DELETE /ipam/ip-addresses/4/", 204, "");
     let turns = [at(1, one), inside(&[ours.clone(), their_gateway]), delete];
     assert_eq!(policy(&turns).release_address(POOL, gateway), Ok(()));

@@ -185,23 +185,43 @@ fn only_prefixes_of_ours_are_deleted() {
 #[test]
 fn a_prefix_that_is_used_stays_and_is_handed_over() {
     let ours = object(17, "prefix", "10.64.0.0/26", TAG);
-    let patch = |status| turn(r#"PATCH /ipam/prefixes/17/ {"description":""}"#, status, "{}");
+    let patch = |text: &str, status| {
+        turn(format!(r#"PATCH /ipam/prefixes/17/ {{"description":"{text}"}}"#), status, "{}")
+    };
+    let heir = "wipam driver=netbox host=node-2";
     let theirs = object(5, "address", "10.64.0.2/26", "wipam driver=netbox host=node-2 pool=17");
     for status in [200, 403] {
         let turns =
-            [inside(std::slice::from_ref(&theirs)), get(&ours), children(&[]), patch(status)];
+            [inside(std::slice::from_ref(&theirs)), get(&ours), children(&[]), patch(heir, status)];
         assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
     }
     let child = object(6, "prefix", "10.64.0.0/27", "somebody's");
-    let turns = [inside(&[]), get(&ours), children(&[child]), patch(200)];
+    let turns = [inside(&[]), get(&ours), children(&[child]), patch("", 200)];
     assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+    // To one with a lease, if there is one; people's have no heir.
+    let printer = object(3, "address", "10.64.0.9/26", "a printer");
+    let their_gateway =
+        object(4, "address", "10.64.0.3/26", "wipam driver=netbox host=node-3 pool=17 gateway");
+    for (others, text) in [
+        (vec![printer.clone()], ""),
+        (vec![printer.clone(), their_gateway.clone()], "wipam driver=netbox host=node-3"),
+        (vec![printer, their_gateway, theirs.clone()], heir),
+    ] {
+        let turns = [inside(&others), get(&ours), children(&[]), patch(text, 200)];
+        assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+    }
     // Another pool of this host in the same prefix.
     let ours_too = object(5, "address", "10.64.0.2/26", &format!("{TAG} pool=17-3"));
     let turns = [inside(&[ours_too]), get(&ours), children(&[])];
     assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
     // Our gateway is theirs, too; and what is put aside is nobody's.
     let gateway = object(7, "address", "10.64.0.1/26", &format!("{TAG} pool=17 gateway"));
-    let turns = [inside(&[theirs, gateway]), get(&ours), children(&[]), patch(200)];
+    let handed = turn(
+        format!(r#"PATCH /ipam/ip-addresses/7/ {{"description":"{heir} pool=17 gateway"}}"#),
+        200,
+        "{}",
+    );
+    let turns = [inside(&[theirs, gateway]), handed, get(&ours), children(&[]), patch(heir, 200)];
     assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
 }
 
