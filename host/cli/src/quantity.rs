@@ -100,7 +100,7 @@ impl TryFrom<toml::Value> for Size {
 
     fn try_from(value: toml::Value) -> Result<Self, String> {
         let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-        with_unit(&value, &units).map(Self).ok_or_else(|| {
+        value.as_str().and_then(|text| with_unit(text, &units)).map(Self).ok_or_else(|| {
             format!("{value}: a size has a unit (B, KiB, MiB, GiB), as in \"16MiB\"")
         })
     }
@@ -110,16 +110,21 @@ impl TryFrom<toml::Value> for Time {
     type Error = String;
 
     fn try_from(value: toml::Value) -> Result<Self, String> {
-        let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-        with_unit(&value, &units)
+        value
+            .as_str()
+            .and_then(time)
             .map(Self)
             .ok_or_else(|| format!("{value}: a time has a unit (ms, s, m, h), as in \"2s\""))
     }
 }
 
+/// The milliseconds of a time, as an operator writes it.
+pub(crate) fn time(text: &str) -> Option<u64> {
+    with_unit(text, &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)])
+}
+
 /// A whole number with one of the units.
-fn with_unit(value: &toml::Value, units: &[(&str, u64)]) -> Option<u64> {
-    let text = value.as_str()?;
+fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (number, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit())?);
     let &(_, factor) = units.iter().find(|(name, _)| *name == unit.trim_start())?;
     number.parse::<u64>().ok()?.checked_mul(factor)

@@ -285,10 +285,17 @@ fn a_reconciliation_that_frees_has_a_least_grace() {
             2,
             &["30 to 86400 seconds; with --dry-run it may be less"],
         );
+        refuses(reconcile(with, &["--grace", "29s"]), 2, &["--grace 29s: must be 30"]);
         refuses(reconcile(with, &["--grace", "86401", "--dry-run"]), 2, &["30 to 86400"]);
         let words = &["is wipam running with this state directory?"][..];
         refuses(reconcile(with, &["--grace", "0", "--dry-run"]), 1, words);
-        refuses(reconcile(with, &["--grace", "30"]), 1, words);
+        refuses(reconcile(with, &["--grace", "2s", "--dry-run"]), 1, words);
+        for grace in ["30", "30s", "1m"] {
+            refuses(reconcile(with, &["--grace", grace]), 1, words);
+        }
+        let odd = reconcile(with, &["--grace", "2 days"]).output().unwrap();
+        assert_eq!(odd.status.code(), Some(2));
+        assert!(String::from_utf8(odd.stderr).unwrap().contains("a time has a unit (ms, s, m, h)"));
         let unknown = reconcile(with, &["--no-such-flag"]).output().unwrap();
         assert_eq!(unknown.status.code(), Some(2));
     }

@@ -4,7 +4,7 @@
 use crate::{
     daemon::{DaemonFlags, connect, note},
     fatal::Fatal,
-    grace::grace,
+    grace,
     written::driver_and_name,
 };
 use ipam_admin::{
@@ -16,7 +16,7 @@ use ipam_reconcile::{
     DockerEngines, Found, GrantedBy, Held, HeldLease, HeldPool, Ledger, Limits, Options, Progress,
     Report, Space, TokioClock, reconcile,
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Compare the ledger with the networks and containers of Docker Engines
 #[derive(Debug, clap::Args)]
@@ -32,9 +32,9 @@ pub(crate) struct Args {
     /// engine uses this daemon
     #[arg(long)]
     exclusive: bool,
-    /// Seconds that an entry must stay unknown; at least 30 unless --dry-run
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    grace: u64,
+    /// How long an entry must stay unknown, as 90s or 2m; at least 30s unless --dry-run
+    #[arg(long, value_name = "TIME", default_value = grace::DEFAULT, value_parser = grace::parse)]
+    grace: Duration,
     /// Docker's name for a driver, if it is not the name of its socket: a
     /// managed plugin has a tag, as in default=wipam:latest. May be repeated
     #[arg(long = "docker-name", value_name = "DRIVER=NAME", value_parser = driver_and_name)]
@@ -60,8 +60,8 @@ Example:
   wipam reconcile docker --socket /var/run/docker.sock --dry-run";
 
 pub(crate) fn run(args: Args) -> Result<(), Fatal> {
-    let Args { sockets, dry_run, exclusive, grace: grace_seconds, docker_names, daemon } = args;
-    let grace = grace(grace_seconds, dry_run)?;
+    let Args { sockets, dry_run, exclusive, grace, docker_names, daemon } = args;
+    let grace = grace::check(grace, dry_run)?;
     let docker_names = docker_names.into_iter();
     let docker_names = docker_names.map(|(driver, name)| (driver.to_string(), name));
     let mut ledger = Daemon::new(daemon.clone(), docker_names.collect())?;

@@ -5,7 +5,7 @@ use crate::{
     books::DaemonBooks,
     daemon::{DaemonFlags, Stop, result, stdout},
     fatal::Fatal,
-    grace::grace,
+    grace,
     output::Output,
 };
 use ipam_api::{HeldRecord, text::bounded, with_causes};
@@ -14,6 +14,7 @@ use ipam_reconcile::{
     records::{GivenBack, Refused, Step, give_back, line},
 };
 use serde::Serialize;
+use std::time::Duration;
 
 /// Give back what only a driver's system of record has of this host
 #[derive(Debug, clap::Args)]
@@ -28,10 +29,10 @@ pub(crate) struct Args {
     /// pools. Use only if no other host has this host's name there
     #[arg(long)]
     exclusive: bool,
-    /// Seconds that a record must stay unknown to the ledger; at least 30 unless
-    /// --dry-run
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    grace: u64,
+    /// How long a record must stay unknown to the ledger, as 90s or 2m; at least 30s
+    /// unless --dry-run
+    #[arg(long, value_name = "TIME", default_value = grace::DEFAULT, value_parser = grace::parse)]
+    grace: Duration,
     /// How to reach the daemon.
     #[command(flatten)]
     daemon: DaemonFlags,
@@ -63,8 +64,8 @@ struct Told<'a> {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Fatal> {
-    let Args { driver, dry_run, exclusive, grace: grace_seconds, daemon } = args;
-    let options = Options { grace: grace(grace_seconds, dry_run)?, dry_run, exclusive };
+    let Args { driver, dry_run, exclusive, grace, daemon } = args;
+    let options = Options { grace: grace::check(grace, dry_run)?, dry_run, exclusive };
     let mut books = DaemonBooks::new(daemon.clone(), driver.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Failed(error.to_string()))?;
