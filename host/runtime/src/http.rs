@@ -7,7 +7,7 @@ mod send;
 mod target;
 mod wait;
 
-use crate::{Grants, Limits, halt::Halt, imports::State, log::Log};
+use crate::{Grants, Limits, halt::Halt, imports::State, log::Log, tls};
 use http::{Request, Response, uri::Scheme};
 use send::{Sending, Times};
 use std::{
@@ -215,7 +215,9 @@ impl WasiHttpHooks for Hooks {
         Box::new(async move {
             let sent = sending.send(request).await;
             if let Err(error) = &sent {
-                log.say(Level::WARN, format_args!("{asked}: {error}"));
+                let help = if let Error::Tls(error) = error { tls::help(error) } else { None };
+                let help = help.map(|help| format!(": {help}")).unwrap_or_default();
+                log.say(Level::WARN, format_args!("{asked}: {error}{help}"));
             }
             sent
         })

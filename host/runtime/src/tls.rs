@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 use tokio_rustls::rustls::{
-    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
+    CertificateError, ClientConfig, ConfigBuilder, Error, RootCertStore, WantsVerifier,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
@@ -25,6 +25,14 @@ fn roots() -> RootCertStore {
     let (taken, left) = roots.add_parsable_certificates(found.certs);
     tracing::info!(taken, left, errors = found.errors.len(), "authorities for TLS were read");
     roots
+}
+
+/// What helps where TLS failed, for the operator.
+pub(crate) fn help(error: &io::Error) -> Option<&'static str> {
+    let cause = error.get_ref()?.downcast_ref()?;
+    matches!(cause, Error::InvalidCertificate(CertificateError::UnknownIssuer)).then_some(
+        "SSL_CERT_FILE names a file with the certificates of the authorities that are trusted",
+    )
 }
 
 fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
@@ -73,4 +81,22 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
 
 fn bad(file: &Path, why: &dyn std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::help;
+    use std::io;
+    use tokio_rustls::rustls::{CertificateError, Error};
+
+    #[test]
+    fn help_is_for_an_unknown_authority_alone() {
+        let failed = |error: Error| help(&io::Error::new(io::ErrorKind::InvalidData, error));
+        let of_certificate = |error| failed(Error::InvalidCertificate(error));
+        let words = of_certificate(CertificateError::UnknownIssuer).unwrap();
+        assert!(words.contains("SSL_CERT_FILE"), "{words}");
+        assert_eq!(of_certificate(CertificateError::Expired), None);
+        assert_eq!(failed(Error::DecryptError), None);
+        assert_eq!(help(&io::Error::from(io::ErrorKind::UnexpectedEof)), None);
+    }
 }

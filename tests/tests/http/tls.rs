@@ -2,8 +2,12 @@
 //! named by its environment: whoever asks here is a process of its own.
 
 use crate::lab::Asker;
+use ipam_tests::{
+    daemon::{Daemon, wait},
+    programs,
+};
 use std::{
-    env,
+    env, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -88,4 +92,25 @@ fn whom_the_machine_trusts_is_asked() {
     assert!(nobody.contains("ErrorCode::Tls"), "{nobody}");
     let other = ask(&format!("https://127.0.0.1:{port}/"), &file("authority.pem"));
     assert!(other.contains("ErrorCode::Tls"), "{other}");
+}
+
+/// The driver asks at its start; its own words are shown to callers, too.
+#[test]
+fn what_helps_is_in_the_log_where_nobody_knows_the_authority() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("wipam.toml");
+    let url = format!("https://localhost:{}/api", server().port());
+    let (file, token) = (programs::driver("netbox"), "0123456789abcdef");
+    let table = format!(
+        "[[driver]]\nfile = \"builtin:default\"\n[[driver]]\nfile = {file:?}\nhttp = [{url:?}]\n\
+         config = {{ url = {url:?}, token = {token:?}, host = \"node-1\" }}\n"
+    );
+    fs::write(&config, table).unwrap();
+    let daemon = Daemon::start(directory.path(), &["--config", config.to_str().unwrap()]).ready();
+    let has = |words: &str, more: &str| {
+        let log = daemon.log();
+        log.lines().any(|line| line.contains(words) && line.contains(more))
+    };
+    wait(|| has("UnknownIssuer", "SSL_CERT_FILE names a file"));
+    wait(|| has("NetBox does not answer", "SSL_CERT_FILE names a file"));
 }
