@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "registry/checked.rs"]
+mod checked;
 #[path = "registry/real.rs"]
 mod real;
 #[path = "../../host/registry/src/tests/server.rs"]

@@ -48,7 +48,7 @@ impl Requirements<'_> {
     ) -> Result<String, String> {
         match self.signed {
             Some(signed) => {
-                let verified = signed.check_artifact(reference, digest, signatures)?;
+                let verified = signed.check_artifact(Some(reference), digest, signatures)?;
                 Ok(verified.to_string())
             }
             None => Ok("not checked".to_owned()),

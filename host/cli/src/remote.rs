@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Flags, Settings},
-    driver_config::Source,
+    driver_config::{DriverSettings, Source},
     fatal::Fatal,
     signature_table::SignaturePolicy,
 };
@@ -10,7 +10,9 @@ use ipam_registry::{
     Access, Artifact, Client, Error, Layout, Reference, SCHEME, Target, Which, is_registry,
 };
 use ipam_runtime::Limits;
+use ipam_signature::Verified;
 use std::{
+    fmt::Display,
     io::{IsTerminal as _, Write as _, stderr},
     path::{Path, PathBuf},
 };
@@ -61,6 +63,11 @@ pub(crate) fn reference(text: &str) -> Result<Reference, String> {
 }
 
 impl RegistryFlags {
+    /// Whether a check of signatures is asked for by the command line alone.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     pub(crate) fn read(&self) -> Result<Registries, Fatal> {
         let settings = match &self.config {
             Some(_) => {
@@ -78,11 +85,11 @@ impl RegistryFlags {
 
 impl Registries {
     /// Who must have signed what comes from there: as the driver's own table says,
-    /// if it has one.
-    pub(crate) fn signed(&self, source: &Source) -> Option<&SignaturePolicy> {
+    /// if it has one. What lies in a directory is no driver's.
+    pub(crate) fn signed(&self, source: Option<&Source>) -> Option<&SignaturePolicy> {
         let settings = self.settings.as_ref();
-        let is_it =
-            |it: &&crate::driver_config::DriverSettings| it.source.identity() == source.identity();
+        let identity = source.map(Source::identity);
+        let is_it = |it: &&DriverSettings| Some(it.source.identity()) == identity;
         let own = settings.and_then(|settings| settings.drivers.iter().find(is_it));
         self.by_keys.as_ref().or_else(|| match own {
             Some(driver) => driver.signed.as_ref(),
@@ -110,18 +117,34 @@ impl Registries {
     /// Who signed it, in words, if anybody must have; why it may not be used.
     pub(crate) fn verify(
         &self,
-        reference: &Reference,
+        of: &impl Display,
+        reference: Option<&Reference>,
         place: &mut Target,
         artifact: &Artifact,
     ) -> Result<Option<Vec<String>>, Fatal> {
-        let Some(signed) = self.signed(&Source::Registry(reference.clone())) else {
-            return Ok(None);
-        };
-        let signatures = artifact.signatures(place).map_err(|it| failed(reference, &it))?;
-        match signed.check_artifact(reference, artifact.digest(), &signatures) {
-            Ok(verified) => Ok(Some(verified.by.iter().map(ToString::to_string).collect())),
-            Err(refused) => Err(Fatal::Failed(format!("{reference}: {refused}"))),
-        }
+        let source = reference.cloned().map(Source::Registry);
+        let Some(signed) = self.signed(source.as_ref()) else { return Ok(None) };
+        let signatures = artifact.signatures(place).map_err(|it| failed(of, &it))?;
+        in_words(of, signed.check_artifact(reference, artifact.digest(), &signatures)).map(Some)
+    }
+
+    /// The same of a file.
+    pub(crate) fn verify_file(
+        &self,
+        file: &Path,
+        bytes: &[u8],
+    ) -> Result<Option<Vec<String>>, Fatal> {
+        let signed = self.signed(Some(&Source::File(file.to_owned())));
+        let checked = signed.map(|signed| signed.check_file(file, bytes));
+        checked.map(|checked| in_words(&file.display(), checked)).transpose()
+    }
+}
+
+/// Who signed it.
+fn in_words(of: &impl Display, checked: Result<Verified, String>) -> Result<Vec<String>, Fatal> {
+    match checked {
+        Ok(verified) => Ok(verified.by.iter().map(ToString::to_string).collect()),
+        Err(refused) => Err(Fatal::Failed(format!("{of}: {refused}"))),
     }
 }
 

@@ -106,19 +106,19 @@ impl SignaturePolicy {
         Ok(Self { policy, repository: None })
     }
 
-    /// Whether an artifact may be used.
+    /// Whether an artifact may be used. What lies in a directory has no reference.
     pub(crate) fn check_artifact(
         &self,
-        reference: &Reference,
+        reference: Option<&Reference>,
         digest: Digest,
         Signatures { evidence, notes }: &Signatures,
     ) -> Result<Verified, String> {
         if let Some(repository) = &self.repository
-            && !reference.is_within(repository)
+            && !reference.is_some_and(|reference| reference.is_within(repository))
         {
+            let name = reference.map_or_else(|| "a directory".to_owned(), Reference::name);
             return Err(format!(
-                "it is in {}, and the policy allows repository = {repository:?}",
-                reference.name()
+                "it is in {name}, and the policy allows repository = {repository:?}"
             ));
         }
         self.policy.check(Subject::Manifest(digest), evidence).map_err(|refusal| {

@@ -31,6 +31,8 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 For machines without a network: copy into a directory, carry it over, and copy it into
 a registry there. Digests stay, and so signatures do.
+Signatures are checked with --key or --config before anything is copied; those of a
+directory as what it is copied to must be signed.
 
 Exit codes: 0 copied, 1 failed or not signed as it must be, 2 wrong command line.";
 
@@ -46,14 +48,19 @@ struct Copied {
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let Args { from, to, registry, json } = args;
     let registries = registry.read()?;
+    let name = |it: &Location| match it {
+        Location::Registry(reference) => reference.to_string(),
+        Location::Path(path) => path.display().to_string(),
+    };
     let (mut source, artifact) = match from {
-        Location::Registry(reference) => {
-            let (mut place, artifact) = registries.resolve(reference)?;
-            registries.verify(reference, &mut place, &artifact)?;
-            (place, artifact)
-        }
+        Location::Registry(reference) => registries.resolve(reference)?,
         Location::Path(path) => in_directory(path)?,
     };
+    let reference = match (from, to) {
+        (Location::Registry(reference), _) | (_, Location::Registry(reference)) => Some(reference),
+        (Location::Path(_), Location::Path(_)) => None,
+    };
+    registries.verify(&name(from), reference, &mut source, &artifact)?;
     let tag_of = |it: &Reference| it.tag().map(str::to_owned);
     let (mut target, tag) = match to {
         Location::Registry(reference) => {
@@ -72,10 +79,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let signatures = with_progress("copying", artifact.component_bytes(), |watch| {
         copy(&artifact, &mut source, &mut target, tag.as_deref(), most, watch)
     });
-    let name = |it: &Location| match it {
-        Location::Registry(reference) => reference.to_string(),
-        Location::Path(path) => path.display().to_string(),
-    };
     let copied = Copied {
         from: name(from),
         to: name(to),

@@ -24,7 +24,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
-const AFTER_HELP: &str = "Exit codes: 0 shown, 1 it is not a component, 2 wrong command line.";
+const AFTER_HELP: &str = "\
+Signatures are checked with --key or --config, those of a file in FILE.sigstore.json.
+
+Exit codes: 0 shown, 1 it is not a component or not signed as it must be, 2 wrong command
+line.";
 
 /// As it is printed for programs.
 #[derive(Debug, Serialize)]
@@ -59,16 +63,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         Location::Path(file) => file.display().to_string(),
     };
     let failed = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{name}: {why}"));
+    let registries = registry.read()?;
     let (artifact, bytes) = match of {
         Location::Registry(reference) => {
-            let registries = registry.read()?;
             let (mut place, artifact) = registries.resolve(reference)?;
-            registries.verify(reference, &mut place, &artifact)?;
+            registries.verify(reference, Some(reference), &mut place, &artifact)?;
             let bytes = component(reference, &mut place, &artifact)?;
             (Some(artifact.digest().to_string()), bytes)
         }
         Location::Path(file) => {
-            (None, read_file(file, &Limits::default()).map_err(|error| failed(&error))?)
+            let bytes = read_file(file, &Limits::default()).map_err(|error| failed(&error))?;
+            registries.verify_file(file, &bytes)?;
+            (None, bytes)
         }
     };
     let inspection = inspect(&bytes).map_err(|error| failed(&error))?;

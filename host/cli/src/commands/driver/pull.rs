@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let Args { reference, output, registry, json } = args;
     let registries = registry.read()?;
     let (mut place, artifact) = registries.resolve(reference)?;
-    let signed_by = registries.verify(reference, &mut place, &artifact)?;
+    let signed_by = registries.verify(reference, Some(reference), &mut place, &artifact)?;
     let last = reference.repository().rsplit('/').next().unwrap_or_default();
     let file = output.clone().unwrap_or_else(|| format!("{last}.wasm").into());
     let failed = |error: std::io::Error| Fatal::Failed(format!("{}: {error}", file.display()));

@@ -46,6 +46,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         return Err(Fatal::Usage(format!("{reference}: name a tag, and no digest")));
     };
     let of_file = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{}: {why}", file.display()));
+    if registry.has_keys() {
+        return Err(Fatal::Usage("a push checks no signature: leave --key out".to_owned()));
+    }
     let bytes = read_file(file, &Limits::default()).map_err(|error| of_file(&error))?;
     // Nobody wants a module, or a picture, under that name.
     let found = inspect(&bytes).map_err(|error| of_file(&error))?;

@@ -43,9 +43,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let unknown = || Fatal::Usage("who must have signed? Name a --key or a --config".to_owned());
     let checked = match of {
         Location::Registry(reference) => {
-            registries.signed(&Source::Registry(reference.clone())).ok_or_else(unknown)?;
+            registries.signed(Some(&Source::Registry(reference.clone()))).ok_or_else(unknown)?;
             let (mut place, artifact) = registries.resolve(reference)?;
-            let signed_by = registries.verify(reference, &mut place, &artifact)?;
+            let signed_by = registries.verify(reference, Some(reference), &mut place, &artifact)?;
             Checked {
                 of: reference.to_string(),
                 digest: artifact.digest().to_string(),
@@ -53,15 +53,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
             }
         }
         Location::Path(file) => {
-            let signed = registries.signed(&Source::File(file.clone())).ok_or_else(unknown)?;
-            let failed =
-                |why: &dyn std::fmt::Display| Fatal::Failed(format!("{}: {why}", file.display()));
-            let bytes = read_file(file, &Limits::default()).map_err(|error| failed(&error))?;
-            let verified = signed.check_file(file, &bytes).map_err(|why| failed(&why))?;
+            registries.signed(Some(&Source::File(file.clone()))).ok_or_else(unknown)?;
+            let bytes = read_file(file, &Limits::default())
+                .map_err(|error| Fatal::Failed(format!("{}: {error}", file.display())))?;
+            let signed_by = registries.verify_file(file, &bytes)?;
             Checked {
                 of: file.display().to_string(),
                 digest: digest(&bytes).to_string(),
-                signed_by: verified.by.iter().map(ToString::to_string).collect(),
+                signed_by: signed_by.unwrap_or_default(),
             }
         }
     };
