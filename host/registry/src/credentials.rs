@@ -5,14 +5,17 @@
 
 use crate::bounds::{CREDENTIALS_BYTES_MAX, HELPER_TIME};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     env, fmt,
     fs::File,
     io::{self, ErrorKind, Read as _, Write as _},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -148,11 +151,15 @@ fn run(program: &str, registry: &str, ends: Instant) -> io::Result<Option<Vec<u8
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        // What it starts ends with it.
+        .process_group(0)
         .spawn()?;
     let done = talk(&mut child, registry, ends);
     if done.is_err() {
-        // It may have ended by itself.
-        let _ = child.kill();
+        // They may have ended by themselves.
+        if let Ok(group) = i32::try_from(child.id()) {
+            let _ = Pid::from_raw(group).map(|group| kill_process_group(group, Signal::KILL));
+        }
     }
     let _ = child.wait();
     done
@@ -164,26 +171,30 @@ fn talk(child: &mut Child, registry: &str, ends: Instant) -> io::Result<Option<V
         let _ = writeln!(stdin, "{registry}");
     }
     let stdout = child.stdout.take();
-    // It may print more than a pipe holds.
-    let reader = thread::Builder::new().name("wipam-helper".to_owned()).spawn(move || {
+    // It may print more than a pipe holds, and leave the pipe to what it started.
+    let (sender, printed) = mpsc::sync_channel(1);
+    thread::Builder::new().name("wipam-helper".to_owned()).spawn(move || {
         let mut printed = Vec::new();
         let stdout = stdout.map(|it| it.take(CREDENTIALS_BYTES_MAX as u64));
-        stdout.map_or(Ok(0), |mut it| it.read_to_end(&mut printed)).map(|_| printed)
+        let read = stdout.map_or(Ok(0), |mut it| it.read_to_end(&mut printed));
+        // Perhaps nobody waits any more.
+        let _ = sender.send(read.map(|_| printed));
     })?;
+    let late = || io::Error::new(ErrorKind::TimedOut, format!("no answer in {HELPER_TIME:?}"));
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
         }
         if Instant::now() >= ends {
-            return Err(io::Error::new(
-                ErrorKind::TimedOut,
-                format!("no answer in {HELPER_TIME:?}"),
-            ));
+            return Err(late());
         }
         thread::sleep(HELPER_TICK);
     };
-    let printed = reader.join().map_err(|_| io::Error::other("it could not be read"))??;
-    Ok(status.success().then_some(printed))
+    match printed.recv_timeout(ends.saturating_duration_since(Instant::now())) {
+        Ok(printed) => printed.map(|printed| status.success().then_some(printed)),
+        Err(RecvTimeoutError::Timeout) => Err(late()),
+        Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("it could not be read")),
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +204,7 @@ mod tests {
         fs,
         os::unix::fs::PermissionsExt as _,
         path::{Path, PathBuf},
+        thread,
         time::{Duration, Instant},
     };
 
@@ -255,6 +267,18 @@ mod tests {
         assert_eq!(asked("echo not found; exit 1", long).unwrap(), None);
         let late = asked("exec sleep 1000", Duration::from_millis(50)).unwrap_err();
         assert!(late.to_string().contains("no answer"), "{late}");
+    }
+
+    /// What it started has its stdout, and ends with its time.
+    #[test]
+    fn what_a_helper_leaves_behind_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = script(directory.path(), "(sleep 2; echo > \"$0.alive\") & echo '{}'");
+        let begin = Instant::now();
+        let late = run(path.to_str().unwrap(), "ghcr.io", begin + Duration::from_secs(1));
+        assert!(late.unwrap_err().to_string().contains("no answer"));
+        thread::sleep(Duration::from_secs(2));
+        assert!(!directory.path().join("helper.alive").exists());
     }
 
     #[test]
