@@ -3,7 +3,7 @@
 //! A tag is read once; all that follows goes by digest, and is compared with it.
 
 use crate::{
-    bounds::{REFERRERS_MAX, SIGNATURES_BYTES_MAX},
+    bounds::{ATTACHED_BYTES_MAX, REFERRERS_MAX, SIGNATURES_BYTES_MAX},
     error::Error,
     manifest::{BUNDLE, Descriptor, Manifest, SIMPLE_SIGNING, fallback_tag},
     target::Target,
@@ -115,25 +115,23 @@ impl Artifact {
     /// # Errors
     /// When the target cannot be read. What is wrong with one signature is a note.
     pub fn signatures(&self, target: &mut Target) -> Result<Signatures, Error> {
-        let (attached, mut notes) = self.attached(target)?;
         let mut evidence = Vec::new();
         let mut left = SIGNATURES_BYTES_MAX;
-        for one in &attached {
-            match one.evidence(target, &mut left) {
-                Ok(found) => evidence.extend(found),
-                Err(error) if error.is_outage() => return Err(error),
-                Err(error) => notes.push(error.to_string()),
-            }
-        }
+        let notes = self.each_attached(target, |target, one| {
+            evidence.extend(one.evidence(target, &mut left)?);
+            Ok(())
+        })?;
         Ok(Signatures { evidence, notes })
     }
 
-    /// The manifests that may have signatures.
-    pub(crate) fn attached(
+    /// Looks at each manifest that may have signatures, one after the other: what
+    /// strangers put there is not kept. What was passed over.
+    pub(crate) fn each_attached(
         &self,
         target: &mut Target,
-    ) -> Result<(Vec<Attached>, Vec<String>), Error> {
-        let (mut attached, mut notes) = (Vec::new(), Vec::new());
+        mut look: impl FnMut(&mut Target, Attached) -> Result<(), Error>,
+    ) -> Result<Vec<String>, Error> {
+        let mut notes = Vec::new();
         let mut referrers = match target.referrers(self.digest) {
             Ok(referrers) => referrers,
             Err(error) if error.is_outage() => return Err(error),
@@ -150,19 +148,25 @@ impl Artifact {
         // cosign's own list calls bundles by another type. It says which are
         // looked at first.
         referrers.sort_by_key(|one| one.annotations.get(PREDICATE).is_none_or(|it| it != SIGN));
-        for referrer in referrers.iter().take(REFERRERS_MAX) {
-            match self.referrer(target, referrer) {
-                Ok(found) => attached.extend(found),
+        referrers.truncate(REFERRERS_MAX);
+        // The last is what cosign 2 puts beside an artifact.
+        for referrer in referrers.iter().map(Some).chain([None]) {
+            let found = match referrer {
+                Some(referrer) => self.referrer(target, referrer),
+                None => self.simple_signing(target),
+            };
+            let looked_at = match found {
+                Ok(Some(found)) => look(target, found),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            match looked_at {
+                Ok(()) => {}
                 Err(error) if error.is_outage() => return Err(error),
                 Err(error) => notes.push(error.to_string()),
             }
         }
-        match self.simple_signing(target) {
-            Ok(found) => attached.extend(found),
-            Err(error) if error.is_outage() => return Err(error),
-            Err(error) => notes.push(error.to_string()),
-        }
-        Ok((attached, notes))
+        Ok(notes)
     }
 
     /// A referrer, if it is a bundle about this artifact.
@@ -172,7 +176,7 @@ impl Artifact {
         let what = format!("the referrer {digest}");
         let bytes = target.manifest(&which)?.ok_or_else(|| Error::NotFound(what.clone()))?;
         same(&what, digest, sha256(&bytes))?;
-        let manifest = Manifest::parse(&what, &bytes)?;
+        let manifest = Attached::parse(&what, &bytes)?;
         let is_bundle = manifest.kind() == BUNDLE
             || manifest.layers.first().is_some_and(|layer| layer.media_type == BUNDLE);
         if !is_bundle {
@@ -190,12 +194,20 @@ impl Artifact {
         let tag = format!("{}.sig", fallback_tag(self.digest));
         let which = Which::Tag(&tag);
         let Some(bytes) = target.manifest(&which)? else { return Ok(None) };
-        let manifest = Manifest::parse(&which.in_words(), &bytes)?;
+        let manifest = Attached::parse(&which.in_words(), &bytes)?;
         Ok(Some(Attached { digest: sha256(&bytes), tag: Some(tag), bytes, manifest }))
     }
 }
 
 impl Attached {
+    /// Read, a manifest takes many times its bytes.
+    fn parse(what: &str, bytes: &[u8]) -> Result<Manifest, Error> {
+        if bytes.len() > ATTACHED_BYTES_MAX {
+            return Err(Error::TooLarge { what: what.to_owned(), most: ATTACHED_BYTES_MAX });
+        }
+        Manifest::parse(what, bytes)
+    }
+
     fn evidence(&self, target: &mut Target, left: &mut usize) -> Result<Vec<Evidence>, Error> {
         let Self { digest, manifest, .. } = self;
         let mut found = Vec::new();

@@ -8,6 +8,9 @@ pub const MANIFEST_BYTES_MAX: usize = 4 << 20;
 /// How many referrers, and how many layers of a simple-signing manifest, are
 /// looked at for signatures.
 pub const REFERRERS_MAX: usize = 32;
+/// The largest manifest that may have signatures, in bytes: layers with a
+/// certificate each have some thousand.
+pub const ATTACHED_BYTES_MAX: usize = 256 << 10;
 /// What all signatures of one artifact may have together, in bytes.
 pub const SIGNATURES_BYTES_MAX: usize = 16 << 20;
 /// The largest answer to a request for a token, and the longest text of an error,

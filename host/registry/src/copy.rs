@@ -86,19 +86,33 @@ pub fn copy(
     let digest = artifact.digest();
     let which = tag.map_or(Which::Digest(digest), Which::Tag);
     to.put_manifest(&which, MANIFEST, digest, artifact.manifest())?;
-    let (attached, _) = artifact.attached(from)?;
-    for one in &attached {
-        one.copy(digest, from, to)?;
-    }
-    Ok(attached.len())
+    let (mut copied, mut put) = (0, Ok(()));
+    artifact.each_attached(from, |from, one| {
+        if put.is_ok() {
+            let blobs = one.blobs(from)?;
+            put = one.put(digest, &blobs, to);
+            copied += 1;
+        }
+        Ok(())
+    })?;
+    put.map(|()| copied)
 }
 
 impl Attached {
-    fn copy(&self, of: Digest, from: &mut Target, to: &mut Target) -> Result<(), Error> {
-        let Self { tag, digest, bytes, manifest } = self;
-        for blob in manifest.layers.iter().chain([&manifest.config]) {
+    /// What its manifest names.
+    fn blobs(&self, from: &mut Target) -> Result<Vec<(Digest, Vec<u8>)>, Error> {
+        let Manifest { layers, config, .. } = &self.manifest;
+        let one = |blob: &Descriptor| {
             let bytes = fetch(from, "a signature", blob, EVIDENCE_BYTES_MAX, &mut |_| ())?;
-            to.put_blob(blob.digest()?, &bytes)?;
+            Ok((blob.digest()?, bytes))
+        };
+        layers.iter().chain([config]).map(one).collect()
+    }
+
+    fn put(&self, of: Digest, blobs: &[(Digest, Vec<u8>)], to: &mut Target) -> Result<(), Error> {
+        let Self { tag, digest, bytes, .. } = self;
+        for (digest, bytes) in blobs {
+            to.put_blob(*digest, bytes)?;
         }
         let which = tag.as_deref().map_or(Which::Digest(*digest), Which::Tag);
         let is_listed = to.put_manifest(&which, MANIFEST, *digest, bytes)?;

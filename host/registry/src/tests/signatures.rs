@@ -101,6 +101,17 @@ fn a_wrong_referrer_is_passed_over_and_named() {
             }),
             "has more than 4194304 bytes",
         ),
+        (
+            // Read, it takes many times that.
+            Box::new(|files: &mut Files| {
+                let mut manifest: Value =
+                    serde_json::from_slice(&bundle_manifest(&manifest(), b"v")).unwrap();
+                let layer = manifest["layers"][0].clone();
+                manifest["layers"] = vec![layer; 2000].into();
+                manifest_file(files, manifest.to_string().as_bytes())
+            }),
+            "has more than 262144 bytes",
+        ),
     ] {
         let found = signatures(referred(|files| {
             vec![wrong(files), bundle_file(files, &manifest(), sound)]
