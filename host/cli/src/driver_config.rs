@@ -32,6 +32,14 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Whether it is this very file, however it is written, or reference.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => is_same_file(one, other),
+            _ => self == other,
+        }
+    }
+
     /// Which entry it is, whatever version of it.
     pub(crate) fn identity(&self) -> String {
         match self {
@@ -39,6 +47,12 @@ impl Source {
             Self::Registry(reference) => format!("{SCHEME}{}", reference.name()),
         }
     }
+}
+
+/// Whether two paths lead to one file.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    one == other
+        || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
 }
 
 impl fmt::Display for Source {

@@ -84,17 +84,26 @@ impl RegistryFlags {
 }
 
 impl Registries {
-    /// Who must have signed what comes from there: as the driver's own table says,
-    /// if it has one. What lies in a directory is no driver's.
-    pub(crate) fn signed(&self, source: Option<&Source>) -> Option<&SignaturePolicy> {
-        let settings = self.settings.as_ref();
-        let identity = source.map(Source::identity);
-        let is_it = |it: &&DriverSettings| Some(it.source.identity()) == identity;
-        let own = settings.and_then(|settings| settings.drivers.iter().find(is_it));
-        self.by_keys.as_ref().or_else(|| match own {
-            Some(driver) => driver.signed.as_ref(),
-            None => settings.and_then(|settings| settings.signed.as_ref()),
-        })
+    /// Who must have signed what comes from there: all that the drivers of the
+    /// configuration say that are that, else those of the same repository, else
+    /// what holds for all. What lies in a directory is no driver's.
+    pub(crate) fn signed(&self, source: Option<&Source>) -> Vec<&SignaturePolicy> {
+        if let Some(by_keys) = &self.by_keys {
+            return vec![by_keys];
+        }
+        let Some(settings) = &self.settings else { return Vec::new() };
+        let of = |is_it: fn(&Source, &Source) -> bool| -> Vec<&DriverSettings> {
+            let is_it = |one: &&DriverSettings| source.is_some_and(|it| is_it(&one.source, it));
+            settings.drivers.iter().filter(is_it).collect()
+        };
+        let mut own = of(Source::is_same);
+        if own.is_empty() {
+            own = of(|one, other| one.identity() == other.identity());
+        }
+        if own.is_empty() {
+            return settings.signed.iter().collect();
+        }
+        own.iter().filter_map(|driver| driver.signed.as_ref()).collect()
     }
 
     pub(crate) fn is_plain(&self, reference: &Reference) -> bool {
@@ -123,9 +132,12 @@ impl Registries {
         artifact: &Artifact,
     ) -> Result<Option<Vec<String>>, Fatal> {
         let source = reference.cloned().map(Source::Registry);
-        let Some(signed) = self.signed(source.as_ref()) else { return Ok(None) };
+        let policies = self.signed(source.as_ref());
+        if policies.is_empty() {
+            return Ok(None);
+        }
         let signatures = artifact.signatures(place).map_err(|it| failed(of, &it))?;
-        in_words(of, signed.check_artifact(reference, artifact.digest(), &signatures)).map(Some)
+        all_met(of, &policies, |one| one.check_artifact(reference, artifact.digest(), &signatures))
     }
 
     /// The same of a file.
@@ -134,18 +146,28 @@ impl Registries {
         file: &Path,
         bytes: &[u8],
     ) -> Result<Option<Vec<String>>, Fatal> {
-        let signed = self.signed(Some(&Source::File(file.to_owned())));
-        let checked = signed.map(|signed| signed.check_file(file, bytes));
-        checked.map(|checked| in_words(&file.display(), checked)).transpose()
+        let policies = self.signed(Some(&Source::File(file.to_owned())));
+        all_met(&file.display(), &policies, |one| one.check_file(file, bytes))
     }
 }
 
-/// Who signed it.
-fn in_words(of: &impl Display, checked: Result<Verified, String>) -> Result<Vec<String>, Fatal> {
-    match checked {
-        Ok(verified) => Ok(verified.by.iter().map(ToString::to_string).collect()),
-        Err(refused) => Err(Fatal::Failed(format!("{of}: {refused}"))),
+/// Who signed it, each once; nothing if nobody must have.
+fn all_met(
+    of: &impl Display,
+    policies: &[&SignaturePolicy],
+    check: impl Fn(&SignaturePolicy) -> Result<Verified, String>,
+) -> Result<Option<Vec<String>>, Fatal> {
+    let mut by = Vec::new();
+    for policy in policies {
+        let verified =
+            check(policy).map_err(|refused| Fatal::Failed(format!("{of}: {refused}")))?;
+        for signer in verified.by.iter().map(ToString::to_string) {
+            if !by.contains(&signer) {
+                by.push(signer);
+            }
+        }
     }
+    Ok(Some(by).filter(|_| !policies.is_empty()))
 }
 
 /// A tag if there is no digest.

@@ -47,6 +47,45 @@ fn what_is_copied_from_a_directory_is_checked() {
     assert!(refused.contains("the config: No such file"), "{refused}");
 }
 
+/// What `serve` refuses is not called signed, however its file is written.
+#[test]
+fn all_drivers_of_a_file_say_who_must_have_signed_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixtures = root().join("../host/signature/fixtures");
+    let at = |name: &str| directory.path().join(name);
+    fs::copy(fixtures.join("driver.wasm"), at("x.wasm")).unwrap();
+    fs::copy(fixtures.join("blob.sigstore.json"), at("x.wasm.sigstore.json")).unwrap();
+    let keys = |table: &str, name: &str| {
+        format!("[{table}]\nall-of = [{{ key = '{}' }}]\n", fixtures.join(name).display())
+    };
+    let driver = |name: &str, key: &str| {
+        let own = keys("driver.signatures", key);
+        format!("[[driver]]\nfile = 'x.wasm'\nname = '{name}'\n{own}")
+    };
+    let verify = |drivers: &str, config: &str, file: &str| {
+        let all = keys("signatures", "p256.pub");
+        fs::write(at("w.toml"), format!("{all}{drivers}")).unwrap();
+        let mut program = Command::new(binary());
+        ran(program.current_dir(directory.path()), &["verify", file, "--config", config])
+    };
+    let absolute = at("x.wasm").display().to_string();
+    for (config, file) in [
+        ("w.toml", "x.wasm"),
+        ("./w.toml", "x.wasm"),
+        ("w.toml", "./x.wasm"),
+        ("w.toml", &*absolute),
+    ] {
+        assert!(verify("", config, file).is_ok(), "{config} {file}");
+        assert!(verify(&driver("x", "p256.pub"), config, file).is_ok(), "{config} {file}");
+        for drivers in
+            [driver("x", "other.pub"), driver("x", "p256.pub") + &driver("y", "other.pub")]
+        {
+            let refused = verify(&drivers, config, file).unwrap_err();
+            assert!(refused.contains("by another key"), "{config} {file}: {refused}");
+        }
+    }
+}
+
 #[test]
 fn a_file_that_is_inspected_is_checked() {
     let directory = tempfile::tempdir().unwrap();

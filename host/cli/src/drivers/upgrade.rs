@@ -3,7 +3,7 @@
 use super::{Drivers, Loaded, PATIENCE, read_signed_file};
 use crate::{
     artifacts::LookUp,
-    driver_config::{DriverSettings, Source},
+    driver_config::{DriverSettings, Source, is_same_file},
 };
 use ipam_admin::{Host, Upgrade};
 use ipam_api::{Digest, DriverName, Factory};
@@ -68,7 +68,7 @@ impl Drivers {
         let mut notes = Vec::new();
         let is_configured = match &known.settings.source {
             Source::BuiltIn(_) => false,
-            Source::File(path) => is_same(path, file),
+            Source::File(path) => is_same_file(path, file),
             Source::Registry(reference) => locks.as_ref().is_some_and(|(new, _)| new == reference),
         };
         if !is_configured {
@@ -96,9 +96,3 @@ impl Drivers {
 
 /// A component, and what to lock when it serves.
 type New = (Vec<u8>, Option<(Reference, Digest)>);
-
-/// Whether two paths lead to one file.
-fn is_same(one: &Path, other: &Path) -> bool {
-    one == other
-        || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
-}

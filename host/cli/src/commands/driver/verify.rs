@@ -24,7 +24,8 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-With --config, a driver's own table decides if it has one, else [signatures].
+With --config, a driver's own table decides if it has one, else [signatures]; if several
+drivers are that file or artifact, all of them decide.
 Nothing is compiled. Not checked: the transparency log, certificates, and whether a
 newer version exists. A signature says that a key signed a digest, and no more.
 
@@ -40,10 +41,13 @@ struct Checked {
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let Args { of, registry, json } = args;
     let registries = registry.read()?;
-    let unknown = || Fatal::Usage("who must have signed? Name a --key or a --config".to_owned());
+    let is_asked = |source: &Source| match registries.signed(Some(source))[..] {
+        [] => Err(Fatal::Usage("who must have signed? Name a --key or a --config".to_owned())),
+        _ => Ok(()),
+    };
     let checked = match of {
         Location::Registry(reference) => {
-            registries.signed(Some(&Source::Registry(reference.clone()))).ok_or_else(unknown)?;
+            is_asked(&Source::Registry(reference.clone()))?;
             let (mut place, artifact) = registries.resolve(reference)?;
             let signed_by = registries.verify(reference, Some(reference), &mut place, &artifact)?;
             Checked {
@@ -53,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
             }
         }
         Location::Path(file) => {
-            registries.signed(Some(&Source::File(file.clone()))).ok_or_else(unknown)?;
+            is_asked(&Source::File(file.clone()))?;
             let bytes = read_file(file, &Limits::default())
                 .map_err(|error| Fatal::Failed(format!("{}: {error}", file.display())))?;
             let signed_by = registries.verify_file(file, &bytes)?;
