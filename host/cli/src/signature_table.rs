@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// The largest file of a key, in bytes.
 const KEY_BYTES: u64 = 16 << 10;
+/// How many notes a refusal has.
+const NOTES_LISTED: usize = 8;
 /// What the name of a signature's file ends with, behind that of what is signed.
 const ENDING: &str = ".sigstore.json";
 
@@ -122,8 +124,12 @@ impl SignaturePolicy {
             ));
         }
         self.policy.check(Subject::Manifest(digest), evidence).map_err(|refusal| {
-            let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
-            format!("{refusal}{notes}")
+            let listed: String =
+                notes.iter().take(NOTES_LISTED).map(|note| format!("; {note}")).collect();
+            match notes.len().saturating_sub(NOTES_LISTED) {
+                0 => format!("{refusal}{listed}"),
+                more => format!("{refusal}{listed}; {more} more"),
+            }
         })
     }
 
@@ -143,6 +149,8 @@ impl SignaturePolicy {
 #[cfg(test)]
 mod tests {
     use super::{SignaturePolicy, SignaturesTable};
+    use ipam_api::Digest;
+    use ipam_registry::Signatures;
     use std::{fs, path::Path};
 
     const KEY: &str = include_str!("../../signature/fixtures/p256.pub");
@@ -194,6 +202,15 @@ mod tests {
             let refused = signed(directory.path(), text).unwrap_err();
             assert!(refused.contains(words), "{text}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_no_longer_than_somebody_reads() {
+        let acme = signed(Path::new(""), &by(KEY)).unwrap();
+        let notes = (0..100).map(|at| format!("note {at}")).collect();
+        let signatures = Signatures { evidence: Vec::new(), notes };
+        let refused = acme.check_artifact(None, Digest([0; 32]), &signatures).unwrap_err();
+        assert!(refused.ends_with("; note 6; note 7; 92 more"), "{refused}");
     }
 
     #[test]

@@ -3,14 +3,14 @@
 //! A tag is read once; all that follows goes by digest, and is compared with it.
 
 use crate::{
-    bounds::{ATTACHED_BYTES_MAX, REFERRERS_MAX, SIGNATURES_BYTES_MAX},
+    bounds::{ATTACHED_BYTES_MAX, NOTE_BYTES, REFERRERS_MAX, SIGNATURES_BYTES_MAX},
     error::Error,
     manifest::{BUNDLE, Descriptor, Manifest, SIMPLE_SIGNING, fallback_tag},
     target::Target,
     transport::Progress,
     which::Which,
 };
-use ipam_api::Digest;
+use ipam_api::{Digest, text::bounded};
 use ipam_signature::{EVIDENCE_BYTES_MAX, Evidence, sha256};
 
 /// The annotation of a layer that has cosign's signature of it.
@@ -136,7 +136,7 @@ impl Artifact {
             Ok(referrers) => referrers,
             Err(error) if error.is_outage() => return Err(error),
             Err(error) => {
-                notes.push(error.to_string());
+                notes.push(note(&error));
                 Vec::new()
             }
         };
@@ -163,7 +163,7 @@ impl Artifact {
             match looked_at {
                 Ok(()) => {}
                 Err(error) if error.is_outage() => return Err(error),
-                Err(error) => notes.push(error.to_string()),
+                Err(error) => notes.push(note(&error)),
             }
         }
         Ok(notes)
@@ -197,6 +197,11 @@ impl Artifact {
         let manifest = Attached::parse(&which.in_words(), &bytes)?;
         Ok(Some(Attached { digest: sha256(&bytes), tag: Some(tag), bytes, manifest }))
     }
+}
+
+/// What is wrong with one signature.
+fn note(error: &Error) -> String {
+    bounded(NOTE_BYTES, error)
 }
 
 impl Attached {

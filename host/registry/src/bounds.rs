@@ -35,5 +35,7 @@ pub const CREDENTIALS_BYTES_MAX: usize = 1 << 20;
 pub const CACHE_BYTES_MAX: u64 = 1 << 30;
 /// The largest lock file, in bytes.
 pub const LOCK_BYTES_MAX: usize = 1 << 20;
+/// The longest note, in bytes: it may have two digests.
+pub(crate) const NOTE_BYTES: usize = 400;
 /// How much of a stranger's text is repeated, in bytes.
 pub(crate) const SHOWN_BYTES: usize = 200;

@@ -72,8 +72,9 @@ pub(crate) struct Index {
 impl Index {
     pub(crate) fn parse(what: &str, bytes: &[u8]) -> Result<Self, Error> {
         within(what, bytes)?;
-        serde_json::from_slice(bytes)
-            .map_err(|error| Error::Layout(format!("{what} is no index: {error}")))
+        serde_json::from_slice(bytes).map_err(|error| {
+            Error::Layout(format!("{what} is no index: {}", bounded(SHOWN_BYTES, error)))
+        })
     }
 }
 
@@ -100,7 +101,8 @@ impl Manifest {
         }
         let no =
             |why: &dyn std::fmt::Display| Error::Layout(format!("{what} is no manifest: {why}"));
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|error| no(&error))?;
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|error| no(&bounded(SHOWN_BYTES, error)))?;
         match manifest.media_type.as_deref() {
             None | Some(MANIFEST) if manifest.schema_version == 2 => Ok(manifest),
             None | Some(MANIFEST) => Err(no(&"it is not of version 2")),

@@ -4,12 +4,15 @@
 //! may be there; those that say who signed what must be there once.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::Deserialize;
-use serde_json::Value;
+use ipam_api::text::bounded;
+use serde::{Deserialize, de::IgnoredAny};
 use std::collections::BTreeMap;
 
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
+
+/// How much of a stranger's text is repeated, in bytes.
+pub(crate) const SHOWN_BYTES: usize = 128;
 
 /// A bundle, decoded and not believed.
 pub(crate) struct Bundle {
@@ -45,8 +48,8 @@ struct Json {
 #[serde(rename_all = "camelCase")]
 struct Material {
     public_key: Option<KeyJson>,
-    certificate: Option<Value>,
-    x509_certificate_chain: Option<Value>,
+    certificate: Option<IgnoredAny>,
+    x509_certificate_chain: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -97,18 +100,19 @@ pub(crate) struct Artifact {
 
 impl Statement {
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(payload)
-            .map_err(|error| format!("a payload that is no statement: {error}"))
+        serde_json::from_slice(payload).map_err(|error| {
+            format!("a payload that is no statement: {}", bounded(SHOWN_BYTES, error))
+        })
     }
 }
 
 impl Bundle {
     /// Decodes a bundle.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let json: Json =
-            serde_json::from_slice(bytes).map_err(|error| format!("no bundle: {error}"))?;
+        let json: Json = serde_json::from_slice(bytes)
+            .map_err(|error| format!("no bundle: {}", bounded(SHOWN_BYTES, error)))?;
         if json.media_type != MEDIA_TYPE {
-            let found = ipam_api::text::bounded(MEDIA_TYPE.len() * 2, &json.media_type);
+            let found = bounded(SHOWN_BYTES, &json.media_type);
             return Err(format!("a bundle of an unknown version, {found}"));
         }
         let Material { public_key, certificate, x509_certificate_chain } =

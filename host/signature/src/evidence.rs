@@ -1,7 +1,7 @@
 //! What may be a signature, and what comes of it with the keys of a policy.
 
 use crate::{
-    bundle::{Bundle, Content, Statement, base64, envelope_message},
+    bundle::{Bundle, Content, SHOWN_BYTES, Statement, base64, envelope_message},
     digest::sha256,
     key::{PublicKey, shown},
 };
@@ -20,8 +20,6 @@ const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const SIMPLE_SIGNING: &str = "cosign container image signature";
 /// The algorithm of a message's digest, as bundles call it.
 const SHA2_256: &str = "SHA2_256";
-/// How much of a stranger's text is repeated, in bytes.
-const SHOWN_BYTES: usize = 128;
 
 /// What has to be signed.
 #[derive(Debug, Clone, Copy)]
@@ -218,7 +216,7 @@ struct Image {
 
 fn about_simple_signing(payload: &[u8], of: Digest) -> Result<(), String> {
     let Payload { critical } = serde_json::from_slice(payload)
-        .map_err(|error| format!("a payload that is not simple signing: {error}"))?;
+        .map_err(|error| format!("a payload that is not simple signing: {}", short(error)))?;
     if critical.r#type != SIMPLE_SIGNING {
         return Err(format!("a payload of an unknown type, {}", short(&critical.r#type)));
     }
@@ -232,6 +230,6 @@ fn about(found: &str, of: Digest) -> Result<(), String> {
     }
 }
 
-fn short(text: &str) -> String {
+fn short(text: impl fmt::Display) -> String {
     bounded(SHOWN_BYTES, text)
 }

@@ -388,3 +388,20 @@ fn a_wrong_hint_changes_nothing() {
         refused(&all_of(&[ED25519]), artifact(), &evidence, &["found a signature"]);
     }
 }
+
+/// A stranger's text is not repeated without end.
+#[test]
+fn a_refusal_is_no_longer_than_somebody_reads() {
+    let forger = Forger::new();
+    let text = "A".repeat(1 << 20);
+    let payload = json!({"critical": text}).to_string();
+    for evidence in [
+        json_bundle(&json!({"mediaType": "x", "verificationMaterial": text})),
+        json_bundle(&forger.envelope(&with(&statement(), "/subject", text.clone().into()))),
+        simple(payload.as_bytes(), &forger.sign(payload.as_bytes())),
+    ] {
+        let refused = all_of(&[&forger.pem]).check(artifact(), &[evidence]).unwrap_err();
+        let refused = refused.to_string();
+        assert!(refused.contains("AAA") && refused.len() < 1000, "{} bytes", refused.len());
+    }
+}

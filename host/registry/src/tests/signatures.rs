@@ -119,6 +119,17 @@ fn a_wrong_referrer_is_passed_over_and_named() {
         assert_eq!(found.evidence, evidence, "{words}");
         assert!(found.notes.iter().any(|note| note.contains(words)), "{words}: {:?}", found.notes);
     }
+    // A stranger's text is not repeated without end.
+    let found = signatures(referred(|files| {
+        let text = json!({"schemaVersion": "A".repeat(200_000)}).to_string();
+        vec![manifest_file(files, text.as_bytes())]
+    }));
+    assert!(found.notes[0].contains("AAA") && found.notes[0].len() <= 400, "{:?}", found.notes);
+    let mut large = files();
+    let text = json!({"schemaVersion": "A".repeat(200_000)}).to_string();
+    large.insert(format!("referrers/{}", sha256(&manifest())), text.into());
+    let found = signatures(large);
+    assert!(found.notes[0].contains("AAA") && found.notes[0].len() <= 400, "{:?}", found.notes);
     // A bill of materials is nobody's fault.
     let found = signatures(referred(|files| {
         let mut manifest = manifest_of(&[descriptor("text/spdx", b"x")]);
