@@ -117,10 +117,12 @@ impl Artifact {
     pub fn signatures(&self, target: &mut Target) -> Result<Signatures, Error> {
         let mut evidence = Vec::new();
         let mut left = SIGNATURES_BYTES_MAX;
-        let notes = self.each_attached(target, |target, one| {
-            evidence.extend(one.evidence(target, &mut left)?);
+        let mut of_layers = Vec::new();
+        let mut notes = self.each_attached(target, |target, one| {
+            evidence.extend(one.evidence(target, &mut left, &mut of_layers)?);
             Ok(())
         })?;
+        notes.append(&mut of_layers);
         Ok(Signatures { evidence, notes })
     }
 
@@ -213,24 +215,40 @@ impl Attached {
         Manifest::parse(what, bytes)
     }
 
-    fn evidence(&self, target: &mut Target, left: &mut usize) -> Result<Vec<Evidence>, Error> {
+    /// What of it may be a signature. One bad layer spoils none of the others.
+    fn evidence(
+        &self,
+        target: &mut Target,
+        left: &mut usize,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Evidence>, Error> {
         let Self { digest, manifest, .. } = self;
         let mut found = Vec::new();
+        let count = manifest.layers.len();
+        if count > REFERRERS_MAX {
+            notes.push(format!("{digest} has {count} layers; {REFERRERS_MAX} were looked at"));
+        }
+        let what = format!("a signature in {digest}");
         for layer in manifest.layers.iter().take(REFERRERS_MAX) {
-            let signature = layer.annotations.get(SIGNATURE);
-            let what = format!("a signature in {digest}");
-            let most = EVIDENCE_BYTES_MAX.min(*left);
-            let mut read = || fetch(target, &what, layer, most, &mut |_| ());
-            let one = match (&*layer.media_type, signature) {
-                (BUNDLE, _) => Evidence::Bundle(read()?),
-                (SIMPLE_SIGNING, Some(signature)) => {
-                    let signature = signature.clone();
-                    Evidence::SimpleSigning { payload: read()?, signature }
-                }
+            let signature = match (&*layer.media_type, layer.annotations.get(SIGNATURE)) {
+                (BUNDLE, _) => None,
+                (SIMPLE_SIGNING, Some(signature)) => Some(signature.clone()),
                 _ => continue,
             };
-            *left = left.saturating_sub(usize::try_from(layer.size).unwrap_or(usize::MAX));
-            found.push(one);
+            let most = EVIDENCE_BYTES_MAX.min(*left);
+            let bytes = match fetch(target, &what, layer, most, &mut |_| ()) {
+                Ok(bytes) => bytes,
+                Err(error) if error.is_outage() => return Err(error),
+                Err(error) => {
+                    notes.push(note(&error));
+                    continue;
+                }
+            };
+            *left = left.saturating_sub(bytes.len());
+            found.push(match signature {
+                None => Evidence::Bundle(bytes),
+                Some(signature) => Evidence::SimpleSigning { payload: bytes, signature },
+            });
         }
         Ok(found)
     }

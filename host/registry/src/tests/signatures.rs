@@ -56,6 +56,31 @@ fn simple_signing_is_found_under_its_tag() {
     assert_eq!(signatures(files).evidence, want);
 }
 
+/// Cosign 2 appends to a manifest that others may write to.
+#[test]
+fn one_bad_layer_spoils_none_of_the_others() {
+    let layer = |payload: &[u8]| {
+        let mut layer = descriptor("application/vnd.dev.cosign.simplesigning.v1+json", payload);
+        layer["annotations"] = json!({"dev.cosignproject.cosign/signature": "sig"});
+        layer
+    };
+    let gone = layer(b"gone");
+    let good = layer(b"payload");
+    for (layers, count, words) in [
+        (vec![good.clone(), gone.clone(), good.clone()], 2, "is not there"),
+        (vec![good.clone(); REFERRERS_MAX + 1], REFERRERS_MAX, "33 layers; 32 were looked at"),
+    ] {
+        let mut files = files();
+        files.insert(format!("blobs/{}", sha256(b"payload")), b"payload".to_vec());
+        let tag = sha256(&manifest()).to_string().replace(':', "-");
+        let manifest = manifest_of(&layers).to_string().into_bytes();
+        files.insert(format!("manifests/{tag}.sig"), manifest);
+        let found = signatures(files);
+        assert_eq!(found.evidence.len(), count, "{words}");
+        assert!(found.notes.iter().any(|note| note.contains(words)), "{:?}", found.notes);
+    }
+}
+
 #[test]
 fn a_wrong_referrer_is_passed_over_and_named() {
     let another = b"another";
