@@ -2,7 +2,7 @@
 
 use crate::{
     artifact::{Artifact, Attached, fetch},
-    bounds::MANIFEST_BYTES_MAX,
+    bounds::{MANIFEST_BYTES_MAX, SIGNATURES_BYTES_MAX},
     error::Error,
     manifest::{
         Descriptor, INDEX, Index, MANIFEST, Manifest, WASM_CONFIG, WASM_LAYER, fallback_tag,
@@ -65,8 +65,18 @@ pub fn push(
     Artifact::of_manifest("the manifest", which, bytes)
 }
 
-/// Copies an artifact and what may be its signatures. How many manifests of
-/// signatures came along.
+/// What of an artifact's signatures came along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// How many manifests that may have signatures.
+    pub signatures: usize,
+    /// What was passed over.
+    pub notes: Vec<String>,
+}
+
+/// Copies an artifact and what may be its signatures. Those come first: whoever
+/// finds the artifact finds them. What strangers attached to it, and cannot be
+/// copied, holds nothing up.
 ///
 /// # Errors
 /// [`Error`].
@@ -77,33 +87,37 @@ pub fn copy(
     tag: Option<&str>,
     component_bytes_max: usize,
     progress: Progress<'_>,
-) -> Result<usize, Error> {
+) -> Result<Copied, Error> {
     let component = artifact.component(from, component_bytes_max, progress)?;
     to.put_blob(artifact.component_digest(), &component)?;
     let config = &artifact.parsed().config;
     let bytes = fetch(from, "the config", config, MANIFEST_BYTES_MAX, &mut |_| ())?;
     to.put_blob(config.digest()?, &bytes)?;
     let digest = artifact.digest();
-    let which = tag.map_or(Which::Digest(digest), Which::Tag);
-    to.put_manifest(&which, MANIFEST, digest, artifact.manifest())?;
-    let (mut copied, mut put) = (0, Ok(()));
-    artifact.each_attached(from, |from, one| {
+    let (mut signatures, mut put, mut left) = (0, Ok(()), SIGNATURES_BYTES_MAX);
+    let notes = artifact.each_attached(from, |from, one| {
         if put.is_ok() {
-            let blobs = one.blobs(from)?;
+            let blobs = one.blobs(from, &mut left)?;
             put = one.put(digest, &blobs, to);
-            copied += 1;
+            signatures += 1;
         }
         Ok(())
     })?;
-    put.map(|()| copied)
+    put?;
+    let which = tag.map_or(Which::Digest(digest), Which::Tag);
+    to.put_manifest(&which, MANIFEST, digest, artifact.manifest())?;
+    Ok(Copied { signatures, notes })
 }
 
 impl Attached {
     /// What its manifest names.
-    fn blobs(&self, from: &mut Target) -> Result<Vec<(Digest, Vec<u8>)>, Error> {
-        let Manifest { layers, config, .. } = &self.manifest;
+    fn blobs(&self, from: &mut Target, left: &mut usize) -> Result<Vec<(Digest, Vec<u8>)>, Error> {
+        let Self { digest, manifest: Manifest { layers, config, .. }, .. } = self;
+        let what = format!("what {digest} names");
         let one = |blob: &Descriptor| {
-            let bytes = fetch(from, "a signature", blob, EVIDENCE_BYTES_MAX, &mut |_| ())?;
+            let most = EVIDENCE_BYTES_MAX.min(*left);
+            let bytes = fetch(from, &what, blob, most, &mut |_| ())?;
+            *left = left.saturating_sub(bytes.len());
             Ok((blob.digest()?, bytes))
         };
         layers.iter().chain([config]).map(one).collect()

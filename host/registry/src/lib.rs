@@ -48,7 +48,7 @@ mod which;
 
 pub use artifact::{Artifact, Signatures};
 pub use cache::Cache;
-pub use copy::{Interfaces, copy, push};
+pub use copy::{Copied, Interfaces, copy, push};
 pub use error::Error;
 pub use layout::Layout;
 pub use lock::{Lock, LockError};

@@ -13,7 +13,7 @@ fn a_copy_in_a_directory_is_the_same_with_its_signatures() {
     let directory = tempfile::tempdir().unwrap();
     let mut to = Target::Layout(Layout::create(directory.path()).unwrap());
     let copied = copy(&artifact, &mut from, &mut to, Some("1"), 1 << 20, &mut |_| ()).unwrap();
-    assert_eq!(copied, 1);
+    assert_eq!((copied.signatures, copied.notes), (1, Vec::new()));
     let mut layout = Layout::open(directory.path()).unwrap();
     assert_eq!(layout.only().unwrap(), artifact.digest());
     let mut there = Target::Layout(layout);
@@ -75,10 +75,43 @@ fn what_is_pushed_and_copied_is_fetched_again() {
     let mut to = place(&client(&two), &two);
     for _ in 0..2 {
         let copied = copy(&artifact, &mut layout, &mut to, Some("1"), 1 << 20, &mut |_| ());
-        assert_eq!(copied.unwrap(), 1);
+        assert_eq!(copied.unwrap().signatures, 1);
     }
     let there = Artifact::resolve(&mut to, Which::Tag("1")).unwrap();
     let found = there.signatures(&mut to).unwrap();
     assert_eq!(found.evidence, [Evidence::Bundle(b"bundle".to_vec())]);
     assert!(found.notes.is_empty(), "{:?}", found.notes);
+}
+
+/// What strangers attached holds nothing up; what the target refuses does, and
+/// then the artifact is not there without its signatures.
+#[test]
+fn signatures_come_before_the_artifact_and_strangers_hold_nothing_up() {
+    let attached = referred(|files| {
+        let mut large: Value =
+            serde_json::from_slice(&bundle_manifest(&manifest(), b"large")).unwrap();
+        large["layers"][0]["size"] = json!((4 << 20) + 1);
+        let large = manifest_file(files, large.to_string().as_bytes());
+        let gone = bundle_file(files, &manifest(), b"gone");
+        files.remove(&format!("blobs/{}", sha256(b"gone")));
+        vec![large, gone, bundle_file(files, &manifest(), b"bundle")]
+    });
+    let (from, to) = (server(attached), keeping());
+    let mut source = place(&client(&from), &from);
+    let artifact = Artifact::resolve(&mut source, Which::Tag("1")).unwrap();
+    let mut target = place(&client(&to), &to);
+    let copied = copy(&artifact, &mut source, &mut target, Some("1"), 1 << 20, &mut |_| ());
+    let copied = copied.unwrap();
+    assert_eq!((copied.signatures, copied.notes.len()), (1, 2), "{:?}", copied.notes);
+    let last = to.asked().into_iter().rfind(|asked| asked.method == "PUT").unwrap();
+    assert!(last.path.ends_with("manifests/1"), "{}", last.path);
+
+    let full = Server::new(|asked| match &*asked.method {
+        "HEAD" => answer(200, ""),
+        _ => answer(400, ""),
+    });
+    let mut target = place(&client(&full), &full);
+    let refused = copy(&artifact, &mut source, &mut target, Some("1"), 1 << 20, &mut |_| ());
+    assert!(refused.unwrap_err().to_string().contains("answered 400"));
+    assert!(full.asked().iter().all(|asked| !asked.path.ends_with("manifests/1")));
 }

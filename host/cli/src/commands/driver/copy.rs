@@ -43,6 +43,8 @@ struct Copied {
     digest: String,
     /// Manifests that may have signatures.
     signatures: usize,
+    /// What was not copied of them.
+    notes: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
@@ -76,19 +78,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         }
     };
     let most = Limits::default().compile.component_bytes;
-    let signatures = with_progress("copying", artifact.component_bytes(), |watch| {
+    let done = with_progress("copying", artifact.component_bytes(), |watch| {
         copy(&artifact, &mut source, &mut target, tag.as_deref(), most, watch)
     });
+    let done = done.map_err(|error| failed(&name(to), &error))?;
     let copied = Copied {
         from: name(from),
         to: name(to),
         digest: artifact.digest().to_string(),
-        signatures: signatures.map_err(|error| failed(&name(to), &error))?,
+        signatures: done.signatures,
+        notes: done.notes,
     };
-    let lines = [
+    let mut lines = vec![
         format!("artifact  {}", copied.digest),
         format!("copied to {}, with {} manifests of signatures", copied.to, copied.signatures),
     ];
+    lines.extend(copied.notes.iter().map(|note| format!("left out  {note}")));
     print(*json, &copied, &lines)
 }
 
