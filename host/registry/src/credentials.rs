@@ -3,14 +3,16 @@
 //! Not the crate `docker_credential`: it waits for a helper for ever, and reads
 //! whatever it prints.
 
-use crate::bounds::{CREDENTIALS_BYTES_MAX, HELPER_TIME};
+use crate::{
+    bounds::{CREDENTIALS_BYTES_MAX, HELPER_TIME},
+    file::read,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     env, fmt,
-    fs::File,
     io::{self, ErrorKind, Read as _, Write as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -79,7 +81,7 @@ pub(crate) fn of_docker() -> Option<PathBuf> {
 /// it for that one.
 pub(crate) fn look_up(file: &Path, registry: &str) -> Result<Option<Credentials>, String> {
     let of_file = |why: &dyn fmt::Display| format!("{}: {why}", file.display());
-    let bytes = match read(file) {
+    let bytes = match read(file, CREDENTIALS_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(of_file(&error)),
@@ -104,12 +106,6 @@ pub(crate) fn look_up(file: &Path, registry: &str) -> Result<Option<Credentials>
     let text = text.ok_or_else(bad)?;
     let (user, password) = text.split_once(':').ok_or_else(bad)?;
     Ok(Some(Credentials::Basic { user: user.to_owned(), password: password.to_owned() }))
-}
-
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(file)?.take(CREDENTIALS_BYTES_MAX as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// What Docker may call a registry in its configuration.
