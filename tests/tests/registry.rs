@@ -53,6 +53,9 @@ fn component(name: &str) -> Vec<u8> {
     bytes
 }
 
+/// A path that has this is down.
+const DOWN: &[u8] = b"down";
+
 /// What lies under which path, below `/v2/acme/lab/`.
 #[derive(Clone, Default)]
 struct Files(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
@@ -96,6 +99,9 @@ impl Files {
         Server::new(move |asked| {
             let path = asked.path.strip_prefix("/v2/acme/lab/").unwrap_or_default();
             let found = files.lock().unwrap().get(path).cloned();
+            if found.as_deref() == Some(DOWN) {
+                return answer(503, "");
+            }
             found.map_or_else(|| answer(404, ""), |bytes| answer(200, bytes))
         })
     }
@@ -254,6 +260,23 @@ fn the_first_start_with_what_another_key_signed_is_no_start() {
     // Nothing of it was fetched, and so nothing compiled.
     let blob = format!("blobs/{}", sha256(&component("foreign")));
     assert!(setup.server.asked().iter().all(|asked| !asked.path.ends_with(&blob)));
+}
+
+/// Who asks for no signatures does not depend on them.
+#[test]
+fn an_unsigned_driver_loads_while_the_list_of_referrers_is_down() {
+    let setup = Setup::new();
+    setup.files.tag("one");
+    setup.files.put(format!("referrers/{}", sha256(&fixture("one.json"))), DOWN);
+    assert!(setup.refused().contains("answered 503"), "{}", setup.refused());
+    let text = format!(
+        "[registries]\nplain-http = [\"{}\"]\n[[driver]]\nfile = \"builtin:default\"\n\
+         [[driver]]\nfile = \"{}\"\nname = \"lab\"\n",
+        setup.server.authority,
+        setup.reference()
+    );
+    fs::write(setup.path().join("wipam.toml"), text).unwrap();
+    assert_eq!(serving(&setup.start()), sha256(&component("one")));
 }
 
 #[test]

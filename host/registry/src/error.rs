@@ -101,7 +101,8 @@ impl Error {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TimedOut(_) => true,
-            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            // 501: it has no such thing, and never will.
+            Self::Status { status, .. } => *status == 429 || *status >= 500 && *status != 501,
             Self::NotFound(_)
             | Self::Denied { .. }
             | Self::TooLarge { .. }

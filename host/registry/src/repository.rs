@@ -203,7 +203,8 @@ impl Repository {
             status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
         );
-        if is_known || !status.is_client_error() {
+        let is_missing = status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED;
+        if is_known || !is_missing {
             return Err(refused(what, &answer));
         }
         match self.manifest(&Which::Tag(&fallback_tag(of)))? {

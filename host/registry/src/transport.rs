@@ -78,7 +78,8 @@ impl Transport {
             let may_pass = match &outcome {
                 Ok(answer) => {
                     let status = answer.status();
-                    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+                    status != StatusCode::NOT_IMPLEMENTED
+                        && (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error())
                 }
                 Err(error) => error.is_outage(),
             };

@@ -41,6 +41,26 @@ fn bundles_are_found_whatever_the_list_calls_them() {
     assert_eq!(signatures(files()), crate::Signatures::default());
 }
 
+/// Nor does one that answers 501, and says so once.
+#[test]
+fn a_registry_without_the_api_has_a_list_under_a_tag() {
+    for status in [404, 405, 501] {
+        let files = referred(|files| vec![bundle_file(files, &manifest(), b"bundle")]);
+        let server = Server::new(move |asked| {
+            if asked.path.contains("/referrers/") {
+                return answer(status, "");
+            }
+            serve(&files, asked)
+        });
+        let mut place = place(&client(&server), &server);
+        let artifact = Artifact::resolve(&mut place, Which::Tag("1")).unwrap();
+        let found = artifact.signatures(&mut place).unwrap();
+        assert_eq!(found.evidence.len(), 1, "{status}: {:?}", found.notes);
+        let asked = server.asked();
+        assert_eq!(asked.iter().filter(|it| it.path.contains("/referrers/")).count(), 1);
+    }
+}
+
 #[test]
 fn simple_signing_is_found_under_its_tag() {
     let mut files = files();
