@@ -5,6 +5,8 @@
 
 #[path = "registry/checked.rs"]
 mod checked;
+#[path = "registry/locked.rs"]
+mod locked;
 #[path = "registry/real.rs"]
 mod real;
 #[path = "../../host/registry/src/tests/server.rs"]

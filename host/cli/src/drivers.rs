@@ -223,14 +223,21 @@ impl Drivers {
         };
         let names = self.service.load(factory, options).map_err(|error| error.to_string())?;
         self.note(Loaded { settings, names, digest });
-        self.keep_locked(locks);
+        self.keep_locked(locks, digest);
         Ok(())
     }
 
-    fn keep_locked(&self, locks: Option<(Reference, Digest)>) {
-        if let Some((reference, digest)) = locks {
-            self.artifacts.note(&reference, digest);
+    /// Locks what serves, once it serves for every entry of that reference: a
+    /// restart loads one version for all of them.
+    fn keep_locked(&self, locks: Option<(Reference, Digest)>, component: Option<Digest>) {
+        let Some((reference, digest)) = locks else { return };
+        let source = Source::Registry(reference.clone());
+        let is_other = |one: &Loaded| one.settings.source == source && one.digest != component;
+        if self.loaded().iter().any(is_other) {
+            tracing::info!(%reference, %digest, "not locked yet: another driver of it serves another version");
+            return;
         }
+        self.artifacts.note(&reference, digest);
     }
 
     fn ready(&self, settings: &DriverSettings, look_up: LookUp) -> Result<Ready, String> {

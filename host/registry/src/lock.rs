@@ -21,11 +21,13 @@ const HEAD: &str = "\
 # SIGHUP and `wipam driver upgrade` look it up again; a restart does not.
 ";
 
-/// A lock file that is read once, and written at each change.
+/// A lock file, which is read again before each change.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
     digests: BTreeMap<String, Digest>,
+    /// What the disk did not take yet.
+    unwritten: BTreeMap<String, Digest>,
 }
 
 /// Why a lock file is of no use.
@@ -75,15 +77,8 @@ impl Lock {
     /// # Errors
     /// [`LockError`].
     pub fn open(path: &Path) -> Result<Self, LockError> {
-        let name = path.display().to_string();
-        let bytes = match read(path, LOCK_BYTES_MAX) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(LockError::Io { path: name, error }),
-        };
-        let digests = if bytes.is_empty() { Ok(BTreeMap::new()) } else { parse(&bytes) };
-        let digests = digests.map_err(|why| LockError::Invalid { path: name, why })?;
-        Ok(Self { path: path.to_owned(), digests })
+        let digests = read_digests(path)?;
+        Ok(Self { path: path.to_owned(), digests, unwritten: BTreeMap::new() })
     }
 
     /// What a reference with a tag was locked to.
@@ -92,16 +87,28 @@ impl Lock {
         self.digests.get(&reference.to_string()).copied()
     }
 
-    /// Locks a reference, and writes that down.
+    /// Locks a reference, and writes that down. All else in the file stays as it is
+    /// there: the operator may have changed it.
     ///
     /// # Errors
     /// When it cannot be written. It is locked all the same, until this process
-    /// ends.
+    /// ends, and written with the next one that can be.
     pub fn set(&mut self, reference: &Reference, digest: Digest) -> Result<(), LockError> {
-        if self.digests.insert(reference.to_string(), digest) == Some(digest) {
-            return Ok(());
+        self.digests.insert(reference.to_string(), digest);
+        self.unwritten.insert(reference.to_string(), digest);
+        let there = read_digests(&self.path)?;
+        let mut digests = there.clone();
+        digests.extend(self.unwritten.clone());
+        if digests != there {
+            self.write(&digests)?;
         }
-        let artifact = self.digests.iter().map(|(reference, digest)| Entry {
+        self.digests = digests;
+        self.unwritten.clear();
+        Ok(())
+    }
+
+    fn write(&self, digests: &BTreeMap<String, Digest>) -> Result<(), LockError> {
+        let artifact = digests.iter().map(|(reference, digest)| Entry {
             reference: reference.clone(),
             digest: digest.to_string(),
         });
@@ -112,6 +119,18 @@ impl Lock {
         put(&self.path, format!("{HEAD}{text}").as_bytes())
             .map_err(|error| LockError::Io { path, error })
     }
+}
+
+/// What a lock file says. One that is not there says nothing.
+fn read_digests(path: &Path) -> Result<BTreeMap<String, Digest>, LockError> {
+    let name = path.display().to_string();
+    let bytes = match read(path, LOCK_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(LockError::Io { path: name, error }),
+    };
+    let digests = if bytes.is_empty() { Ok(BTreeMap::new()) } else { parse(&bytes) };
+    digests.map_err(|why| LockError::Invalid { path: name, why })
 }
 
 fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Digest>, String> {
@@ -154,6 +173,37 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# Written by Wipam"), "{text}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_the_operator_removes_stays_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wipam.lock");
+        let lab = "oci://ghcr.io/acme/lab:1.0".parse().unwrap();
+        let other = "oci://ghcr.io/acme/other:1.0".parse().unwrap();
+        let mut lock = Lock::open(&path).unwrap();
+        lock.set(&lab, Digest([1; 32])).unwrap();
+        fs::remove_file(&path).unwrap();
+        lock.set(&other, Digest([2; 32])).unwrap();
+        let now = Lock::open(&path).unwrap();
+        assert_eq!((now.get(&lab), now.get(&other)), (None, Some(Digest([2; 32]))));
+        // What serves is locked again, though it did not change.
+        lock.set(&lab, Digest([1; 32])).unwrap();
+        assert_eq!(Lock::open(&path).unwrap().get(&lab), Some(Digest([1; 32])));
+    }
+
+    #[test]
+    fn what_the_disk_did_not_take_is_written_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let (gone, path) = (directory.path().join("a"), directory.path().join("a/wipam.lock"));
+        let lab = "oci://ghcr.io/acme/lab:1.0".parse().unwrap();
+        let other = "oci://ghcr.io/acme/other:1.0".parse().unwrap();
+        let mut lock = Lock::open(&path).unwrap();
+        assert!(lock.set(&lab, Digest([1; 32])).is_err());
+        assert_eq!(lock.get(&lab), Some(Digest([1; 32])));
+        fs::create_dir(&gone).unwrap();
+        lock.set(&other, Digest([2; 32])).unwrap();
+        assert_eq!(Lock::open(&path).unwrap().get(&lab), Some(Digest([1; 32])));
     }
 
     #[test]

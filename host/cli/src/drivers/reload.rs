@@ -61,7 +61,7 @@ impl Drivers {
         }
         self.service.bound_pools(&known.names[0], settings.pools.as_deref());
         self.note(Loaded { settings, digest, ..known });
-        self.keep_locked(locks);
+        self.keep_locked(locks, digest);
         Ok(())
     }
 }

@@ -76,7 +76,7 @@ impl Drivers {
             notes.push(format!("the next start loads {source}, which the configuration names"));
         }
         self.note(Loaded { digest: factory.digest(), ..known });
-        self.keep_locked(locks);
+        self.keep_locked(locks, factory.digest());
         for upgraded in &upgraded {
             tracing::info!(driver = %upgraded.name, file = %file.display(), "driver upgraded");
         }
