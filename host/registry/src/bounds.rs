@@ -11,6 +11,8 @@ pub const REFERRERS_MAX: usize = 32;
 /// The largest manifest that may have signatures, in bytes: layers with a
 /// certificate each have some thousand.
 pub const ATTACHED_BYTES_MAX: usize = 256 << 10;
+/// How many manifests a directory in the image layout may have: all are read.
+pub const LAYOUT_MANIFESTS_MAX: usize = 256;
 /// What all signatures of one artifact may have together, in bytes.
 pub const SIGNATURES_BYTES_MAX: usize = 16 << 20;
 /// The largest answer to a request for a token, and the longest text of an error,

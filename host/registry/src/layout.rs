@@ -6,7 +6,7 @@
 //! [image layout]: https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 
 use crate::{
-    bounds::MANIFEST_BYTES_MAX,
+    bounds::{LAYOUT_MANIFESTS_MAX, MANIFEST_BYTES_MAX},
     error::Error,
     file::{put, read},
     manifest::{Descriptor, Index, Manifest},
@@ -71,8 +71,7 @@ impl Layout {
     /// When there is none, or several: then one has to be named.
     pub fn only(&mut self) -> Result<Digest, Error> {
         let mut found = Vec::new();
-        for one in self.index.manifests.clone() {
-            let Ok(digest) = one.digest() else { continue };
+        for (digest, _) in self.entries()? {
             let Some(bytes) = self.manifest(&Which::Digest(digest))? else { continue };
             let manifest = Manifest::parse("a manifest", &bytes);
             if manifest.is_ok_and(|manifest| manifest.component().is_ok()) {
@@ -85,6 +84,18 @@ impl Layout {
             [] => Err(Error::NotFound(format!("a driver in {directory}"))),
             _ => Err(Error::Layout(format!("{directory} has {} drivers", found.len()))),
         }
+    }
+
+    /// What the index lists, each manifest once, whatever tags it has.
+    fn entries(&self) -> Result<BTreeMap<Digest, Descriptor>, Error> {
+        let of = |one: &Descriptor| Some((one.digest().ok()?, one.clone()));
+        let entries: BTreeMap<_, _> = self.index.manifests.iter().filter_map(of).collect();
+        if entries.len() > LAYOUT_MANIFESTS_MAX {
+            let directory = self.directory.display();
+            let text = format!("{directory} has more than {LAYOUT_MANIFESTS_MAX} manifests");
+            return Err(Error::Layout(text));
+        }
+        Ok(entries)
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
@@ -120,8 +131,7 @@ impl Layout {
     /// All but the artifact itself: who asks looks into them.
     pub(crate) fn referrers(&mut self, of: Digest) -> Result<Vec<Descriptor>, Error> {
         let mut found = Vec::new();
-        for one in self.index.manifests.clone() {
-            let Ok(digest) = one.digest() else { continue };
+        for (digest, one) in self.entries()? {
             let Some(bytes) = self.manifest(&Which::Digest(digest))? else { continue };
             let Ok(manifest) = Manifest::parse("a manifest", &bytes) else { continue };
             let subject = manifest.subject.and_then(|subject| subject.digest().ok());

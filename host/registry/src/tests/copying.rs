@@ -115,3 +115,21 @@ fn signatures_come_before_the_artifact_and_strangers_hold_nothing_up() {
     assert!(refused.unwrap_err().to_string().contains("answered 400"));
     assert!(full.asked().iter().all(|asked| !asked.path.ends_with("manifests/1")));
 }
+
+#[test]
+fn a_directory_may_give_one_driver_several_tags_and_has_so_many_manifests() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut place = Target::Layout(Layout::create(directory.path()).unwrap());
+    let artifact = push(&mut place, "1", COMPONENT, &Interfaces::default()).unwrap();
+    push(&mut place, "latest", COMPONENT, &Interfaces::default()).unwrap();
+    let mut layout = Layout::open(directory.path()).unwrap();
+    assert_eq!(layout.only().unwrap(), artifact.digest());
+    push(&mut place, "2", b"\0asm\x0d\0\x01\0\0\0", &Interfaces::default()).unwrap();
+    let error = Layout::open(directory.path()).unwrap().only().unwrap_err().to_string();
+    assert!(error.contains("has 2 drivers"), "{error}");
+    let many: Vec<_> = (0..=256).map(|at: u32| descriptor("x", &at.to_be_bytes())).collect();
+    fs::write(directory.path().join("index.json"), index_of(&many)).unwrap();
+    let mut layout = Layout::open(directory.path()).unwrap();
+    let error = layout.only().unwrap_err().to_string();
+    assert!(error.contains("more than 256 manifests"), "{error}");
+}
