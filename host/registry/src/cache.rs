@@ -86,7 +86,8 @@ impl Cache {
         kept.into_iter().map(one).collect()
     }
 
-    /// Keeps an artifact with its component and its signatures.
+    /// Keeps an artifact with its component and its signatures. Those that were
+    /// kept stay: a registry can withhold them, and another driver may need them.
     ///
     /// # Errors
     /// When the disk does not take it.
@@ -102,7 +103,15 @@ impl Cache {
                 CachedEvidence::SimpleSigning(STANDARD.encode(payload), signature.clone())
             }
         };
-        let kept: Vec<CachedEvidence> = evidence.iter().map(one).collect();
+        let mut all = evidence.to_vec();
+        let mut left = SIGNATURES_BYTES_MAX.saturating_sub(all.iter().map(bytes_of).sum());
+        for older in self.evidence(artifact).unwrap_or_default() {
+            if !all.contains(&older) && bytes_of(&older) <= left {
+                left -= bytes_of(&older);
+                all.push(older);
+            }
+        }
+        let kept: Vec<CachedEvidence> = all.iter().map(one).collect();
         let kept = serde_json::to_vec(&kept).map_err(Error::layout)?;
         let digest = artifact.digest();
         self.write(&self.path(artifact.component_digest(), ""), component)
@@ -164,11 +173,19 @@ impl Cache {
     }
 }
 
+fn bytes_of(evidence: &Evidence) -> usize {
+    match evidence {
+        Evidence::Bundle(bytes) => bytes.len(),
+        Evidence::SimpleSigning { payload, signature } => payload.len() + signature.len(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Cache;
     use crate::{
         artifact::Artifact,
+        bounds::SIGNATURES_BYTES_MAX,
         copy::{Interfaces, push},
         layout::Layout,
         target::Target,
@@ -206,6 +223,27 @@ mod tests {
         for entry in fs::read_dir(directory.path()).unwrap() {
             assert_eq!(entry.unwrap().metadata().unwrap().mode() & 0o777, 0o600);
         }
+    }
+
+    /// A driver without a policy may be told of none, and another one needs them.
+    #[test]
+    fn signatures_that_are_kept_do_not_become_fewer() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        let artifact = artifact(b"component");
+        let [one, two] = [1, 2].map(|at| Evidence::Bundle(vec![at]));
+        let put = |evidence: &[Evidence]| cache.put(&artifact, b"component", evidence).unwrap();
+        put(std::slice::from_ref(&one));
+        put(&[]);
+        assert_eq!(cache.evidence(&artifact), Some(vec![one.clone()]));
+        put(&[two.clone(), one.clone()]);
+        assert_eq!(cache.evidence(&artifact), Some(vec![two, one.clone()]));
+        // Up to what all of them may have together.
+        let large = Evidence::Bundle(vec![3; SIGNATURES_BYTES_MAX - 1]);
+        put(std::slice::from_ref(&large));
+        let kept = cache.evidence(&artifact).unwrap();
+        assert_eq!(kept.len(), 2);
+        assert!(kept[0] == large);
     }
 
     #[test]
