@@ -8,7 +8,7 @@ use crate::{
     artifact::Artifact,
     bounds::{CACHE_BYTES_MAX, MANIFEST_BYTES_MAX, SIGNATURES_BYTES_MAX},
     error::Error,
-    file::read,
+    file::{PRIVATE, put, read},
     which::Which,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -16,11 +16,9 @@ use ipam_api::Digest;
 use ipam_signature::{Evidence, sha256};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
     time::SystemTime,
 };
 
@@ -114,9 +112,9 @@ impl Cache {
         let kept: Vec<CachedEvidence> = all.iter().map(one).collect();
         let kept = serde_json::to_vec(&kept).map_err(Error::layout)?;
         let digest = artifact.digest();
-        self.write(&self.path(artifact.component_digest(), ""), component)
-            .and_then(|()| self.write(&self.path(digest, ".signatures"), &kept))
-            .and_then(|()| self.write(&self.path(digest, ""), artifact.manifest()))
+        put(&self.path(artifact.component_digest(), ""), PRIVATE, component)
+            .and_then(|()| put(&self.path(digest, ".signatures"), PRIVATE, &kept))
+            .and_then(|()| put(&self.path(digest, ""), PRIVATE, artifact.manifest()))
             .and_then(|()| self.trim())
             .map_err(Error::io(self.directory.display()))
     }
@@ -131,24 +129,6 @@ impl Cache {
         // A disk that cannot be written has other trouble.
         let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
         Some(bytes)
-    }
-
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        // Two drivers may be the same artifact. What a crash leaves is removed as
-        // all else is.
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let mut aside = path.as_os_str().to_owned();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        aside.push(format!(".{}-{number}.new", std::process::id()));
-        let aside = PathBuf::from(aside);
-        let write = || {
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&aside, path)
-        };
-        write().inspect_err(|_| drop(fs::remove_file(&aside)))
     }
 
     /// Removes what was not used for the longest time, until there is room.

@@ -2,10 +2,17 @@
 
 use rustix::fs::{Mode, OFlags, open};
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
+
+/// The mode of a file that anybody may read, as far as the umask lets them.
+pub(crate) const SHARED: u32 = 0o666;
+/// The mode of a file of its owner alone.
+pub(crate) const PRIVATE: u32 = 0o600;
 
 /// Reads a file of at most `most` bytes. Opening waits for nobody who would write
 /// to a pipe.
@@ -24,30 +31,31 @@ pub(crate) fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file aside, and puts it in its place: whole, or not at all.
-pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file aside, and puts it in its place: whole, or not at all. Nothing
+/// that lies aside already is followed or written to.
+pub(crate) fn put(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    // Two threads may write the same file.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{}.new", std::process::id()));
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    aside.push(format!(".{}-{number}.new", std::process::id()));
     let aside = PathBuf::from(aside);
     let write = || {
-        let mut file = File::create(&aside)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&aside, path)
     };
-    let written = write();
-    if written.is_err() {
-        // Nobody reads it.
-        let _ = fs::remove_file(&aside);
-    }
-    written
+    // What a crash of a process with this number left.
+    let _ = fs::remove_file(&aside);
+    write().inspect_err(|_| drop(fs::remove_file(&aside)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{PRIVATE, put, read};
     use rustix::fs::{CWD, FileType, Mode, mknodat};
-    use std::{fs, io::ErrorKind};
+    use std::{fs, io::ErrorKind, os::unix::fs::symlink};
 
     #[test]
     fn a_pipe_is_refused_and_not_waited_for() {
@@ -60,5 +68,20 @@ mod tests {
         fs::write(&path, "12345").unwrap();
         assert_eq!(read(&path, 5).unwrap(), b"12345");
         assert_eq!(read(&path, 4).unwrap_err().kind(), ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_link_that_lies_aside_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let of = |name: &str| directory.path().join(name);
+        fs::write(of("victim"), "whole").unwrap();
+        for number in 0..1000 {
+            let aside = of(&format!("file.{}-{number}.new", std::process::id()));
+            symlink(of("victim"), aside).unwrap();
+        }
+        put(&of("file"), PRIVATE, b"new").unwrap();
+        assert_eq!(fs::read(of("file")).unwrap(), b"new");
+        assert!(!of("file").is_symlink());
+        assert_eq!(fs::read(of("victim")).unwrap(), b"whole");
     }
 }

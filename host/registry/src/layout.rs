@@ -8,7 +8,7 @@
 use crate::{
     bounds::{LAYOUT_MANIFESTS_MAX, MANIFEST_BYTES_MAX},
     error::Error,
-    file::{put, read},
+    file::{SHARED, put, read},
     manifest::{Descriptor, Index, Manifest},
     which::Which,
 };
@@ -60,7 +60,7 @@ impl Layout {
         if is_there {
             return Err(failed(ErrorKind::AlreadyExists.into()));
         }
-        put(&directory.join(MARK), MARK_TEXT.as_bytes()).map_err(failed)?;
+        put(&directory.join(MARK), SHARED, MARK_TEXT.as_bytes()).map_err(failed)?;
         let index = Index { schema_version: 2, media_type: None, manifests: Vec::new() };
         Ok(Self { directory: directory.to_owned(), index })
     }
@@ -144,7 +144,7 @@ impl Layout {
 
     pub(crate) fn put_blob(&self, digest: Digest, bytes: &[u8]) -> Result<(), Error> {
         let path = self.path(digest);
-        put(&path, bytes).map_err(Error::io(path.display()))
+        put(&path, SHARED, bytes).map_err(Error::io(path.display()))
     }
 
     pub(crate) fn put_manifest(
@@ -171,6 +171,6 @@ impl Layout {
         }
         let path = self.directory.join(INDEX_FILE);
         let text = serde_json::to_vec(&self.index).map_err(Error::layout)?;
-        put(&path, &text).map_err(Error::io(path.display()))
+        put(&path, SHARED, &text).map_err(Error::io(path.display()))
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     bounds::LOCK_BYTES_MAX,
-    file::{put, read},
+    file::{SHARED, put, read},
     reference::Reference,
 };
 use ipam_api::Digest;
@@ -116,7 +116,7 @@ impl Lock {
         let path = self.path.display().to_string();
         let text = toml::to_string(&file)
             .map_err(|error| LockError::Invalid { path: path.clone(), why: error.to_string() })?;
-        put(&self.path, format!("{HEAD}{text}").as_bytes())
+        put(&self.path, SHARED, format!("{HEAD}{text}").as_bytes())
             .map_err(|error| LockError::Io { path, error })
     }
 }
