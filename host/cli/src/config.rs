@@ -11,12 +11,12 @@ use crate::{
     driver_config::{DriverSettings, DriverTable},
     fatal::Fatal,
     logging::LogFormat,
-    names::{DOCKER_DEFAULT, DOCKER_NULL, check_docker_names},
+    names::{check_docker_names, docker_names},
     signature_table::{SignaturePolicy, SignaturesTable},
-    written::{Prefix, parse_name},
+    written::Prefix,
 };
 pub(crate) use flags::Flags;
-use ipam_api::{DriverName, names};
+use ipam_api::DriverName;
 use ipam_ledger::Retention;
 use ipam_runtime::read_regular;
 use ipnet::IpNet;
@@ -229,36 +229,6 @@ fn driver_of_flag(text: &str) -> Result<DriverSettings, Fatal> {
         _ => (None, text),
     };
     DriverSettings::new(file, name, Path::new(""))
-}
-
-fn docker_names(
-    flags: &[(DriverName, String)],
-    file: Option<BTreeMap<String, String>>,
-) -> Result<BTreeMap<DriverName, DriverName>, Fatal> {
-    // Docker has drivers of its own under these two names, so ours need others.
-    let defaults = [(names::DEFAULT_IPAM, DOCKER_DEFAULT), (names::NULL_IPAM, DOCKER_NULL)];
-    let pair = |(driver, name): (&str, &str)| Ok((parse_name(driver)?, parse_name(name)?));
-    let mut all: BTreeMap<_, _> = defaults.into_iter().map(pair).collect::<Result<_, Fatal>>()?;
-    if flags.is_empty() {
-        let file = file.unwrap_or_default();
-        let file = file.iter().map(|(driver, name)| pair((driver, name)));
-        all.extend(file.collect::<Result<Vec<_>, _>>()?);
-    } else {
-        let flags = flags.iter().map(|(driver, name)| Ok((driver.clone(), parse_name(name)?)));
-        all.extend(flags.collect::<Result<Vec<_>, Fatal>>()?);
-    }
-    // A built-in gives way; if it is served as well, that is refused below.
-    let is_default = |(driver, name): &(&DriverName, &DriverName)| {
-        defaults.contains(&(driver.as_str(), name.as_str()))
-    };
-    let mut drivers = BTreeMap::new();
-    for (driver, name) in all.iter().filter(|it| !is_default(it)) {
-        if let Some(other) = drivers.insert(name, driver) {
-            let text = format!("Docker cannot know both {other} and {driver} as {name}");
-            return Err(Fatal::Usage(text));
-        }
-    }
-    Ok(all)
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use crate::{
     fatal::Fatal,
     limits_table::LimitsTable,
     signature_table::{SignaturePolicy, SignaturesTable},
+    store_table::StoreTable,
     written::{Prefix, parse_name},
 };
 use ipam_api::{Digest, DriverName};
 use ipam_registry::{Reference, SCHEME};
-use ipam_runtime::{Grants, Limits, PluginGrant, StoreLimits};
+use ipam_runtime::{Grants, Limits, PluginGrant};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
@@ -130,22 +131,6 @@ fn types(named: Option<Vec<String>>) -> Result<Option<BTreeSet<String>>, String>
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct StoreTable {
-    max_bytes: u64,
-    max_keys: u64,
-}
-
-impl StoreTable {
-    fn limits(&self) -> Result<StoreLimits, String> {
-        Ok(StoreLimits {
-            bytes_max: within("store.max-bytes", self.max_bytes, STORE_BYTES_MAX)?,
-            keys_max: within("store.max-keys", self.max_keys, STORE_KEYS_MAX)?,
-        })
-    }
-}
-
 /// Which random numbers a driver gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -155,18 +140,6 @@ enum Random {
     Fixed,
     /// Those that nobody foresees.
     Real,
-}
-
-/// What a store may hold at most: all of it is in memory, too.
-const STORE_BYTES_MAX: u64 = 1 << 30;
-/// As [`STORE_BYTES_MAX`].
-const STORE_KEYS_MAX: u64 = 1 << 24;
-
-/// A number of the configuration, neither zero nor more than `most`.
-fn within<T: TryFrom<u64>>(key: &str, value: u64, most: u64) -> Result<T, String> {
-    let is_within = (1..=most).contains(&value);
-    let value = T::try_from(value).ok().filter(|_| is_within);
-    value.ok_or_else(|| format!("{key} must be from 1 to {most}"))
 }
 
 /// Directories in which plugins are looked for. Where an empty one leads depends

@@ -28,6 +28,7 @@ mod quantity;
 mod remote;
 mod signature_table;
 mod state_dir;
+mod store_table;
 mod written;
 
 use clap::Parser;

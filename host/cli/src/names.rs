@@ -5,6 +5,7 @@ use crate::{
     built_in::BuiltIn,
     driver_config::{DriverSettings, Source},
     fatal::Fatal,
+    written::parse_name,
 };
 use ipam_api::{DriverName, names};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,40 @@ pub(crate) fn reserved(
     // Who is in the table of Docker's names is known to the operator.
     let of_docker = docker_names.values().filter(|name| !docker_names.contains_key(*name));
     ours.chain(given).chain(of_docker.cloned()).collect()
+}
+
+/// What Docker calls each driver, by the flags or else by the file.
+///
+/// # Errors
+/// A name that is none, or two drivers with one name.
+pub(crate) fn docker_names(
+    flags: &[(DriverName, String)],
+    file: Option<BTreeMap<String, String>>,
+) -> Result<BTreeMap<DriverName, DriverName>, Fatal> {
+    // Docker has drivers of its own under these two names, so ours need others.
+    let defaults = [(names::DEFAULT_IPAM, DOCKER_DEFAULT), (names::NULL_IPAM, DOCKER_NULL)];
+    let pair = |(driver, name): (&str, &str)| Ok((parse_name(driver)?, parse_name(name)?));
+    let mut all: BTreeMap<_, _> = defaults.into_iter().map(pair).collect::<Result<_, Fatal>>()?;
+    if flags.is_empty() {
+        let file = file.unwrap_or_default();
+        let file = file.iter().map(|(driver, name)| pair((driver, name)));
+        all.extend(file.collect::<Result<Vec<_>, _>>()?);
+    } else {
+        let flags = flags.iter().map(|(driver, name)| Ok((driver.clone(), parse_name(name)?)));
+        all.extend(flags.collect::<Result<Vec<_>, Fatal>>()?);
+    }
+    // A built-in gives way; if it is served as well, that is refused below.
+    let is_default = |(driver, name): &(&DriverName, &DriverName)| {
+        defaults.contains(&(driver.as_str(), name.as_str()))
+    };
+    let mut drivers = BTreeMap::new();
+    for (driver, name) in all.iter().filter(|it| !is_default(it)) {
+        if let Some(other) = drivers.insert(name, driver) {
+            let text = format!("Docker cannot know both {other} and {driver} as {name}");
+            return Err(Fatal::Usage(text));
+        }
+    }
+    Ok(all)
 }
 
 /// Refuses two drivers that Docker would know by one name, as far as it is

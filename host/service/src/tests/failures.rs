@@ -2,16 +2,15 @@
 //! else.
 
 use super::harness::{
-    FlakyStore, Harness, PATIENCE, REPLAYED, Twist, any_pool, granted, host, id, lease, lease_of,
-    leased, limits, pool, refusal, release, trap,
+    FlakyStore, Harness, REPLAYED, Twist, any_pool, host, id, lease, lease_of, leased, limits,
+    pool, refusal, release, trap,
 };
 use crate::{Limits, sync::lock};
-use ipam_api::{Capability, Code, Error, Failure, Kind, Request};
+use ipam_api::{Capability, Failure, Kind, Request};
 use ipam_ledger::MemoryStore;
 use std::{
     sync::{atomic::Ordering, mpsc},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const POOL: &str = "10.0.0.0/24";
@@ -276,147 +275,13 @@ fn a_pool_is_released_after_its_leases() {
     assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::NotFound));
 }
 
-/// A driver without replay keeps its state elsewhere: it is never shown the
-/// ledger, and told what it missed.
-fn harness_without_replay() -> Harness {
-    let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), limits());
-    harness.ask(pool(POOL)).unwrap();
-    harness.ask(lease(POOL)).unwrap();
-    harness.control.look();
-    harness
-}
-
+/// It knows the ledger.
 #[test]
-fn a_driver_without_replay_is_told_what_was_released_while_it_was_away() {
-    let harness = harness_without_replay();
-    *lock(&harness.control.start_fails) = Some(trap());
-    harness.control.twist(Twist::Address(Err(trap())));
-    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
-    assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
-    assert_eq!(harness.try_ask(Request::ReleasePool(id(POOL))), Ok("released".into()));
-    *lock(&harness.control.start_fails) = None;
-    harness.control.look();
-    assert_eq!(harness.try_ask(pool("10.5.0.0/24")), Ok("10.5.0.0/24".into()));
-    // The new instance knows nothing of these, says so, and is served.
-    let want =
-        ["start", "release 10.0.0.1 of 10.0.0.0/24", "release 10.0.0.0/24", "pool 10.5.0.0/24"];
-    assert_eq!(harness.control.look(), want);
-}
-
-#[test]
-fn what_a_driver_is_owed_is_bounded() {
-    let limits = Limits { releases_kept_max: 1, ..limits() };
-    let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), limits);
-    harness.ask(pool(POOL)).unwrap();
-    harness.ask(lease(POOL)).unwrap();
-    harness.ask(lease(POOL)).unwrap();
-    *lock(&harness.control.start_fails) = Some(trap());
-    harness.control.twist(Twist::Address(Err(trap())));
-    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
-    assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
-    assert_eq!(harness.try_ask(release(POOL, "10.0.0.2")), Ok("released".into()));
-    *lock(&harness.control.start_fails) = None;
-    harness.control.look();
-    harness.ask(pool("10.5.0.0/24")).unwrap();
-    let want = ["start", "release 10.0.0.1 of 10.0.0.0/24", "pool 10.5.0.0/24"];
-    assert_eq!(harness.control.look(), want);
-}
-
-#[test]
-fn a_driver_without_replay_is_told_of_refused_proposals_unless_somebody_holds_them() {
-    let harness = harness_without_replay();
-    harness.control.twist(leased(Some("10.9.9.9/24")));
-    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
-    for _ in 0..2 {
-        harness.control.twist(leased(Some("10.0.0.1/24")));
-    }
-    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
-    harness.control.twist(granted("evil", "10.0.0.0/8"));
-    assert_eq!(harness.try_ask(any_pool()), Err(Kind::Internal));
-    harness.ask(pool("10.5.0.0/24")).unwrap();
-    let told: Vec<_> =
-        harness.control.look().into_iter().filter(|call| call.starts_with("release")).collect();
-    assert_eq!(told, ["release 10.9.9.9 of 10.0.0.0/24", "release evil"]);
-}
-
-#[test]
-fn a_driver_of_record_is_asked_for_the_next_address_when_its_own_is_leased() {
-    let harness = harness_without_replay();
-    harness.control.twist(leased(Some("10.0.0.1/24")));
-    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)));
-    let asked = "address any of 10.0.0.0/24".to_owned();
-    assert_eq!(harness.control.look(), [asked.clone(), asked], "the same instance, and no release");
-    assert!(harness.service.inspect().remove(0).last_failure.is_none());
-
-    // A name is no choice of the driver's, and another address is no answer to it.
-    harness.control.twist(leased(Some("10.0.0.1/24")));
-    assert_eq!(harness.try_ask(lease_of(POOL, "10.0.0.9")), Err(Kind::Internal));
-    // One that insists is broken.
-    harness.control.look();
-    for _ in 0..2 {
-        harness.control.twist(leased(Some("10.0.0.1/24")));
-    }
-    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
-    // A driver with replay knows the ledger.
+fn a_driver_with_replay_that_proposes_what_is_leased_is_broken() {
     let harness = harness_with_pool();
     harness.ask(lease(POOL)).unwrap();
     harness.control.twist(leased(Some("10.0.0.1/24")));
     assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
-}
-
-#[test]
-fn asking_for_the_next_address_ends() {
-    let limits = Limits { leased_retries_max: 1, ..limits() };
-    let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), limits);
-    harness.ask(pool(POOL)).unwrap();
-    harness.ask(lease(POOL)).unwrap();
-    harness.ask(lease(POOL)).unwrap();
-    harness.control.look();
-    harness.control.twist(leased(Some("10.0.0.1/24")));
-    harness.control.twist(leased(Some("10.0.0.2/24")));
-    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
-    assert_eq!(harness.control.look().len(), 2);
-    assert_eq!(harness.try_ask(lease(POOL)), Ok(host(3)));
-}
-
-#[test]
-fn a_slow_driver_of_record_is_told_the_rest_of_a_pool_later() {
-    let limits = Limits { owed_time: Duration::ZERO, ..limits() };
-    let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), limits);
-    harness.ask(pool(POOL)).unwrap();
-    for _ in 0..3 {
-        harness.ask(lease(POOL)).unwrap();
-    }
-    harness.control.look();
-    let (go, first) = harness.hold(POOL);
-    let released = harness.submit(Request::ReleasePool(id(POOL)));
-    let other = harness.submit(pool("10.5.0.0/24"));
-    drop(go);
-    assert_eq!(first.recv().unwrap(), Ok(host(4)));
-    assert_eq!(released.recv().unwrap(), Ok("released".into()));
-    assert_eq!(other.recv().unwrap(), Ok("10.5.0.0/24".into()));
-    harness.ask(pool("10.6.0.0/24")).unwrap();
-    let last = "release 10.0.0.4 of 10.0.0.0/24".to_owned();
-    let (began, mut calls) = (Instant::now(), Vec::new());
-    while !calls.contains(&last) {
-        assert!(began.elapsed() < PATIENCE, "{calls:?}");
-        thread::sleep(Duration::from_millis(1));
-        calls.extend(harness.control.look());
-    }
-    let at = |call: &str| calls.iter().position(|it| it == call);
-    assert!(at("pool 10.5.0.0/24") < at(&last), "{calls:?}");
-}
-
-#[test]
-fn a_driver_that_cannot_reach_its_state_is_not_served_until_it_can() {
-    let harness = harness_without_replay();
-    let unreachable = Failure::Refused(Error::from(Code::Other(Kind::Unavailable)));
-    for _ in 0..3 {
-        lock(&harness.control.release_fails).push_back(unreachable.clone());
-    }
-    assert_eq!(harness.try_ask(release(POOL, "10.0.0.1")), Ok("released".into()));
-    assert_eq!(harness.try_ask(any_pool()), Err(Kind::Unavailable));
-    assert_eq!(harness.try_ask(pool("10.5.0.0/24")), Ok("10.5.0.0/24".into()));
 }
 
 #[test]

@@ -26,3 +26,4 @@ mod undo;
 mod upgrade;
 mod upgrade_load;
 mod waits;
+mod without_replay;
