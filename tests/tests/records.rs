@@ -99,7 +99,7 @@ fn both_sides_agree() {
     let records = lab.checked(0);
     let none = json!([]);
     let want = json!({"entries": 3, "records": 3, "missing": none, "leftover": none,
-        "differing": none, "doubled": none, "not_looked_for": 0});
+        "differing": none, "duplicates": none, "not_looked_for": 0});
     assert_eq!(records, want);
     let words = "its system of record has 3 records of this host and agrees with 3 entries";
     assert!(lab.said().contains(words), "{}", lab.said());

@@ -37,5 +37,6 @@ pub const REPLAY_EXPLICIT: &str = "explicit";
 pub const REPLAY_AUTOMATIC: &str = "automatic";
 /// Key in the data of an address grant, for the host alone: the driver found the
 /// address in its system of record, in this host's name, and does not know whether it
-/// is leased. If it is, nothing is wrong, and the driver is asked for another.
+/// is leased. If it is, nothing is wrong, and the driver is asked for another. Its value
+/// does not matter.
 pub const LEFT_OVER: &str = "wipam.left-over";

@@ -106,6 +106,11 @@ pub(crate) fn named(
     address: Option<IpAddr>,
 ) -> Result<HeldRecord, Stop> {
     let id = RecordId::try_from(id).map_err(|error| Stop::Error(error.to_string()))?;
+    // What the contract promises to drivers.
+    if pool != pool.trunc() || address.is_some_and(|address| !pool.contains(&address)) {
+        let text = "a record has a pool without host bits, and an address of that pool";
+        return Err(Stop::Error(text.to_owned()));
+    }
     Ok(HeldRecord { id, address_space, pool, address, label: String::new() })
 }
 
@@ -134,4 +139,25 @@ impl From<Removal> for RemovalOutcome {
 
 fn mixed_up(driver: &str) -> Stop {
     Stop::Error(format!("{driver}: the answer belongs to another question"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn a_driver_is_asked_for_what_can_be_a_record() {
+        for (id, pool, address, can_be) in [
+            ("7", "192.0.2.0/24", None, true),
+            ("7", "192.0.2.0/24", Some("192.0.2.9"), true),
+            ("", "192.0.2.0/24", None, false),
+            ("7", "192.0.2.9/24", None, false),
+            ("7", "192.0.2.0/24", Some("192.0.3.9"), false),
+            ("7", "192.0.2.0/24", Some("2001:db8::9"), false),
+        ] {
+            let address = address.map(|address| address.parse().unwrap());
+            let record = named(id, "lab".to_owned(), pool.parse().unwrap(), address);
+            assert_eq!(record.is_ok(), can_be, "{id:?} {pool} {address:?}");
+        }
+    }
 }

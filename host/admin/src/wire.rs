@@ -79,7 +79,7 @@ pub enum Ask {
     RemoveRecord {
         /// Which driver.
         driver: String,
-        /// The record's id, as it was listed; and so on.
+        /// The record's id, as it was listed.
         id: String,
         /// Its address space.
         address_space: String,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 /// The shortest grace period for a run that frees: an engine shows an endpoint
 /// only after its address was granted, and may wait for a plugin that is down
-/// in between.
+/// in between. A record is there before its grant is in the ledger, for as long as
+/// that request takes.
 const GRACE_MIN: Duration = Duration::from_secs(30);
 /// The longest, a day.
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,9 +27,8 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 /// Refuses a grace period that is too short, or too long.
 pub(crate) fn check(grace: Duration, dry_run: bool) -> Result<Duration, Fatal> {
     if (grace < GRACE_MIN && !dry_run) || grace > GRACE_MAX {
-        let (min, max) = (GRACE_MIN.as_secs(), GRACE_MAX.as_secs());
         return Err(Fatal::Usage(format!(
-            "--grace {grace:?}: must be {min} to {max} seconds; with --dry-run it may be less"
+            "--grace {grace:?}: must be 30s to 24h; with --dry-run it may be shorter"
         )));
     }
     Ok(grace)
@@ -36,11 +36,13 @@ pub(crate) fn check(grace: Duration, dry_run: bool) -> Result<Duration, Fatal> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check, parse};
+    use super::{DEFAULT, check, parse};
+    use ipam_reconcile::Options;
     use std::time::Duration;
 
     #[test]
     fn a_time_has_a_unit_or_is_in_seconds() {
+        assert_eq!(parse(DEFAULT), Ok(Options::GRACE));
         for (text, seconds) in
             [("0", 0), ("30", 30), ("30s", 30), ("2000ms", 2), ("2m", 120), ("24h", 86_400)]
         {

@@ -6,13 +6,13 @@
 //! work, 2 when it was asked wrongly.
 
 mod artifacts;
-mod books;
 mod built_in;
 mod commands;
 mod component;
 mod config;
 mod daemon;
 mod defaults;
+mod driver_client;
 mod driver_config;
 mod driver_json;
 mod drivers;

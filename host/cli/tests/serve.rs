@@ -283,7 +283,7 @@ fn a_reconciliation_that_frees_has_a_least_grace() {
         refuses(
             reconcile(with, &["--grace", "29"]),
             2,
-            &["30 to 86400 seconds; with --dry-run it may be less"],
+            &["must be 30s to 24h; with --dry-run it may be shorter"],
         );
         refuses(reconcile(with, &["--grace", "29s"]), 2, &["--grace 29s: must be 30"]);
         refuses(reconcile(with, &["--grace", "86401", "--dry-run"]), 2, &["30 to 86400"]);

@@ -77,7 +77,8 @@ impl Granted {
     fn removes(&mut self) -> Result<(), Outcome> {
         let [first, second] = self.addresses;
         let Some(record) = self.find(Some(first))? else {
-            return Err(Outcome::not_applicable("it lists nothing of what it granted"));
+            // It chose the address, so it made that record or took it over.
+            return Err(self.fail(Some(first), "is granted, and not listed"));
         };
         // As if the id stood for another address by now.
         let other = HeldRecord { address: Some(second), ..record.clone() };

@@ -63,8 +63,8 @@ impl Space {
         self.subnets.values()
     }
 
-    /// The live prefixes that an address is in: one, but for ledgers from before that
-    /// was checked. Costs one look-up per length in use.
+    /// The live prefixes that an address is in: several where pools overlap. Costs one
+    /// look-up per length in use.
     pub(crate) fn around(&self, address: IpAddr) -> impl Iterator<Item = &Subnet> {
         let family = Family::of(&address.into());
         let lengths = self.lengths.range((family, 0)..=(family, family.bits()));

@@ -72,12 +72,14 @@ impl Clock for TokioClock {
 pub struct Options {
     /// How long something must be unknown. Docker shows an endpoint only some time
     /// after its address was granted: in between it may wait for other plugins,
-    /// 15 s for each that is down.
+    /// 15 s for each that is down. A record in a system of record is there before its
+    /// grant is in the ledger, for as long as that request takes.
     pub grace: Duration,
     /// Whether to report only, and change nothing.
     pub dry_run: bool,
-    /// Whether the given engines are all that use this ledger. Then a pool that
-    /// none of them knows is freed, too.
+    /// Whether nobody else uses the other side: the given engines are all that use
+    /// this ledger, or no other host has this host's name in the system of record.
+    /// Only then whole pools are freed.
     pub exclusive: bool,
 }
 

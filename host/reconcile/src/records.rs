@@ -9,4 +9,4 @@ mod run;
 
 pub use compare::{Comparison, Differences, Differing, Entry, Leftover};
 pub use report::{Checked, GivenBack, Refused, line};
-pub use run::{Books, LOOK_UPS_MAX, Outcome, REMOVALS_MAX, Step, check, give_back};
+pub use run::{DriverClient, LOOK_UPS_MAX, Outcome, Progress, REMOVALS_MAX, check, give_back};

@@ -210,6 +210,7 @@ impl Driver for Instance {
         self.status = Some(status);
         Some(answer)
     }
+
     fn list_records(
         &mut self,
         cursor: Option<&str>,

@@ -371,7 +371,7 @@ impl Records for Program {
     fn list_records(&mut self, cursor: Option<&str>, limit: u32) -> Result<RecordPage, Error> {
         let at = cursor.map_or(Ok(0), str::parse).map_err(|_| Code::InvalidRequest)?;
         let from = if self.has("lists-the-same-again") { 0 } else { at };
-        let all = self.records();
+        let all = if self.has("lists-nothing") { Vec::new() } else { self.records() };
         let records: Vec<_> = all.iter().skip(from).take(limit as usize).cloned().collect();
         let next = (from + records.len() < all.len()).then(|| (at + records.len()).to_string());
         Ok(RecordPage { records, next })

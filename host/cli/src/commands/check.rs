@@ -2,8 +2,8 @@
 //! record hold.
 
 use crate::{
-    books::DaemonBooks,
     daemon::{DaemonFlags, Stop, connect, note, result, stdout},
+    driver_client::DaemonClient,
     fatal::Fatal,
     output::Output,
 };
@@ -34,9 +34,9 @@ Exit codes: 0 they agree, 1 they differ or could not be compared, 2 wrong comman
 /// Differences of one kind that are shown to people; JSON has all.
 const SHOWN_MAX: usize = 100;
 
-/// A driver, as it is told.
+/// A driver, as it is row.
 #[derive(Serialize)]
-struct Told {
+struct Row {
     #[serde(flatten)]
     check: Check,
     /// How it and its system of record compare, if it has one.
@@ -71,12 +71,12 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
                 waiting.push(check);
                 return Ok(());
             }
-            let told = Told { check, records: None, records_error: None };
-            Ok::<_, Stop>(tell(&told, daemon.json, &mut total, &mut output)?)
+            let row = Row { check, records: None, records_error: None };
+            Ok::<_, Stop>(print_row(&row, daemon.json, &mut total, &mut output)?)
         })?;
         for check in waiting {
-            let told = with_records_of(check, &daemon)?;
-            tell(&told, daemon.json, &mut total, &mut output)?;
+            let row = with_records_of(check, &daemon);
+            print_row(&row, daemon.json, &mut total, &mut output)?;
         }
         Ok(notes)
     });
@@ -91,7 +91,7 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
             Err(Fatal::Failed(format!("{driver} cannot be compared")))
         }
         (0, _) if incomplete > 0 => Err(Fatal::Failed(format!(
-            "{incomplete} drivers could not be compared with their systems of record"
+            "systems of record that could not be compared: {incomplete}"
         ))),
         (0, _) => Ok(()),
         (count, _) => Err(Fatal::Failed(format!("{count} differences"))),
@@ -99,24 +99,21 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
 }
 
 /// Compares a driver with its system of record, too.
-fn with_records_of(told: Check, daemon: &DaemonFlags) -> Result<Told, Stop> {
-    let mut books = DaemonBooks::new(daemon.clone(), told.driver.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|error| Stop::Fatal(Fatal::Failed(error.to_string())))?;
-    Ok(match runtime.block_on(check(&mut books)) {
-        Ok(checked) => Told { check: told, records: Some(checked), records_error: None },
-        Err(error) => Told { check: told, records: None, records_error: Some(with_causes(&error)) },
-    })
+fn with_records_of(row: Check, daemon: &DaemonFlags) -> Row {
+    let mut client = DaemonClient::new(daemon.clone(), row.driver.clone());
+    match check(&mut client) {
+        Ok(checked) => Row { check: row, records: Some(checked), records_error: None },
+        Err(error) => Row { check: row, records: None, records_error: Some(with_causes(&error)) },
+    }
 }
 
-fn tell(
-    told: &Told,
+fn print_row(
+    row: &Row,
     json: bool,
     total: &mut Total,
     output: &mut Output<impl Write>,
 ) -> io::Result<()> {
-    let Told { check: Check { driver, entries, differences, notes }, records, records_error } =
-        told;
+    let Row { check: Check { driver, entries, differences, notes }, records, records_error } = row;
     total.compared += 1;
     total.differences += differences.len();
     if let Some(records) = records {
@@ -125,7 +122,7 @@ fn tell(
     let is_cut = records.as_ref().is_some_and(|records| records.not_looked_for > 0);
     total.incomplete += usize::from(is_cut || records_error.is_some());
     if json {
-        return output.row(told, |_| Vec::new());
+        return output.row(row, |_| Vec::new());
     }
     output.line(&match differences.len() {
         0 => format!("{driver}: agrees with {entries} entries of the ledger"),
@@ -146,7 +143,7 @@ fn tell(
 
 /// What differs between ledger and system of record, and what to do about it.
 fn lines(driver: &str, checked: &Checked) -> Vec<String> {
-    let Checked { entries, records, missing, leftover, differing, doubled, not_looked_for } =
+    let Checked { entries, records, missing, leftover, differing, duplicates, not_looked_for } =
         checked;
     let mut lines = vec![match checked.differences() {
         0 => format!(
@@ -187,8 +184,8 @@ fn lines(driver: &str, checked: &Checked) -> Vec<String> {
     );
     list(
         "there more than once",
-        "one record is enough: delete the younger ones there",
-        doubled.iter().map(line).collect(),
+        "one record is enough: delete the others there",
+        duplicates.iter().map(line).collect(),
     );
     if *not_looked_for > 0 {
         lines.push(format!(
@@ -196,4 +193,30 @@ fn lines(driver: &str, checked: &Checked) -> Vec<String> {
         ));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SHOWN_MAX, lines};
+    use ipam_api::{HeldRecord, RecordId};
+    use ipam_reconcile::records::Checked;
+
+    #[test]
+    fn so_many_differences_of_one_kind_are_shown() {
+        let record = |number: usize| HeldRecord {
+            id: RecordId::try_from(number.to_string().as_str()).unwrap(),
+            address_space: "lab".to_owned(),
+            pool: "192.0.2.0/24".parse().unwrap(),
+            address: None,
+            label: String::new(),
+        };
+        for (count, more) in [(SHOWN_MAX, 0), (SHOWN_MAX + 1, 1)] {
+            let leftover = (0..count).map(record).collect();
+            let lines = lines("lab", &Checked { leftover, ..Checked::default() });
+            let shown = lines.iter().filter(|line| line.starts_with("  only there: pool"));
+            assert_eq!(shown.count(), SHOWN_MAX);
+            let words = format!("  only there: {more} more; --json has all");
+            assert_eq!(lines.contains(&words), more > 0, "{lines:?}");
+        }
+    }
 }

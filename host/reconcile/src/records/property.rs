@@ -90,7 +90,7 @@ struct Found {
     leftover: BTreeMap<RecordId, bool>,
     differing: BTreeSet<RecordId>,
     /// The places that are recorded more than once, and how often more.
-    doubled: BTreeMap<Place, usize>,
+    duplicates: BTreeMap<Place, usize>,
 }
 
 /// The rules, read plainly.
@@ -123,7 +123,8 @@ fn naive(before: &[Entry], listed: &[HeldRecord], after: &[Entry]) -> Found {
             explained.extend(others);
         }
     }
-    found.doubled = times.into_iter().filter(|(_, n)| *n > 1).map(|(at, n)| (at, n - 1)).collect();
+    found.duplicates =
+        times.into_iter().filter(|(_, n)| *n > 1).map(|(at, n)| (at, n - 1)).collect();
     // The first that told of an entry says whether it came with a pool.
     let mut told = BTreeMap::new();
     for entry in before.iter().chain(after) {
@@ -146,8 +147,8 @@ fn compared(before: &[Entry], listed: &[HeldRecord], after: &[Entry]) -> Found {
         found.leftover.insert(it.record.id.clone(), it.is_in_held_pool);
     }
     found.differing.extend(differences.differing.iter().map(|it| it.record.id.clone()));
-    for record in &differences.doubled {
-        *found.doubled.entry(of_record(record)).or_default() += 1;
+    for record in &differences.duplicates {
+        *found.duplicates.entry(of_record(record)).or_default() += 1;
     }
     found
 }

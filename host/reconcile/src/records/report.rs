@@ -23,7 +23,7 @@ pub struct Checked {
     pub differing: Vec<Differing>,
     /// What the system has more than once.
     #[serde(serialize_with = "records")]
-    pub doubled: Vec<HeldRecord>,
+    pub duplicates: Vec<HeldRecord>,
     /// Entries that were not looked for, because there are too many that are not listed.
     pub not_looked_for: usize,
 }
@@ -32,7 +32,7 @@ impl Checked {
     /// How many differences there are.
     #[must_use]
     pub fn differences(&self) -> usize {
-        self.missing.len() + self.leftover.len() + self.differing.len() + self.doubled.len()
+        self.missing.len() + self.leftover.len() + self.differing.len() + self.duplicates.len()
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
             r#""address_space":"lab","pool":"192.0.2.0/24","address":"192.0.2.9","#,
             r#""label":"number 7"}],"differing":[{"record":{"id":"7","address_space":"lab","#,
             r#""pool":"192.0.2.0/24","address":"192.0.2.9","label":"number 7"},"#,
-            r#""held":"192.0.2.0/25"}],"doubled":[],"not_looked_for":0}"#,
+            r#""held":"192.0.2.0/25"}],"duplicates":[],"not_looked_for":0}"#,
         );
         assert_eq!(serde_json::to_string(&checked).unwrap(), json);
         let refused = Refused { record: record("7", POOL, None), reason: "no".to_owned() };

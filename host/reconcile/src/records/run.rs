@@ -1,6 +1,6 @@
 //! Looks at ledger and system of record, and gives back what only the latter has.
 //!
-//! In: one driver's [`Books`] and a clock, each behind a trait. Out: [`Checked`] or
+//! In: one driver's [`DriverClient`] and a clock, each behind a trait. Out: [`Checked`] or
 //! [`GivenBack`]. What must hold: a look that failed gives back nothing; what is given
 //! back was left over in two looks with a grace period between, and the driver's thread
 //! decides once more.
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{Clock, Options};
 use ipam_api::{HeldRecord, with_causes};
-use std::{collections::HashSet, error, future::Future, time::Duration};
+use std::{collections::HashSet, error, time::Duration};
 
 /// Entries of one driver that its system of record is asked for one by one.
 pub const LOOK_UPS_MAX: usize = 1_000;
@@ -32,7 +32,7 @@ pub enum Outcome {
 }
 
 /// One driver's part of the ledger, and its system of record.
-pub trait Books {
+pub trait DriverClient {
     /// Why they cannot be read or changed, for the operator.
     type Error: error::Error + Send + Sync + 'static;
 
@@ -40,39 +40,32 @@ pub trait Books {
     ///
     /// # Errors
     /// When that cannot be read completely.
-    fn entries(
-        &mut self,
-        each: &mut dyn FnMut(Entry),
-    ) -> impl Future<Output = Result<(), Self::Error>>;
+    fn entries(&mut self, each: &mut dyn FnMut(Entry)) -> Result<(), Self::Error>;
 
     /// Tells of everything that the system of record holds in this host's name.
     ///
     /// # Errors
     /// When that cannot be read completely.
-    fn records(
-        &mut self,
-        each: &mut dyn FnMut(HeldRecord),
-    ) -> impl Future<Output = Result<(), Self::Error>>;
+    fn records(&mut self, each: &mut dyn FnMut(HeldRecord)) -> Result<(), Self::Error>;
 
     /// Whether the system of record has it, whoever made it there; nothing if the ledger
     /// does not hold it any more.
     ///
     /// # Errors
     /// When that is not known.
-    fn has(&mut self, entry: &Entry) -> impl Future<Output = Result<Option<bool>, Self::Error>>;
+    fn has(&mut self, entry: &Entry) -> Result<Option<bool>, Self::Error>;
 
     /// Removes a record, unless the ledger holds what it may stand for.
     ///
     /// # Errors
     /// When the removal failed, or it is not known whether it did.
-    fn remove(&mut self, record: &HeldRecord)
-    -> impl Future<Output = Result<Outcome, Self::Error>>;
+    fn remove(&mut self, record: &HeldRecord) -> Result<Outcome, Self::Error>;
 }
 
 /// What happens, as it happens, for the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Step<'a> {
+pub enum Progress<'a> {
     /// Both sides were read.
     Looked {
         /// Entries of the ledger.
@@ -93,11 +86,11 @@ pub enum Step<'a> {
     Settled(&'a HeldRecord),
 }
 
-async fn look<B: Books>(books: &mut B) -> Result<Differences, B::Error> {
+fn look<B: DriverClient>(client: &mut B) -> Result<Differences, B::Error> {
     let mut comparison = Comparison::default();
-    books.entries(&mut |entry| comparison.before(entry)).await?;
-    books.records(&mut |record| comparison.record(record)).await?;
-    books.entries(&mut |entry| comparison.after(entry)).await?;
+    client.entries(&mut |entry| comparison.before(entry))?;
+    client.records(&mut |record| comparison.record(record))?;
+    client.entries(&mut |entry| comparison.after(entry))?;
     Ok(comparison.finish())
 }
 
@@ -105,19 +98,19 @@ async fn look<B: Books>(books: &mut B) -> Result<Differences, B::Error> {
 ///
 /// # Errors
 /// When one of them cannot be read completely.
-pub async fn check<B: Books>(books: &mut B) -> Result<Checked, B::Error> {
-    let found = look(books).await?;
+pub fn check<B: DriverClient>(client: &mut B) -> Result<Checked, B::Error> {
+    let found = look(client)?;
     let mut checked = Checked {
         entries: found.entries,
         records: found.records,
         leftover: found.leftover.into_iter().map(|leftover| leftover.record).collect(),
         differing: found.differing,
-        doubled: found.doubled,
+        duplicates: found.duplicates,
         ..Checked::default()
     };
     let mut unlisted = found.unlisted.into_iter();
     for entry in unlisted.by_ref().take(LOOK_UPS_MAX) {
-        if books.has(&entry).await? == Some(false) {
+        if client.has(&entry)? == Some(false) {
             checked.missing.push(entry);
         }
     }
@@ -133,21 +126,21 @@ pub async fn check<B: Books>(books: &mut B) -> Result<Checked, B::Error> {
 ///
 /// # Errors
 /// When one side cannot be read completely. Nothing was changed then.
-pub async fn give_back<B: Books>(
-    books: &mut B,
+pub async fn give_back<B: DriverClient>(
+    client: &mut B,
     clock: &mut impl Clock,
     options: &Options,
-    progress: &mut dyn FnMut(Step<'_>),
+    progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<GivenBack, B::Error> {
     let mut report = GivenBack { dry_run: options.dry_run, ..GivenBack::default() };
-    let first = look(books).await?;
+    let first = look(client)?;
     progress(looked(&first));
     if first.leftover.is_empty() {
         return Ok(report);
     }
-    progress(Step::Waiting { grace: options.grace });
+    progress(Progress::Waiting { grace: options.grace });
     clock.sleep(options.grace).await;
-    let second = look(books).await?;
+    let second = look(client)?;
     progress(looked(&second));
 
     let mut to_remove = Vec::new();
@@ -166,14 +159,14 @@ pub async fn give_back<B: Books>(
     if options.dry_run {
         report.would_remove = to_remove;
     } else {
-        remove(books, to_remove, &mut report, progress).await;
+        remove(client, to_remove, &mut report, progress);
     }
     Ok(report)
 }
 
-fn looked(found: &Differences) -> Step<'static> {
+fn looked(found: &Differences) -> Progress<'static> {
     let Differences { entries, records, .. } = *found;
-    Step::Looked { entries, records, leftover: found.leftover.len() }
+    Progress::Looked { entries, records, leftover: found.leftover.len() }
 }
 
 /// What is left over in both looks, as the second has it.
@@ -190,21 +183,21 @@ fn confirmed(first: Differences, second: Differences, report: &mut GivenBack) ->
     again
 }
 
-async fn remove<B: Books>(
-    books: &mut B,
+fn remove<B: DriverClient>(
+    client: &mut B,
     to_remove: Vec<HeldRecord>,
     report: &mut GivenBack,
-    progress: &mut dyn FnMut(Step<'_>),
+    progress: &mut dyn FnMut(Progress<'_>),
 ) {
     let mut waiting = to_remove.into_iter();
     while let Some(record) = waiting.next() {
-        match books.remove(&record).await {
+        match client.remove(&record) {
             Ok(Outcome::Removed) => {
-                progress(Step::Removed(&record));
+                progress(Progress::Removed(&record));
                 report.removed.push(record);
             }
             Ok(Outcome::Gone | Outcome::Held) => {
-                progress(Step::Settled(&record));
+                progress(Progress::Settled(&record));
                 report.settled.push(record);
             }
             Ok(Outcome::Refused(reason)) => report.refused.push(Refused { record, reason }),

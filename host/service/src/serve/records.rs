@@ -51,15 +51,19 @@ impl Processor {
     fn list_records(&mut self, cursor: Option<&str>, limit: u32) -> Result<RecordPage, Failure> {
         let page = self.ask(|driver| driver.list_records(cursor, limit))?;
         let page = page.ok_or(Code::Other(Kind::NotImplemented))?;
-        let spaces = [&self.settings.spaces.local, &self.settings.spaces.global];
-        // In another space nothing would be held, and a record of what is held would be
-        // taken for one that nobody needs.
-        match page.records.iter().find(|record| !spaces.contains(&&record.address_space)) {
+        match page.records.iter().find(|record| !self.is_own_space(&record.address_space)) {
             None => Ok(page),
             Some(HeldRecord { address_space, .. }) => Err(self.violated(&format_args!(
                 "a record of the address space {address_space:?}, which is not its own"
             ))),
         }
+    }
+
+    /// In another space nothing is held, and a record of what is held would be taken for
+    /// one that nobody needs.
+    fn is_own_space(&self, space: &str) -> bool {
+        let spaces = &self.settings.spaces;
+        space == spaces.local || space == spaces.global
     }
 
     fn has_record(
@@ -81,6 +85,9 @@ impl Processor {
     /// A release that is staged counts as released: the driver has been told of it, and
     /// it is kept if its commit fails.
     fn remove_record(&mut self, record: &HeldRecord, audit: Audit) -> Result<Removal, Failure> {
+        if !self.is_own_space(&record.address_space) {
+            return Err(Code::InvalidAddressSpace.into());
+        }
         if self.state.may_hold(record) {
             return Ok(Removal::Held);
         }

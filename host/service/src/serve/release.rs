@@ -19,7 +19,10 @@ impl Processor {
         for event in released {
             self.apply(audit, event.clone());
             if is_late && let Some(release) = released_of(&event) {
-                self.add_pending_release(release);
+                // Without the bound of those that are added: it was held, which is bounded,
+                // and the pool comes last.
+                let event = self.state.owe(release);
+                self.apply(by_host(), event);
             } else {
                 self.notify_of(&event);
             }

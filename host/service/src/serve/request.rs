@@ -167,12 +167,13 @@ impl Processor {
                 && request.address.is_none()
                 && leased.insert(proposed.addr())
             {
-                if !was_left {
+                let is_gateway = matches!(violation, Violation::LeaseOfGateway { .. });
+                if !was_left && !is_gateway {
                     tracing::warn!(
                         driver = %self.settings.name, pool_id = ?request.pool_id.as_str(),
                         address = %proposed.addr(),
-                        "the driver proposed an address that is leased: somebody deleted it where \
-                         the driver keeps its state, where it is again now; another is asked for",
+                        "the driver proposed an address that is leased: perhaps somebody deleted \
+                         it where the driver keeps its state; another is asked for",
                     );
                 }
                 if leased.len() > leased_retries_max || began.elapsed() >= exclude_time {

@@ -308,7 +308,9 @@ impl Driver for FakeDriver {
         pool_id: &PoolId,
         address: Option<IpAddr>,
     ) -> Option<Result<bool, Failure>> {
-        let pool = self.pools.get(pool_id)?.0;
+        let Some(pool) = self.pools.get(pool_id).map(|pool| pool.0) else {
+            return Some(Err(Code::PoolNotFound.into()));
+        };
         self.with_system(|system| Ok(system.find(pool, address).is_some()))
     }
 

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::sync::lock;
 use ipam_api::{
-    Answer, Capability, Error, Failure, IpNet, Kind, RecordPage, RecordsAnswer, RecordsRequest,
-    Removal, Request,
+    Answer, Capability, Error, Failure, HeldRecord, IpNet, Kind, RecordPage, RecordsAnswer,
+    RecordsRequest, Removal, Request,
 };
 use ipam_ledger::{MemoryStore, State};
 use proptest::prelude::*;
@@ -100,6 +100,14 @@ fn what_nobody_holds_is_removed_and_what_somebody_holds_stays() {
     }
     assert_eq!(harness.control.look(), [""; 0]);
     assert_eq!(harness.try_ask(of_pool("10.7.0.0/24")), words(Removal::Gone));
+    // In a space that is not the driver's nothing is held, and nothing is removed.
+    harness.control.look();
+    let place = ("10.0.0.0/24".parse().unwrap(), Some("10.0.0.1".parse().unwrap()));
+    let elsewhere = HeldRecord { address_space: "x".to_owned(), ..held(2, place) };
+    let answer = harness.try_ask(request(RecordsRequest::Remove(elsewhere)));
+    assert_eq!(answer, Err(Kind::BadRequest));
+    assert_eq!(harness.control.look(), [""; 0]);
+    assert_eq!(recorded_addresses(&harness), ["10.0.0.1"]);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use super::harness::{
     release, trap,
 };
 use crate::{Limits, sync::lock};
-use ipam_api::{Capability, Code, Error, Failure, Kind, Request};
+use ipam_api::{
+    AddressGrant, Answer, Capability, Code, Error, Failure, Kind, Options, Request, names,
+};
 use ipam_ledger::MemoryStore;
 use std::{
     thread,
@@ -79,7 +81,7 @@ fn a_driver_without_replay_is_told_of_refused_proposals_unless_somebody_holds_th
 }
 
 #[test]
-fn a_driver_of_record_is_asked_for_the_next_address_when_its_own_is_leased() {
+fn a_driver_without_replay_is_asked_for_the_next_address_when_its_own_is_leased() {
     let harness = harness_without_replay();
     harness.control.twist(leased(Some("10.0.0.1/24")));
     assert_eq!(harness.try_ask(lease(POOL)), Ok(host(2)));
@@ -98,6 +100,21 @@ fn a_driver_of_record_is_asked_for_the_next_address_when_its_own_is_leased() {
     assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
 }
 
+/// What it says of its record is for the host alone.
+#[test]
+fn what_a_driver_says_is_left_over_is_no_surprise_and_goes_to_nobody() {
+    let harness = harness_without_replay();
+    let left_over = |address: &str| {
+        let data = Options::from([(names::LEFT_OVER.to_owned(), String::new())]);
+        Twist::Address(Ok(AddressGrant { address: Some(address.parse().unwrap()), data }))
+    };
+    harness.control.twist(left_over("10.0.0.1/24"));
+    harness.control.twist(left_over("10.0.0.7/24"));
+    let Answer::Address(grant) = harness.ask(lease(POOL)).unwrap().answer else { panic!() };
+    assert_eq!(grant.address.unwrap().addr().to_string(), "10.0.0.7");
+    assert_eq!(grant.data, Options::new());
+}
+
 #[test]
 fn asking_for_the_next_address_ends() {
     let limits = Limits { leased_retries_max: 1, ..limits() };
@@ -111,11 +128,19 @@ fn asking_for_the_next_address_ends() {
     assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
     assert_eq!(harness.control.look().len(), 2);
     assert_eq!(harness.try_ask(lease(POOL)), Ok(host(3)));
+    // By time, too.
+    let few = Limits { exclude_time: Duration::ZERO, ..self::limits() };
+    let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), few);
+    harness.ask(pool(POOL)).unwrap();
+    harness.ask(lease(POOL)).unwrap();
+    harness.control.twist(leased(Some("10.0.0.1/24")));
+    assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Unavailable));
 }
 
 #[test]
-fn a_slow_driver_of_record_is_told_the_rest_of_a_pool_later() {
-    let limits = Limits { owed_time: Duration::ZERO, ..limits() };
+fn a_slow_driver_without_replay_is_told_the_rest_of_a_pool_later() {
+    // However many they are, all of them are told.
+    let limits = Limits { owed_time: Duration::ZERO, releases_kept_max: 1, ..limits() };
     let harness = Harness::with(Box::new(MemoryStore::default()), Capability::default(), limits);
     harness.ask(pool(POOL)).unwrap();
     for _ in 0..3 {
@@ -130,7 +155,7 @@ fn a_slow_driver_of_record_is_told_the_rest_of_a_pool_later() {
     assert_eq!(released.recv().unwrap(), Ok("released".into()));
     assert_eq!(other.recv().unwrap(), Ok("10.5.0.0/24".into()));
     harness.ask(pool("10.6.0.0/24")).unwrap();
-    let last = "release 10.0.0.4 of 10.0.0.0/24".to_owned();
+    let last = "release 10.0.0.0/24".to_owned();
     let (began, mut calls) = (Instant::now(), Vec::new());
     while !calls.contains(&last) {
         assert!(began.elapsed() < PATIENCE, "{calls:?}");
@@ -139,6 +164,9 @@ fn a_slow_driver_of_record_is_told_the_rest_of_a_pool_later() {
     }
     let at = |call: &str| calls.iter().position(|it| it == call);
     assert!(at("pool 10.5.0.0/24") < at(&last), "{calls:?}");
+    for number in 1..=4 {
+        assert!(at(&format!("release 10.0.0.{number} of 10.0.0.0/24")) < at(&last), "{calls:?}");
+    }
 }
 
 #[test]

@@ -5,10 +5,11 @@ use crate::{
     daemon::{DaemonFlags, connect, note},
     fatal::Fatal,
     grace,
+    output::print,
     written::driver_and_name,
 };
 use ipam_admin::{
-    Client, ClientError, json,
+    Client, ClientError,
     wire::{Account, Address, Ask, Driver, Pool, Released},
 };
 use ipam_api::{DriverName, PoolId, Server, with_causes};
@@ -78,7 +79,7 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
             &mut show_progress,
         ))
         .map_err(|error| Fatal::Failed(format!("nothing was changed: {}", with_causes(&error))))?;
-    print(&report, &daemon)?;
+    print(daemon.json, &report, &lines(&report))?;
     match &report.failure {
         None => Ok(()),
         Some(why) => {
@@ -110,14 +111,7 @@ fn show_progress(progress: Progress<'_>) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "it is what the command is for")]
-fn print(report: &Report, daemon: &DaemonFlags) -> Result<(), Fatal> {
-    if daemon.json {
-        let mut line = Vec::new();
-        json::write(&mut line, report).map_err(|error| Fatal::Failed(error.to_string()))?;
-        println!("{}", String::from_utf8_lossy(&line));
-        return Ok(());
-    }
+fn lines(report: &Report) -> Vec<String> {
     let lists = [
         ("freed", &report.freed),
         ("freed", &report.pools_freed),
@@ -128,13 +122,14 @@ fn print(report: &Report, daemon: &DaemonFlags) -> Result<(), Fatal> {
         ("changed meanwhile", &report.changed),
         ("left", &report.left),
     ];
-    for (what, found) in lists {
-        found.iter().for_each(|found| println!("{what}: {found}"));
+    let found = lists
+        .iter()
+        .flat_map(|(what, found)| found.iter().map(move |found| format!("{what}: {found}")));
+    let mut lines: Vec<String> = found.collect();
+    if lines.is_empty() {
+        lines.push("nothing to free".to_owned());
     }
-    if lists.iter().all(|(_, found)| found.is_empty()) {
-        println!("nothing to free");
-    }
-    Ok(())
+    lines
 }
 
 /// A running daemon, as reconciliation sees it.

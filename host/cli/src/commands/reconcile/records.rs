@@ -1,17 +1,11 @@
 //! `wipam reconcile records`: the ledger over the admin socket, beside what a driver's
 //! system of record has.
 
-use crate::{
-    books::DaemonBooks,
-    daemon::{DaemonFlags, Stop, result, stdout},
-    fatal::Fatal,
-    grace,
-    output::Output,
-};
-use ipam_api::{HeldRecord, text::bounded, with_causes};
+use crate::{daemon::DaemonFlags, driver_client::DaemonClient, fatal::Fatal, grace, output::print};
+use ipam_api::{HeldRecord, with_causes};
 use ipam_reconcile::{
     Options, TokioClock,
-    records::{GivenBack, Refused, Step, give_back, line},
+    records::{GivenBack, Progress, Refused, give_back, line},
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -52,12 +46,9 @@ Exit codes: 0 done, 1 failed or incomplete, 2 wrong command line.
 Example:
   wipam reconcile records netbox --dry-run";
 
-/// How much of a reason is shown, in bytes.
-const REASON_MAX_BYTES: usize = 1 << 10;
-
 /// What is printed for programs.
 #[derive(Serialize)]
-struct Told<'a> {
+struct Row<'a> {
     driver: &'a str,
     #[serde(flatten)]
     report: &'a GivenBack,
@@ -66,47 +57,40 @@ struct Told<'a> {
 pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     let Args { driver, dry_run, exclusive, grace, daemon } = args;
     let options = Options { grace: grace::check(grace, dry_run)?, dry_run, exclusive };
-    let mut books = DaemonBooks::new(daemon.clone(), driver.clone());
+    let mut client = DaemonClient::new(daemon.clone(), driver.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Failed(error.to_string()))?;
     let report = runtime
-        .block_on(give_back(&mut books, &mut TokioClock, &options, &mut show_progress))
+        .block_on(give_back(&mut client, &mut TokioClock, &options, &mut show_progress))
         .map_err(|error| Fatal::Failed(format!("nothing was changed: {}", with_causes(&error))))?;
-    print(&driver, &report, &daemon)?;
+    print(daemon.json, &Row { driver: &driver, report: &report }, &lines(&report))?;
     let refused = report.refused.len();
     match &report.failure {
         Some(why) => {
             Err(Fatal::Failed(format!("{} records were not removed: {why}", report.left.len())))
         }
         None if refused > 0 => Err(Fatal::Failed(format!("{refused} removals were refused"))),
+        None if !report.postponed.is_empty() => {
+            Err(Fatal::Failed(format!("{} records wait for the next run", report.postponed.len())))
+        }
         None => Ok(()),
     }
 }
 
 /// Progress is for people, on standard error: standard output is for results.
-fn show_progress(step: Step<'_>) {
+fn show_progress(step: Progress<'_>) {
     match step {
-        Step::Looked { entries, records, leftover } => eprintln!(
+        Progress::Looked { entries, records, leftover } => eprintln!(
             "the ledger holds {entries} pools and addresses, the system of record has {records}; \
              left over there: {leftover}"
         ),
-        Step::Waiting { grace } => {
+        Progress::Waiting { grace } => {
             eprintln!("waiting {} s before looking again", grace.as_secs());
         }
-        Step::Removed(record) => eprintln!("gave back {}", line(record)),
-        Step::Settled(record) => eprintln!("changed meanwhile: {}", line(record)),
+        Progress::Removed(record) => eprintln!("gave back {}", line(record)),
+        Progress::Settled(record) => eprintln!("changed meanwhile: {}", line(record)),
         _ => {}
     }
-}
-
-fn print(driver: &str, report: &GivenBack, daemon: &DaemonFlags) -> Result<(), Fatal> {
-    let mut output = Output::new(stdout(), daemon.json, &[]);
-    let printed = if daemon.json {
-        output.row(&Told { driver, report }, |_| Vec::new())
-    } else {
-        lines(report).iter().try_for_each(|words| output.line(words))
-    };
-    result(printed.and_then(|()| output.end()).map_err(Stop::Output))
 }
 
 fn lines(report: &GivenBack) -> Vec<String> {
@@ -121,9 +105,10 @@ fn lines(report: &GivenBack) -> Vec<String> {
     let found = lists.iter().flat_map(|(what, records)| {
         records.iter().map(move |record| format!("{what}: {}", line(record)))
     });
-    let refused = report.refused.iter().map(|Refused { record, reason }| {
-        format!("refused: {}: {}", line(record), bounded(REASON_MAX_BYTES, reason))
-    });
+    let refused = report
+        .refused
+        .iter()
+        .map(|Refused { record, reason }| format!("refused: {}: {reason}", line(record)));
     let mut lines: Vec<String> = found.chain(refused).collect();
     if lines.is_empty() {
         lines.push("nothing to give back".to_owned());

@@ -1,4 +1,4 @@
-use super::{Books, LOOK_UPS_MAX, Outcome, REMOVALS_MAX, Step, check, give_back};
+use super::{DriverClient, LOOK_UPS_MAX, Outcome, Progress, REMOVALS_MAX, check, give_back};
 use crate::{
     Options,
     reconcile::tests::{Slept, now},
@@ -42,27 +42,27 @@ impl Script {
     }
 }
 
-impl Books for Script {
+impl DriverClient for Script {
     type Error = io::Error;
 
-    async fn entries(&mut self, each: &mut dyn FnMut(Entry)) -> Result<(), io::Error> {
+    fn entries(&mut self, each: &mut dyn FnMut(Entry)) -> Result<(), io::Error> {
         let entries = self.entries.pop_front().expect("it is read no more often")?;
         entries.into_iter().for_each(each);
         Ok(())
     }
 
-    async fn records(&mut self, each: &mut dyn FnMut(HeldRecord)) -> Result<(), io::Error> {
+    fn records(&mut self, each: &mut dyn FnMut(HeldRecord)) -> Result<(), io::Error> {
         let records = self.records.pop_front().expect("it is listed no more often")?;
         records.into_iter().for_each(each);
         Ok(())
     }
 
-    async fn has(&mut self, entry: &Entry) -> Result<Option<bool>, io::Error> {
+    fn has(&mut self, entry: &Entry) -> Result<Option<bool>, io::Error> {
         self.looked_for += 1;
         Ok(Some(self.others.contains(entry)))
     }
 
-    async fn remove(&mut self, record: &HeldRecord) -> Result<Outcome, io::Error> {
+    fn remove(&mut self, record: &HeldRecord) -> Result<Outcome, io::Error> {
         self.removed.push(record.id.to_string());
         self.outcomes.pop_front().unwrap_or(Ok(Outcome::Removed))
     }
@@ -81,7 +81,7 @@ fn exclusive() -> Options {
 }
 
 /// A pool that is held, with a leftover in it, and a pool that is not.
-fn books() -> (Vec<Entry>, Vec<HeldRecord>) {
+fn client() -> (Vec<Entry>, Vec<HeldRecord>) {
     let records = vec![
         record("1", POOL, None),
         record("2", "198.51.100.0/24", None),
@@ -96,7 +96,7 @@ fn a_check_asks_for_what_others_may_have_recorded() {
     let entries = [entry(POOL, None), entry(POOL, Some("192.0.2.1"))];
     let mut script = Script::of(&entries, &[]);
     script.others.push(entries[0].clone());
-    let checked = now(check(&mut script)).unwrap();
+    let checked = check(&mut script).unwrap();
     assert_eq!((checked.differences(), checked.not_looked_for), (1, 0));
     assert_eq!(checked.missing, entries[1..]);
 }
@@ -107,14 +107,14 @@ fn a_check_looks_for_so_many_and_says_how_many_are_left() {
         .map(|host| entry("10.0.0.0/8", Some(&format!("10.0.{}.{}", host / 256, host % 256))))
         .collect();
     let mut script = Script::of(&many, &[]);
-    let checked = now(check(&mut script)).unwrap();
+    let checked = check(&mut script).unwrap();
     assert_eq!((checked.missing.len(), checked.not_looked_for), (LOOK_UPS_MAX, 5));
     assert_eq!(script.looked_for, LOOK_UPS_MAX);
 }
 
 #[test]
 fn addresses_of_pools_that_are_held_are_given_back() {
-    let (entries, records) = books();
+    let (entries, records) = client();
     let mut script = Script::of(&entries, &records);
     let report = run(&mut script, &Options::default()).unwrap();
     assert_eq!((ids(&report.removed), ids(&report.kept)), (vec!["4"], vec!["2", "3"]));
@@ -123,7 +123,7 @@ fn addresses_of_pools_that_are_held_are_given_back() {
 
 #[test]
 fn all_else_is_given_back_if_no_other_host_can_have_it_and_pools_last() {
-    let (entries, records) = books();
+    let (entries, records) = client();
     let mut script = Script::of(&entries, &records);
     let report = run(&mut script, &exclusive()).unwrap();
     assert_eq!(ids(&report.removed), ["3", "4", "2"]);
@@ -132,7 +132,7 @@ fn all_else_is_given_back_if_no_other_host_can_have_it_and_pools_last() {
 
 #[test]
 fn a_dry_run_changes_nothing() {
-    let (entries, records) = books();
+    let (entries, records) = client();
     let mut script = Script::of(&entries, &records);
     let options = Options { dry_run: true, ..exclusive() };
     let report = run(&mut script, &options).unwrap();
@@ -142,7 +142,7 @@ fn a_dry_run_changes_nothing() {
 
 #[test]
 fn what_is_left_over_once_is_not_given_back() {
-    let (entries, records) = books();
+    let (entries, records) = client();
     // 4 is held at the second look, and 5 was not there at the first.
     let mut script = Script::default();
     script.look(&entries, &records);
@@ -161,7 +161,7 @@ fn what_is_left_over_once_is_not_given_back() {
 
 #[test]
 fn nothing_is_given_back_unless_all_was_read() {
-    let (entries, records) = books();
+    let (entries, records) = client();
     for fails in 0..6 {
         let mut script = Script::of(&entries, &records);
         let failure = || Err(io::Error::other("away"));
@@ -209,10 +209,10 @@ fn one_run_gives_back_so_many() {
 #[test]
 fn nobody_waits_for_nothing() {
     let mut slept = Slept::default();
-    let (entries, records) = books();
+    let (entries, records) = client();
     let mut script = Script::of(&entries, &records[..1]);
     let mut steps = Vec::new();
-    let mut say = |step: Step<'_>| steps.push(format!("{step:?}"));
+    let mut say = |step: Progress<'_>| steps.push(format!("{step:?}"));
     let options = Options { grace: Duration::from_secs(60), ..Options::default() };
     let report = now(give_back(&mut script, &mut slept, &options, &mut say)).unwrap();
     assert_eq!((report, slept.0.len()), (GivenBack::default(), 0));

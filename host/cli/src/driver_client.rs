@@ -6,11 +6,11 @@ use ipam_admin::{
     wire::{Address, Ask, HasRecord, Pool, Record, RemovalOutcome, RemovedRecord},
 };
 use ipam_api::{HeldRecord, IpNet, PoolId, RecordId};
-use ipam_reconcile::records::{Books, Entry, Outcome};
+use ipam_reconcile::records::{DriverClient, Entry, Outcome};
 use std::{collections::HashMap, io};
 
 /// What a running daemon knows of one driver.
-pub(crate) struct DaemonBooks {
+pub(crate) struct DaemonClient {
     daemon: DaemonFlags,
     driver: String,
     /// Nothing before the first question, and after a grace period: a connection does
@@ -18,7 +18,7 @@ pub(crate) struct DaemonBooks {
     client: Option<Client>,
 }
 
-impl DaemonBooks {
+impl DaemonClient {
     pub(crate) fn new(daemon: DaemonFlags, driver: String) -> Self {
         Self { daemon, driver, client: None }
     }
@@ -45,10 +45,10 @@ fn pool_id(text: &str) -> Result<PoolId, ClientError> {
     PoolId::try_from(text).map_err(|error| odd(&error.to_string()))
 }
 
-impl Books for DaemonBooks {
+impl DriverClient for DaemonClient {
     type Error = ClientError;
 
-    async fn entries(&mut self, each: &mut dyn FnMut(Entry)) -> Result<(), ClientError> {
+    fn entries(&mut self, each: &mut dyn FnMut(Entry)) -> Result<(), ClientError> {
         self.client = None;
         let driver = Some(self.driver.clone());
         let client = self.connected()?;
@@ -86,7 +86,7 @@ impl Books for DaemonBooks {
         Ok(())
     }
 
-    async fn records(&mut self, each: &mut dyn FnMut(HeldRecord)) -> Result<(), ClientError> {
+    fn records(&mut self, each: &mut dyn FnMut(HeldRecord)) -> Result<(), ClientError> {
         let ask = Ask::Records { driver: self.driver.clone() };
         self.connected()?.ask(&ask, |record: Record| {
             let Record { id, address_space, pool, address, label, .. } = record;
@@ -97,7 +97,7 @@ impl Books for DaemonBooks {
         Ok(())
     }
 
-    async fn has(&mut self, entry: &Entry) -> Result<Option<bool>, ClientError> {
+    fn has(&mut self, entry: &Entry) -> Result<Option<bool>, ClientError> {
         let ask = Ask::HasRecord {
             driver: self.driver.clone(),
             pool_id: entry.pool_id.to_string(),
@@ -106,7 +106,7 @@ impl Books for DaemonBooks {
         Ok(self.one::<HasRecord>(&ask)?.has_record)
     }
 
-    async fn remove(&mut self, record: &HeldRecord) -> Result<Outcome, ClientError> {
+    fn remove(&mut self, record: &HeldRecord) -> Result<Outcome, ClientError> {
         let HeldRecord { id, address_space, pool, address, .. } = record;
         let ask = Ask::RemoveRecord {
             driver: self.driver.clone(),
