@@ -286,7 +286,7 @@ fn a_reconciliation_that_frees_has_a_least_grace() {
             &["must be 30s to 24h; with --dry-run it may be shorter"],
         );
         refuses(reconcile(with, &["--grace", "29s"]), 2, &["--grace 29s: must be 30"]);
-        refuses(reconcile(with, &["--grace", "86401", "--dry-run"]), 2, &["30 to 86400"]);
+        refuses(reconcile(with, &["--grace", "86401", "--dry-run"]), 2, &["must be 30s to 24h"]);
         let words = &["is wipam running with this state directory?"][..];
         refuses(reconcile(with, &["--grace", "0", "--dry-run"]), 1, words);
         refuses(reconcile(with, &["--grace", "2s", "--dry-run"]), 1, words);
