@@ -296,6 +296,9 @@ fn an_ip_range_of_netbox_is_a_sub_pool() {
     assert_eq!(any(&lab, &pool).unwrap(), "10.9.0.64");
     assert_eq!(any(&lab, &pool).unwrap(), "10.9.0.65");
     assert_eq!(any(&lab, &pool), Err(503));
+    netbox.state().ranges.clear();
+    assert_eq!(any(&lab, &pool), Err(503));
+    assert!(lab.daemon().log().contains("NetBox has no IP range 2 any more"));
     let request =
         json!({"AddressSpace": "netbox", "Pool": "10.9.0.0/24", "SubPool": "10.9.0.32/28"});
     let (status, text) = status(&lab, &request);

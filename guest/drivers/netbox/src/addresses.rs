@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use std::net::IpAddr;
 
 const UNAVAILABLE: Code = Code::Other(Kind::Unavailable);
-/// Network and broadcast address that are offered, and that a call puts aside.
+/// Ends of a prefix, see [`is_end`], that are offered, and that a call puts aside.
 const ENDS_MAX: usize = 2;
 
 impl<H: Http> Policy<H> {
@@ -59,17 +59,25 @@ impl<H: Http> Policy<H> {
         Ok(grant)
     }
 
-    /// An address of ours that may be left over from an instance before.
+    /// An address of ours that may be left over from an instance before. A gateway is
+    /// none: it does not get what was made for a container.
     fn next_left_over(
         &mut self,
         pool: &PoolName,
         request: &AddressRequest,
     ) -> Result<Option<Object>, Error> {
+        if request.is_gateway() {
+            return Ok(None);
+        }
         let key = pool.key();
         if self.left_over.needs_look(&key, request) {
-            let mut found = self.addresses_in(pool.net)?;
+            // Not everybody's: a large prefix has more than a list may have.
+            let (net, text) = (pool.net.to_string(), self.identity.text(Some(&key)));
+            let filters = [("parent", &*net), (&self.identity.filter(), &text)];
+            let mut found = self.api.list(Of::Addresses, &filters)?;
             found.retain(|known| {
-                self.identity.is_ours(known, Some(&key))
+                pool.net.contains(&known.net.addr())
+                    && self.identity.is_ours(known, Some(&key))
                     && !is_any_hosts_gateway(known)
                     && !is_end(pool.net, known.net.addr())
                     && !self.granted.contains(&(key.clone(), known.net.addr()))
@@ -96,8 +104,12 @@ impl<H: Http> Policy<H> {
         if !pool.ranges.is_empty() {
             for range in &pool.ranges {
                 let path = format!("/ipam/ip-ranges/{range}/");
-                if let Some(found) = self.take(pool, &path, fields)?.ok() {
-                    return Ok(found);
+                match self.take(pool, &path, fields)? {
+                    Next::Found(found) => return Ok(found),
+                    Next::Exhausted => {}
+                    Next::NotFound => {
+                        log::warn(format!("NetBox has no IP range {range} any more, of {pool_id}"));
+                    }
                 }
             }
             return Err(Code::NoAvailableIps.into());
@@ -120,8 +132,8 @@ impl<H: Http> Policy<H> {
     }
 
     /// Takes the next address of what is at `path`. A prefix that NetBox calls a pool offers
-    /// its network and its broadcast address, too: they are put aside, until the pool is
-    /// released, or they would be offered each time.
+    /// its ends, too: they are put aside, until the pool is released, or they would be
+    /// offered each time.
     fn take(
         &mut self,
         pool: &PoolName,
@@ -212,7 +224,7 @@ impl<H: Http> Policy<H> {
             return Err(Error::new(Code::IpAlreadyAllocated, text));
         }
         log::info(format!("{address} is granted as it is: {url}"));
-        self.as_it_is.insert(address);
+        self.as_it_is.insert((pool.key(), address));
         Ok(known)
     }
 

@@ -83,7 +83,7 @@ impl<H: Http> Api<H> {
 
     /// All objects of our VRF that every filter finds, the one with the lowest id first.
     pub(crate) fn list(&mut self, of: Of, filters: &[(&str, &str)]) -> Result<Vec<Object>, Error> {
-        let path = format!("{}?{}{}&", of.path(), query(filters), self.fields(of));
+        let path = self.path(of, filters);
         let field = self.field.clone();
         let mut found = self.pages(&path, |value| object(field.as_deref(), of, value))?;
         found.sort_by_key(|object| object.id);
@@ -98,17 +98,18 @@ impl<H: Http> Api<H> {
         limit: usize,
         offset: usize,
     ) -> Result<Page<Object>, Error> {
-        let (query, fields) = (query(filters), self.fields(of));
-        let tail = tail(self.vrf, limit, offset);
-        let path = format!("{}?{query}ordering=id&{fields}&{tail}", of.path());
+        let path = format!("{}{}", self.path(of, filters), tail(self.vrf, limit, offset));
         let field = self.field.clone();
         read_page(&mut self.client, &path, &|value| object(field.as_deref(), of, value))
     }
 
-    /// Only what is read: a page with all fields is ten times as long.
-    fn fields(&self, of: Of) -> String {
+    /// The path of a list, but for which page. In the order of their ids no object is
+    /// missed between two pages while others are made. Only what is read: a page with all
+    /// fields is ten times as long.
+    fn path(&self, of: Of, filters: &[(&str, &str)]) -> String {
         let custom = if self.field.is_some() { ",custom_fields" } else { "" };
-        format!("fields=id,{},description,status{custom}", of.key())
+        let fields = format!("id,{},description,status{custom}", of.key());
+        format!("{}?{}ordering=id&fields={fields}&", of.path(), query(filters))
     }
 
     /// The ids of what these filters find elsewhere in NetBox, in its order.

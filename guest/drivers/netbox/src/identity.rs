@@ -5,6 +5,9 @@ use crate::api::{Object, Of};
 /// What every object that a host's driver made begins with, before the host's name.
 const DRIVER: &str = "wipam driver=netbox host=";
 
+/// The filter that finds descriptions by their beginning.
+pub(crate) const DESCRIPTION_FILTER: &str = "description__isw";
+
 /// What a gateway's text ends with.
 pub(crate) const GATEWAY: &str = "gateway";
 
@@ -23,16 +26,30 @@ impl Identity {
         pool.map_or_else(|| text.clone(), |pool| format!("{text} pool={pool}"))
     }
 
+    /// The filter that finds what is made with a text.
+    pub(crate) fn filter(&self) -> String {
+        let by = self.field.as_ref().map(|field| format!("cf_{field}"));
+        by.unwrap_or_else(|| DESCRIPTION_FILTER.to_owned())
+    }
+
     /// Whether the object is of this host, and of that pool if one is given. A
     /// description counts also where a field has been configured since.
     pub(crate) fn is_ours(&self, object: &Object, pool: Option<&str>) -> bool {
         let text = self.text(pool);
-        let begins = |with: &str| {
-            let rest = with.strip_prefix(&text);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-        };
-        begins(&object.description) || object.identity.as_deref().is_some_and(begins)
+        is_or_begins(&object.description, &text)
+            || object.identity.as_deref().is_some_and(|field| is_or_begins(field, &text))
     }
+
+    /// Whether the object's description says that it is of this host.
+    pub(crate) fn is_described(&self, object: &Object) -> bool {
+        is_or_begins(&object.description, &self.text(None))
+    }
+}
+
+/// Whether a text is this one, alone or with more words.
+fn is_or_begins(text: &str, with: &str) -> bool {
+    let rest = text.strip_prefix(with);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 /// Whether the driver of any host made it.

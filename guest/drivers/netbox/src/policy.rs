@@ -36,8 +36,8 @@ pub(crate) struct Policy<H> {
     pub(crate) moved: BTreeMap<u64, u64>,
     /// By pool key.
     pub(crate) left_over: LeftOver<Object>,
-    /// What NetBox had, and was granted as it is.
-    pub(crate) as_it_is: BTreeSet<IpAddr>,
+    /// What NetBox had, and was granted as it is, by pool key.
+    pub(crate) as_it_is: BTreeSet<(String, IpAddr)>,
 }
 
 impl<H: Http> Policy<H> {
@@ -147,10 +147,12 @@ pub(crate) fn later(refusal: Error) -> Error {
     if is_final { refusal } else { Error::other(Kind::Unavailable, refusal.text()) }
 }
 
-/// Whether it is the network's own or the broadcast address of an IPv4 prefix.
+/// Whether it is the network's own or the broadcast address of an IPv4 prefix, or the
+/// subnet-router anycast address of an IPv6 prefix.
 pub(crate) fn is_end(net: IpNet, address: IpAddr) -> bool {
-    let has_ends = matches!(net, IpNet::V4(_)) && net.max_prefix_len() - net.prefix_len() > 1;
-    has_ends && [net.network(), net.broadcast()].contains(&address)
+    let has_ends = net.max_prefix_len() - net.prefix_len() > 1;
+    let is_broadcast = matches!(net, IpNet::V4(_)) && address == net.broadcast();
+    has_ends && (address == net.network() || is_broadcast)
 }
 
 /// Whether two prefixes have an address in common.

@@ -3,7 +3,7 @@
 use crate::{
     SPACE,
     api::{Object, Of},
-    identity::prefix_of_ranges,
+    identity::{DESCRIPTION_FILTER, prefix_of_ranges},
     policy::{Policy, is_end},
     pool_name::PoolName,
 };
@@ -14,7 +14,7 @@ use std::net::IpAddr;
 /// The two kinds, in the order in which they are listed, and how records call them.
 const KINDS: [(&str, Of); 2] = [("prefixes", Of::Prefixes), ("ip-addresses", Of::Addresses)];
 
-/// What records are listed by.
+/// What records are listed by, as cursors call it.
 const DESCRIPTION: &str = "description";
 const FIELD: &str = "field";
 
@@ -27,10 +27,10 @@ impl<H: Http> Policy<H> {
         limit: u32,
     ) -> Result<RecordPage, Error> {
         self.find_vrf()?;
-        let field = self.identity.field.as_ref().map(|field| format!("cf_{field}"));
+        let filter = self.identity.filter();
         // By the description, too, where the field was not always there.
-        let mut by = vec![(DESCRIPTION, "description__isw")];
-        by.extend(field.as_deref().map(|field| (FIELD, field)));
+        let mut by = vec![(DESCRIPTION, DESCRIPTION_FILTER)];
+        by.extend(self.identity.field.is_some().then_some((FIELD, filter.as_str())));
         let first = format!("{DESCRIPTION}/prefixes/0");
         let (way, rest) = cursor.unwrap_or(&first).split_once('/').ok_or_else(unreadable)?;
         let at = by.iter().position(|(name, _)| *name == way).ok_or_else(unreadable)?;
@@ -51,6 +51,10 @@ impl<H: Http> Policy<H> {
         };
         let mut records = Vec::new();
         for known in items {
+            // What has both texts is listed by its description.
+            if way == FIELD && self.identity.is_described(&known) {
+                continue;
+            }
             records.extend(self.record(name, of, &known)?);
         }
         Ok(RecordPage { records, next })
@@ -116,11 +120,15 @@ impl<H: Http> Policy<H> {
 
     /// A pool with what is not ours stays.
     fn refuse_used(&mut self, net: IpNet) -> Result<(), Error> {
-        let mut found = self.addresses_in(net)?;
-        found.extend(self.api.list(Of::Prefixes, &[("within", &net.to_string())])?);
-        let is_foreign = |known: &&Object| known.net != net && !self.identity.is_ours(known, None);
-        found.iter().find(is_foreign).map_or(Ok(()), |other| {
-            Err(Error::other(Kind::Forbidden, format!("{net} is used by {}", other.net)))
+        let addresses = self.addresses_in(net)?;
+        let mut inside = self.api.list(Of::Prefixes, &[("within", &net.to_string())])?;
+        inside.retain(|known| known.net != net);
+        let all = addresses.iter().map(|known| (Of::Addresses, known));
+        let mut all = all.chain(inside.iter().map(|known| (Of::Prefixes, known)));
+        let other = all.find(|(_, known)| !self.identity.is_ours(known, None));
+        other.map_or(Ok(()), |(of, known)| {
+            let text = format!("{net} is used by {}", Self::url(of, known.id));
+            Err(Error::other(Kind::Forbidden, text))
         })
     }
 }

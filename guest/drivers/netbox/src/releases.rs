@@ -26,7 +26,7 @@ impl<H: Http> Policy<H> {
 
     fn delete_address(&mut self, pool: &PoolName, address: IpAddr) -> Result<(), Error> {
         self.find_vrf()?;
-        let was_as_it_is = self.as_it_is.remove(&address);
+        let was_as_it_is = self.as_it_is.remove(&(pool.key(), address));
         let (ours, others): (Vec<_>, Vec<_>) = self
             .at(address)?
             .into_iter()
@@ -77,6 +77,7 @@ impl<H: Http> Policy<H> {
         let key = pool.key();
         self.left_over.forget_pool(&key);
         self.granted.retain(|(other, _)| *other != key);
+        self.as_it_is.retain(|(other, _)| *other != key);
         self.pools.remove(pool_id);
         self.used.remove(&pool.prefix);
         self.moved.remove(&pool.prefix);
@@ -127,24 +128,40 @@ impl<H: Http> Policy<H> {
         others.extend(stay);
         // What is put aside is no use.
         others.retain(|known| !is_end(pool.net, known.net.addr()));
-        if ours.is_empty() {
-            return Ok(others);
-        }
+        others.extend(self.delete_together(pool, ours)?);
+        Ok(others)
+    }
+
+    /// Deletes addresses of ours, and returns those that stay: what the token may not
+    /// delete, NetBox leaves out without a word. The host is told to ask again only where
+    /// some went and others were not tried, so that it ends.
+    fn delete_together(
+        &mut self,
+        pool: &PoolName,
+        ours: Vec<Object>,
+    ) -> Result<Vec<Object>, Error> {
         let ids: Vec<u64> = ours.iter().map(|known| known.id).collect();
-        self.api.delete_all(&ids[..ids.len().min(DELETED_MAX)])?;
-        if ids.len() > DELETED_MAX {
-            let text = format!("{} addresses are still to be deleted", ids.len() - DELETED_MAX);
-            return Err(Error::other(Kind::Unavailable, text));
+        let mut left = ours;
+        for tried in ids.chunks(DELETED_MAX) {
+            self.api.delete_all(tried)?;
+            left = self.addresses_in(pool.net)?;
+            // Lists are in the order of their ids.
+            left.retain(|known| ids.binary_search(&known.id).is_ok());
+            if left.len() == ids.len() {
+                // Not one: that took no time, and the next ones are perhaps ours to delete.
+                continue;
+            }
+            let untried = left.iter().filter(|known| Some(&known.id) > tried.last()).count();
+            if untried > 0 {
+                let text = format!("{untried} addresses of {} are still to be deleted", pool.net);
+                return Err(Error::other(Kind::Unavailable, text));
+            }
         }
-        // What a token may not delete any more stays: it will not change by asking again.
-        let mut left = self.addresses_in(pool.net)?;
-        left.retain(|known| ids.contains(&known.id));
         if let Some(first) = left.first() {
             let url = Self::url(Of::Addresses, first.id);
             log::warn(format!("{} addresses are not ours to delete, such as {url}", left.len()));
         }
-        others.extend(left);
-        Ok(others)
+        Ok(left)
     }
 
     /// The object is not ours any more, if we may say so, but of the host that made the

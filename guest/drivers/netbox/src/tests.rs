@@ -28,7 +28,7 @@ fn policy(turns: &[Turn]) -> Policy<Script> {
 fn listed(of: &str, filter: &str, offset: usize) -> String {
     let key = if of == "prefixes" { "prefix" } else { "address" };
     format!(
-        "GET /ipam/{of}/?{filter}&fields=id,{key},description,status\
+        "GET /ipam/{of}/?{filter}&ordering=id&fields=id,{key},description,status\
          &vrf_id=null&limit=1000&offset={offset}"
     )
 }
@@ -42,6 +42,13 @@ fn list(of: &str, filter: &str, objects: &[String]) -> Turn {
 /// What NetBox has in the pool.
 fn inside(objects: &[String]) -> Turn {
     list("ip-addresses", "parent=10.64.0.0%2F26", objects)
+}
+
+/// What NetBox has of this host in the pool.
+fn ours(objects: &[String]) -> Turn {
+    let tag = TAG.replace(' ', "%20").replace('=', "%3D");
+    let filter = format!("parent=10.64.0.0%2F26&description__isw={tag}%20pool%3D17");
+    list("ip-addresses", &filter, objects)
 }
 
 fn object(id: u64, key: &str, net: &str, description: &str) -> String {
@@ -174,7 +181,7 @@ fn a_list_is_read_to_its_end() {
 
 #[track_caller]
 fn check_words(status: u16, body: &str, kind: Kind, words: &str) {
-    let turns = [inside(&[]), next("", status, body)];
+    let turns = [ours(&[]), next("", status, body)];
     let refused = policy(&turns).request_address(&lease(None, &[])).unwrap_err();
     assert_eq!(refused, Error::other(kind, words), "{status} {body}");
     assert!(!refused.text().contains("0123abcd"));

@@ -1,13 +1,14 @@
 //! Addresses: the next one, one by its name, and one that was left over.
 
-use super::{POOL, TAG, at, check_lease, inside, lease, list, made, next, object, policy};
+use super::{POOL, TAG, at, check_lease, inside, lease, list, made, next, object, ours, policy};
+use crate::policy::is_end;
 use ipam_driver::{AddressRequest, Code, names};
 use ipam_http_driver::{Turn, turn};
 
 #[test]
 fn any_address_is_the_next_available_one() {
     let check = |next: Turn, request: &AddressRequest, want: Result<&str, Code>| {
-        check_lease(&[inside(&[]), next], request, want);
+        check_lease(&[ours(&[]), next], request, want);
     };
     let any = lease(None, &[]);
     check(next("", 201, &made(5, 1)), &any, Ok("10.64.0.1/26"));
@@ -21,7 +22,8 @@ fn any_address_is_the_next_available_one() {
     let mac = lease(None, &[(names::MAC_ADDRESS, "02:42::")]);
     check(next(" for=02:42::", 201, &made(5, 1)), &mac, Ok("10.64.0.1/26"));
     let gateway = lease(None, &[(names::REQUEST_ADDRESS_TYPE, names::GATEWAY)]);
-    check(next(" gateway", 201, &made(5, 1)), &gateway, Ok("10.64.0.1/26"));
+    // It takes over nothing that was left over, and looks for nothing.
+    check_lease(&[next(" gateway", 201, &made(5, 1))], &gateway, Ok("10.64.0.1/26"));
     let long = "ü".repeat(300);
     let cut = "ü".repeat(200 - TAG.len() - " pool=17 for=".len());
     let named = lease(None, &[(names::ENDPOINT_NAME, &long)]);
@@ -35,7 +37,7 @@ fn what_may_be_left_over_is_offered_before_anything_new() {
     };
     let others = object(2, "address", "10.64.0.2/26", "wipam driver=netbox host=node-2 pool=17");
     let found = [made(5, 9), made(7, 8), others, words(3, 1, " gateway"), words(4, 63, "")];
-    let mut policy = policy(&[inside(&found), next("", 201, &made(8, 3))]);
+    let mut policy = policy(&[ours(&found), next("", 201, &made(8, 3))]);
     let mut ask = || {
         let grant = policy.request_address(&lease(None, &[])).unwrap();
         (grant.address.unwrap().to_string(), grant.data.contains_key(names::LEFT_OVER))
@@ -49,7 +51,7 @@ fn what_may_be_left_over_is_offered_before_anything_new() {
     let delete = turn("DELETE /ipam/ip-addresses/5/", 204, "");
     let mut other = next(" for=02::", 201, &made(9, 4));
     other.request = other.request.replace("for=02::", "for=web");
-    let turns = [inside(&found[..2]), at(9, &found[..1]), delete, other];
+    let turns = [ours(&found[..2]), at(9, &found[..1]), delete, other];
     let mut policy = self::policy(&turns);
     policy.request_address(&lease(None, &[])).unwrap();
     policy.release_address(POOL, "10.64.0.9".parse().unwrap()).unwrap();
@@ -62,8 +64,8 @@ fn what_may_be_left_over_is_offered_before_anything_new() {
 fn another_request_is_offered_only_what_is_still_there() {
     let web = lease(None, &[(names::ENDPOINT_NAME, "web")]);
     let turns = [
-        inside(&[made(5, 9), made(6, 8), made(7, 7)]),
-        inside(&[made(5, 9), made(8, 3)]),
+        ours(&[made(5, 9), made(6, 8), made(7, 7)]),
+        ours(&[made(5, 9), made(8, 3)]),
         next("", 201, &made(9, 4)),
     ];
     let mut policy = policy(&turns);
@@ -77,7 +79,7 @@ fn another_request_is_offered_only_what_is_still_there() {
 
 #[test]
 fn what_an_answer_that_was_lost_left_behind_is_found_at_once() {
-    let turns = [inside(&[]), next("", 0, "ConnectionTerminated"), inside(&[made(5, 1)])];
+    let turns = [ours(&[]), next("", 0, "ConnectionTerminated"), ours(&[made(5, 1)])];
     let mut policy = policy(&turns);
     assert!(policy.request_address(&lease(None, &[])).is_err());
     let grant = policy.request_address(&lease(None, &[])).unwrap();
@@ -109,11 +111,25 @@ fn the_network_and_the_broadcast_address_are_put_aside() {
         let delete = turn(format!("DELETE /ipam/ip-addresses/{id}/"), 204, "");
         [next("", 201, &made(id, last)), delete, turn(post, 201, made(id + 1, last))]
     };
-    let mut turns = vec![inside(&[])];
+    let mut turns = vec![ours(&[])];
     turns.extend(aside(5, 0));
     turns.extend(aside(7, 63));
     turns.push(next("", 409, ""));
     check_lease(&turns, &lease(None, &[]), Err(Code::NoAvailableIps));
+}
+
+#[test]
+fn the_ends_of_a_pool_are_never_leased() {
+    for (net, address, want) in [
+        ("10.64.0.0/26", "10.64.0.0", true),
+        ("10.64.0.0/26", "10.64.0.63", true),
+        ("10.64.0.0/31", "10.64.0.0", false),
+        ("fd64::/64", "fd64::", true),
+        ("fd64::/64", "fd64::ffff:ffff:ffff:ffff", false),
+        ("fd64::/127", "fd64::", false),
+    ] {
+        assert_eq!(is_end(net.parse().unwrap(), address.parse().unwrap()), want, "{net} {address}");
+    }
 }
 
 #[test]
@@ -126,13 +142,13 @@ fn a_pool_that_netbox_lost_is_found_again_by_its_prefix() {
     };
     let lost = next("", 404, "{}");
     let made_again = prefixes(&[object(30, "prefix", "10.64.0.0/26", "")]);
-    let turns = [inside(&[]), lost.clone(), made_again, again(1), again(2)];
+    let turns = [ours(&[]), lost.clone(), made_again, again(1), again(2)];
     let mut policy = policy(&turns);
     for _ in 0..2 {
         policy.request_address(&lease(None, &[])).unwrap();
     }
     drop(policy);
-    let turns = [inside(&[]), lost, prefixes(&[])];
+    let turns = [ours(&[]), lost, prefixes(&[])];
     check_lease(&turns, &lease(None, &[]), Err(Code::PoolNotFound));
 }
 
@@ -214,6 +230,16 @@ fn a_gateway_that_netbox_has_is_granted_as_it_is() {
     let mut policy = policy(&turns);
     policy.request_address(&gateway).unwrap();
     policy.release_address(POOL, "10.64.0.9".parse().unwrap()).unwrap();
+    drop(policy);
+    // A pool that is released is forgotten with it.
+    let gone = turn("GET /ipam/prefixes/17/", 404, "");
+    let made = create(9, " gateway", 400, DUPLICATE);
+    let turns = [made, at(9, &[others(" gateway")]), inside(&[]), gone];
+    let mut policy = self::policy(&turns);
+    policy.request_address(&gateway).unwrap();
+    assert!(policy.as_it_is.contains(&("17".to_owned(), "10.64.0.9".parse().unwrap())));
+    policy.release_pool(POOL).unwrap();
+    assert!(policy.as_it_is.is_empty());
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn what_is_made_has_what_the_operator_and_the_network_say() {
         ("custom-fields.rack", "r8"),
         ("com.docker.network.ipam.serial", "true"),
     ];
-    let mut policy = policy(table, &[base, cut, super::inside(&[]), address]);
+    let mut policy = policy(table, &[base, cut, super::ours(&[]), address]);
     let grant = policy.request_pool(&request(ANY, &options)).unwrap();
     assert_eq!(grant.pool_id, format!("{POOL};custom-fields.rack=r8;tenant=9"));
     assert_eq!(grant.data["netbox.id"], "17");
@@ -95,7 +95,7 @@ fn a_sub_pool_is_what_ip_ranges_netbox_has_there() {
     let request = PoolRequest { sub_pool, ..request(exact, &[]) };
     let mut turns = vec![ranges(r#"{"id": 3}, {"id": 4}"#)];
     turns.extend(prefixes);
-    turns.push(super::inside(&[]));
+    turns.push(with_pool(super::ours(&[]), "17-3.4"));
     for (range, status, body) in [(3, 409, String::new()), (4, 201, made(5, 40))] {
         let post = format!(
             r#"POST /ipam/ip-ranges/{range}/available-ips/ {{"description":"{TAG} pool=17-3.4 for=web","status":"active"}}"#
@@ -143,6 +143,18 @@ fn with_field(mut turn: Turn) -> Turn {
     turn
 }
 
+/// By the field, and not by the description.
+fn by_field(turn: Turn) -> Turn {
+    let mut turn = with_field(turn);
+    turn.request = turn.request.replace("description__isw", "cf_wipam");
+    turn
+}
+
+fn with_pool(mut turn: Turn, key: &str) -> Turn {
+    turn.request = turn.request.replace("pool%3D17", &format!("pool%3D{key}"));
+    turn
+}
+
 #[test]
 fn the_identity_may_be_in_a_field_of_its_own() {
     let table = r#""identity-field": "wipam""#;
@@ -156,7 +168,7 @@ fn the_identity_may_be_in_a_field_of_its_own() {
     // People may say what they want in the description.
     let delete = turn("DELETE /ipam/ip-addresses/5/", 204, "");
     let turns = [
-        with_field(super::inside(&[])),
+        by_field(super::ours(&[])),
         turn(post, 201, mine(5, "for=web")),
         with_field(super::at(1, &[mine(5, "Anna's web")])),
         delete,
@@ -169,4 +181,40 @@ fn the_identity_may_be_in_a_field_of_its_own() {
     let delete = turn("DELETE /ipam/ip-addresses/6/", 204, "");
     let mut policy = policy(table, &[with_field(super::at(1, &[made(6, 1)])), delete]);
     policy.release_address(POOL, "10.64.0.1".parse().unwrap()).unwrap();
+}
+
+#[test]
+fn what_is_ours_by_the_field_is_listed_once() {
+    let object = |id, description: &str, field: &str| {
+        let object = object(id, "address", &format!("10.64.0.{id}/26"), description);
+        object.replace('}', &format!(r#", "custom_fields": {{"wipam": "{field}"}}}}"#))
+    };
+    let tag = TAG.replace(' ', "%20").replace('=', "%3D");
+    let listed = |of: &str, filter: &str, objects: &[String]| {
+        let mut turn = list(of, &format!("{filter}={tag}"), objects);
+        turn.request = turn.request.replace("limit=1000", "limit=10");
+        turn.request = turn.request.replace("status&", "status,custom_fields&");
+        turn
+    };
+    let ours = format!("{TAG} pool=17");
+    let both = object(5, &ours, &ours);
+    // NetBox finds the text anywhere in a field.
+    let others = object(7, "", &format!("not {ours}"));
+    let turns = [
+        listed("prefixes", "description__isw", &[]),
+        listed("ip-addresses", "description__isw", &[both.clone()]),
+        listed("prefixes", "cf_wipam", &[]),
+        listed("ip-addresses", "cf_wipam", &[both, object(6, "Anna's web", &ours), others]),
+    ];
+    let mut policy = policy(r#""identity-field": "wipam""#, &turns);
+    let (mut cursor, mut found) = (None, Vec::new());
+    for _ in 0..4 {
+        let page = policy.list_records(cursor.as_deref(), 10).unwrap();
+        found.extend(page.records.into_iter().map(|record| record.id));
+        cursor = page.next;
+    }
+    assert_eq!(
+        (&found[..], cursor),
+        (&["ip-addresses/5".to_owned(), "ip-addresses/6".to_owned()][..], None)
+    );
 }

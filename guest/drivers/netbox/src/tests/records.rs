@@ -92,4 +92,18 @@ fn only_what_is_still_the_same_and_ours_is_removed() {
     let used = super::inside(&[object(1, "address", "10.64.0.9/32", "a printer")]);
     let refused = policy(&[get, used, children]).remove_record(&record[0]).unwrap_err();
     assert_eq!(refused.code(), Code::Other(Kind::Forbidden));
+    assert!(refused.text().contains("/ipam/ip-addresses/1/"), "{refused}");
+}
+
+/// As it may be written in a prefix with `is_pool`.
+#[test]
+fn an_address_that_reads_like_its_prefix_is_a_use_of_it() {
+    let prefix = object(17, "prefix", "10.64.0.0/26", TAG);
+    let listed = page("prefixes", 0, "null", std::slice::from_ref(&prefix));
+    let record = policy(&[listed]).list_records(None, 2).unwrap().records;
+    let get = turn("GET /ipam/prefixes/17/", 200, prefix.clone());
+    let children = list("prefixes", "within=10.64.0.0%2F26", &[prefix]);
+    let used = super::inside(&[object(1, "address", "10.64.0.0/26", "a printer")]);
+    let refused = policy(&[get, used, children]).remove_record(&record[0]).unwrap_err();
+    assert_eq!(refused.code(), Code::Other(Kind::Forbidden));
 }
