@@ -3,7 +3,10 @@
 use crate::{lab::Lab, netbox_server::NetBox};
 use ipam_tests::daemon::wait;
 use serde_json::{Value, json};
-use std::thread;
+use std::{
+    sync::{Arc, Barrier},
+    thread,
+};
 
 const HOST: &str = "host = \"node-1\"";
 
@@ -203,6 +206,7 @@ fn a_release_that_deletes_nothing_says_so() {
 fn two_hosts_that_make_the_same_prefix_share_it() {
     let netbox = NetBox::new(&[]);
     netbox.state().allows_duplicates = true;
+    netbox.state().meeting = Some(Arc::new(Barrier::new(2)));
     let (one, two) = two(&netbox);
     for third in 1..=4 {
         let prefix = format!("10.9.{third}.0/24");
@@ -212,6 +216,9 @@ fn two_hosts_that_make_the_same_prefix_share_it() {
         });
         assert_eq!(mine, theirs);
         assert_eq!(netbox.state().prefixes.len(), third);
+        let state = netbox.state();
+        let made = state.asked.iter().filter(|line| line.starts_with("POST /api/ipam/prefixes/ "));
+        assert_eq!(made.count(), 2 * third, "both made it");
     }
 }
 

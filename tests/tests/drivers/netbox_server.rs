@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Barrier, Mutex, MutexGuard},
     thread,
 };
 
@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Status(u16),
     /// Answers what is no JSON.
     Garbage,
+    /// Answers more than is read.
+    Long,
     /// Answers never.
     Hang,
     /// Ends the connection.
@@ -43,6 +45,8 @@ pub(crate) struct State {
     /// The token's user makes and deletes only what has this tenant, and changes nothing.
     pub(crate) tenant: Option<String>,
     pub(crate) fault: Option<Fault>,
+    /// Where those wait for each other that make a prefix.
+    pub(crate) meeting: Option<Arc<Barrier>>,
     /// First lines of requests.
     pub(crate) asked: Vec<String>,
 }
@@ -133,17 +137,23 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     let length = header("content-length").and_then(|length| length.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
-    let fault = {
+    let (fault, meeting) = {
         let mut state = state.lock().unwrap();
         state.asked.push(first.clone());
-        state.fault
+        (state.fault, state.meeting.clone())
     };
+    if first.starts_with("POST /api/ipam/prefixes/ ")
+        && let Some(meeting) = meeting
+    {
+        meeting.wait();
+    }
     let (status, text) = match fault {
         Some(Fault::Hang) => loop {
             thread::park();
         },
         Some(Fault::Close) => return Ok(()),
         Some(Fault::Status(status)) => (status, "<html>".to_owned()),
+        Some(Fault::Long) => (200, " ".repeat(1 << 20) + "{}"),
         Some(Fault::Garbage) => (if first.starts_with("POST") { 201 } else { 200 }, "{".to_owned()),
         None if header("authorization") != Some(format!("Token {TOKEN}")) => {
             (403, json!({"detail": "Invalid v1 token"}).to_string())

@@ -85,6 +85,11 @@ pub(crate) fn read(text: &str) -> Result<Option<(Server, Config)>, Error> {
     if !is_host_name(&table.host) {
         return Err(refusal("host: a name has 1 to 64 characters of A-Z a-z 0-9 . _ -"));
     }
+    if !table.identity_field.as_deref().is_none_or(is_field_name) {
+        return Err(refusal(
+            "identity-field: a field's name has 1 to 50 characters of A-Z a-z 0-9 _",
+        ));
+    }
     let bases = table.default_address_pools.iter().map(base).collect::<Result<_, _>>()?;
     let gateway = match (&table.gateway_tag, &table.gateway_role) {
         (None, None) => None,
@@ -95,6 +100,12 @@ pub(crate) fn read(text: &str) -> Result<Option<(Server, Config)>, Error> {
     let server = server(&table)?;
     let identity = Identity { host: table.host, field: table.identity_field };
     Ok(Some((server, Config { identity, vrf: table.vrf, bases, gateway, made: table.made })))
+}
+
+/// As NetBox has them; it is in the query of a filter.
+fn is_field_name(name: &str) -> bool {
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || it == b'_';
+    (1..=50).contains(&name.len()) && name.bytes().all(is_plain)
 }
 
 fn server(table: &Table) -> Result<Server, Error> {
@@ -194,6 +205,8 @@ mod tests {
             ("\"base\": \"10.64.0.0/16\"", "\"status\": \"active\"", "a base, or the role"),
             ("\"size\": 24", "\"size\": 24, \"status\": \"active\"", "a base, or the role"),
             ("\"vrf\": 7", "\"gateway-tag\": \"a\", \"gateway-role\": \"b\"", "alternatives"),
+            ("\"vrf\": 7", "\"identity-field\": \"a&b\"", "identity-field: "),
+            ("\"vrf\": 7", "\"identity-field\": \"\"", "identity-field: "),
             ("24", "15", "no pools of length 15"),
             ("24", "33", "no pools of length 33"),
             ("{", "", "config: "),

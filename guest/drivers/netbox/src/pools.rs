@@ -189,7 +189,12 @@ impl<H: Http> Policy<H> {
                 log::warn(format!("{text} to cut pools from"));
                 error = Error::new(Code::NoAvailablePool, text);
             }
-            for parent in parents.iter().filter(|parent| fits(&parent.net)).take(BASES_MAX) {
+            let parents: Vec<_> = parents.iter().filter(|parent| fits(&parent.net)).collect();
+            if parents.len() > BASES_MAX {
+                let (all, base) = (parents.len(), shown(&base));
+                log::warn(format!("pools are cut from the first {BASES_MAX} of {all}: {base}"));
+            }
+            for parent in parents.into_iter().take(BASES_MAX) {
                 if let Err(refused) = usable_base(&base, parent) {
                     log::warn(format!("no pools: {refused}"));
                     error = refused;

@@ -74,6 +74,14 @@ fn bases_are_found_by_role_tag_and_tenant() {
     ];
     let mut policy = Policy::new(config::read(config).unwrap().unwrap(), Script::new(turns));
     assert_eq!(policy.request_pool(&request(ANY, &[])).unwrap().pool_id, POOL);
+    drop(policy);
+    // The first eight are asked, and not the ninth.
+    let nine: Vec<_> = (1..=9).map(|id| object(id, "prefix", "10.64.0.0/24", "")).collect();
+    let mut turns = vec![list("prefixes", "role=docker&tag=lan&status=container", &nine)];
+    turns.extend((1..=8).map(|id| super::cut(id, 26, 409, "{}")));
+    let mut policy = Policy::new(config::read(config).unwrap().unwrap(), Script::new(turns));
+    let refused = policy.request_pool(&request(ANY, &[])).unwrap_err();
+    assert_eq!(refused.code(), Code::NoMoreSubnets);
 }
 
 #[test]
@@ -110,9 +118,12 @@ fn a_sub_pool_is_what_ip_ranges_netbox_has_there() {
     drop(policy_of);
 
     // Before anything is made.
-    let refused = policy(vec![ranges("")]).request_pool(&request).unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidSubPool);
-    assert!(refused.text().contains("0 active IP ranges"), "{refused}");
+    let nine = (1..=9).map(|id| format!(r#"{{"id": {id}}}"#)).collect::<Vec<_>>().join(",");
+    for (ids, words) in [("", "0 active IP ranges"), (&*nine, "9 active IP ranges")] {
+        let refused = policy(vec![ranges(ids)]).request_pool(&request).unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidSubPool);
+        assert!(refused.text().contains(words), "{refused}");
+    }
 }
 
 #[test]
