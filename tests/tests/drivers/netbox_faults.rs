@@ -285,6 +285,11 @@ fn a_token_for_one_tenant_is_enough() {
     }
     wait(|| netbox.addresses().is_empty());
     assert_eq!(netbox.state().prefixes.len(), 2);
+    // It may change nothing: a prefix that others use keeps its name.
+    let used = lab.pool("netbox", "");
+    netbox.add("10.64.0.77/24");
+    release_pool(&lab, &used);
+    wait(|| lab.daemon().log().contains("still has this host's name: NetBox answers 403"));
     // Without the tenant nothing is made.
     netbox.state().tenant = Some("team-b".to_owned());
     let (status, text) = status(&lab, &json!({"AddressSpace": "netbox"}));

@@ -28,24 +28,29 @@ impl<H: Http> Client<H> {
         Self { server, http }
     }
 
-    /// Reads. A request whose connection is lost is sent once more.
+    /// Sends a GET, which reads. A request whose connection is lost is sent once more.
     pub fn get(&mut self, path: &str) -> Result<Response, Error> {
         self.ask(Method::Get, path, None)
     }
 
-    /// Makes.
+    /// Sends a POST, which makes an object.
     pub fn post(&mut self, path: &str, body: &Value) -> Result<Response, Error> {
         self.ask(Method::Post, path, Some(body))
     }
 
-    /// Changes.
+    /// Sends a PATCH, which changes an object.
     pub fn patch(&mut self, path: &str, body: &Value) -> Result<Response, Error> {
         self.ask(Method::Patch, path, Some(body))
     }
 
-    /// Deletes.
+    /// Sends a DELETE, which deletes an object, or those that the body names.
     pub fn delete(&mut self, path: &str, body: Option<&Value>) -> Result<Response, Error> {
         self.ask(Method::Delete, path, body)
+    }
+
+    /// What errors call the server.
+    pub(crate) fn name(&self) -> &'static str {
+        self.server.name
     }
 
     fn ask(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Error> {
@@ -89,17 +94,16 @@ impl<H: Http> Client<H> {
         };
         let text = format!("{} answers {status}", self.server.name);
         match self.words(response) {
-            Some(words) => Error::other(kind, format!("{text}: {}", cut(&words))),
+            Some(words) => Error::other(kind, format!("{text}: {words}")),
             None => Error::other(kind, text),
         }
     }
 
     /// What the server says of an error, if it does in JSON.
-    #[must_use]
-    pub fn words(&self, response: &Response) -> Option<String> {
+    fn words(&self, response: &Response) -> Option<String> {
         let value: Value = serde_json::from_slice(&response.body).ok()?;
         let words = value.get(self.server.words).and_then(Value::as_str);
-        Some(words.map_or_else(|| value.to_string(), str::to_owned))
+        Some(words.map_or_else(|| cut(&value.to_string()).to_owned(), |it| cut(it).to_owned()))
     }
 
     /// An answer that is not what the documentation says.
@@ -120,6 +124,24 @@ pub fn escaped(text: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(byte).collect()
+}
+
+/// The text that [`escaped`] made that of. What is no escape stays as it is.
+#[must_use]
+pub fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = (first == b'%')
+            .then(|| after.get(..2).and_then(|code| std::str::from_utf8(code).ok()))
+            .flatten()
+            // It would take a sign, too.
+            .filter(|code| code.bytes().all(|it| it.is_ascii_hexdigit()))
+            .and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn cut(text: &str) -> &str {

@@ -2,12 +2,12 @@
 
 use crate::Server;
 
-/// What is asked.
+/// A request to the server.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Whom.
+    /// The server that it goes to.
     pub server: &'a Server,
-    /// How.
+    /// The HTTP method.
     pub method: Method,
     /// Below the beginning of the API, with its query.
     pub path: &'a str,
@@ -50,17 +50,18 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// A way to ask.
+/// Sends HTTP requests.
 pub trait Http {
-    /// Asks, or says why there is no answer.
+    /// Sends a request, or says why there is no answer.
     ///
     /// # Errors
     /// A short text for the operator, without a secret.
     fn send(&mut self, request: &Request<'_>) -> Result<Response, String>;
 }
 
-/// The host's way, within what the operator granted. The host also bounds the time: it
-/// ends a request early enough that the call can still answer. Off wasm nobody is asked.
+/// Sends requests through the host, within the operator's HTTP grant. The host also bounds
+/// the time: it ends a request early enough that the call can still answer. Off wasm nobody
+/// is asked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Host;
 

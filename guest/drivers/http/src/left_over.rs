@@ -3,8 +3,7 @@
 use ipam_driver::AddressRequest;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The newest addresses of a pool, among which are those that an instance before may have
-/// left over. More were not on their way when it ended.
+/// How many addresses of a pool are looked at as perhaps left over: the newest.
 pub const LEFT_OVER_MAX: usize = 64;
 
 /// Addresses in this host's name that may be left over, by pool.

@@ -44,7 +44,7 @@ mod table;
 #[cfg(target_family = "wasm")]
 mod wasi;
 
-pub use client::{Client, escaped};
+pub use client::{Client, escaped, unescaped};
 pub use http::{Host, Http, Method, Request, Response};
 pub use left_over::{LEFT_OVER_MAX, LeftOver};
 pub use pages::{PAGES_MAX, Page};

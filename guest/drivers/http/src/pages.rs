@@ -1,7 +1,7 @@
 //! Lists that come page by page.
 
 use crate::{Client, Http};
-use ipam_driver::Error;
+use ipam_driver::{Error, Kind};
 
 /// Pages of one list. A call makes a limited number of requests.
 pub const PAGES_MAX: usize = 20;
@@ -16,12 +16,13 @@ pub struct Page<T> {
 }
 
 impl<H: Http> Client<H> {
-    /// Reads a list to its end. `read` is told how many items came before its page.
+    /// Reads a list of `what` to its end. `read` is told how many items came before its page.
     ///
     /// # Errors
-    /// What `read` refuses; `internal` for a list that has no end.
+    /// What `read` refuses; `unavailable` for a list that is too long.
     pub fn read_pages<T>(
         &mut self,
+        what: &str,
         mut read: impl FnMut(&mut Self, usize) -> Result<Page<T>, Error>,
     ) -> Result<Vec<T>, Error> {
         let mut found = Vec::new();
@@ -36,6 +37,7 @@ impl<H: Http> Client<H> {
                 return Err(self.odd("a page has no results, and another follows"));
             }
         }
-        Err(self.odd(&format!("a list has more than {PAGES_MAX} pages")))
+        let text = format!("{} has more than {PAGES_MAX} pages of {what}", self.name());
+        Err(Error::other(Kind::Unavailable, text))
     }
 }

@@ -16,7 +16,11 @@ pub fn read_table<T: DeserializeOwned>(text: &str) -> Result<Option<T>, Error> {
     }
     // Its errors name keys and types, and quote no text but that of a key.
     serde_json::from_value(value).map(Some).map_err(|error| match error.to_string() {
-        text if text.contains("invalid type") => refusal("a key has a value of the wrong type"),
+        // This one would show the value.
+        text if text.contains("invalid type") => {
+            let expected = text.rsplit(", expected ").next().unwrap_or_default();
+            refusal(format!("a key has a value of the wrong type: expected {expected}"))
+        }
         text => refusal(text),
     })
 }

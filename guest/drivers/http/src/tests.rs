@@ -2,7 +2,7 @@
 
 use crate::{
     Client, LEFT_OVER_MAX, LeftOver, PAGES_MAX, Page, Script, Secret, Server, Turn, Url, escaped,
-    is_host_name, read_table, turn,
+    is_host_name, read_table, turn, unescaped,
 };
 use ipam_driver::{AddressRequest, Code, Error, Kind, Options};
 use serde_json::json;
@@ -69,16 +69,18 @@ fn a_list_is_read_to_its_end_if_it_has_one() {
         let end = (offset + 3).min(all.len());
         Ok(Page { items: all[offset..end].to_vec(), has_next: end < all.len() })
     };
-    assert_eq!(client.read_pages(page).unwrap(), all);
+    assert_eq!(client.read_pages("things", page).unwrap(), all);
     let mut asked = 0;
     let endless = |_: &mut Client<Script>, _| {
         asked += 1;
         Ok(Page { items: vec![()], has_next: true })
     };
-    assert!(client.read_pages(endless).unwrap_err().text().contains("20 pages"));
+    assert!(
+        client.read_pages("things", endless).unwrap_err().text().contains("20 pages of things")
+    );
     assert_eq!(asked, PAGES_MAX);
     let empty = |_: &mut Client<Script>, _| Ok(Page::<()> { items: Vec::new(), has_next: true });
-    assert!(client.read_pages(empty).is_err());
+    assert!(client.read_pages("things", empty).is_err());
 }
 
 #[test]
@@ -88,6 +90,7 @@ fn what_an_operator_writes_is_read_without_showing_it() {
     assert_eq!(table["a"], 1);
     let refused = read_table::<BTreeMap<String, u8>>(r#"{"a": "secret"}"#).unwrap_err();
     assert!(!refused.text().contains("secret"), "{refused}");
+    assert!(refused.text().contains("wrong type: expected u8"), "{refused}");
     assert!(is_host_name("node-1.example_2") && !is_host_name("node 1") && !is_host_name(""));
     assert!(is_host_name(&"x".repeat(64)) && !is_host_name(&"x".repeat(65)));
     let url = Url::parse("http://lab:8080").unwrap();
@@ -96,7 +99,18 @@ fn what_an_operator_writes_is_read_without_showing_it() {
         assert_eq!(Url::parse(wrong), None, "{wrong}");
     }
     assert_eq!(format!("{:?}", Secret::new("0123")), "Secret");
+}
+
+#[test]
+fn what_is_escaped_can_be_read_again() {
     assert_eq!(escaped("a b/ü"), "a%20b%2F%C3%BC");
+    for text in ["", "a b/ü", "100%", "%2F", "a;b=c,d", "\u{0}\n"] {
+        assert_eq!(unescaped(&escaped(text)), text);
+    }
+    // What nobody escaped does not fail.
+    for text in ["%", "%2", "%zz", "%+a", "a%\u{e9}"] {
+        assert_eq!(unescaped(text), text);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Requests for addresses: what NetBox has next, or what was asked for by name.
 
 use crate::{
-    api::{Object, Of, Taken, gone},
+    api::{Object, Of, Taken},
     identity::{GATEWAY, is_any_hosts, is_any_hosts_gateway},
     policy::{Policy, is_end},
     pool_name::PoolName,
@@ -25,7 +25,7 @@ impl<H: Http> Policy<H> {
         self.find_vrf()?;
         self.used.insert(pool.prefix, pool.net);
         self.pools.insert(request.pool_id.clone());
-        let made = self.config.made.with(&pool.options)?;
+        let made = self.made.with(&pool.options)?;
         let mut fields = made.address(request.endpoint_name());
         let words = match request.endpoint_name().or(request.mac_address()) {
             _ if request.is_gateway() => GATEWAY.to_owned(),
@@ -73,7 +73,7 @@ impl<H: Http> Policy<H> {
         if self.left_over.needs_look(&key, request) {
             // Not everybody's: a large prefix has more than a list may have.
             let (net, text) = (pool.net.to_string(), self.identity.text(Some(&key)));
-            let filters = [("parent", &*net), (&self.identity.filter(), &text)];
+            let filters = [("parent", &*net), (&self.api.identity_filter(), &text)];
             let mut found = self.api.list(Of::Addresses, &filters)?;
             found.retain(|known| {
                 pool.net.contains(&known.net.addr())
@@ -121,10 +121,16 @@ impl<H: Http> Policy<H> {
             Next::Exhausted => Err(Code::NoAvailableIps.into()),
             Next::NotFound => {
                 // Somebody deleted the prefix, and perhaps made it again.
-                let text = pool.net.to_string();
-                let again = self.api.list(Of::Prefixes, &[("prefix", &text)])?;
+                let net = pool.net.to_string();
+                let again = self.api.list(Of::Prefixes, &[("prefix", &net)])?;
                 let again = again.into_iter().find(|known| known.net == pool.net);
-                let again = again.ok_or_else(|| gone(pool_id))?;
+                let again = again.ok_or_else(|| {
+                    let text = format!(
+                        "NetBox has no prefix {net} for pool {pool_id}: make it there again, and \
+                         the pool works again"
+                    );
+                    Error::new(Code::PoolNotFound, text)
+                })?;
                 self.moved.insert(pool.prefix, again.id);
                 self.take(pool, &path(again.id), fields)?.ok().ok_or(Code::NoAvailableIps.into())
             }
@@ -143,7 +149,7 @@ impl<H: Http> Policy<H> {
         for _ in 0..=ENDS_MAX {
             match self.api.available(Of::Addresses, path, fields.clone())? {
                 Taken::Object(made) if is_end(pool.net, made.net.addr()) => {
-                    let mut fields = self.config.made.with(&pool.options)?.address(None);
+                    let mut fields = self.made.with(&pool.options)?.address(None);
                     self.sign(&mut fields, Some(&pool.key()), "not for use");
                     self.api.delete(Of::Addresses, made.id)?;
                     self.api.create(Of::Addresses, made.net, fields)?;
@@ -189,7 +195,13 @@ impl<H: Http> Policy<H> {
                 if let Some(made) = made {
                     self.api.delete(Of::Addresses, made.id)?;
                 }
-                let first = first.ok_or(Code::IpAlreadyAllocated)?;
+                let first = first.ok_or_else(|| {
+                    let text = format!(
+                        "NetBox has {address}, and does not show it to this token, or it is in an \
+                         IP range that is marked as populated"
+                    );
+                    Error::new(Code::IpAlreadyAllocated, text)
+                })?;
                 self.as_netbox_has_it(request, pool, first)
             }
         }

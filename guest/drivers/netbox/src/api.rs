@@ -6,7 +6,7 @@
 //! error. A filter that NetBox does not know finds everything, without a word; so what
 //! is found is looked at again by who asked.
 
-use ipam_driver::{Code, Error, IpNet, parse_prefix};
+use ipam_driver::{Error, IpNet, parse_prefix};
 use ipam_http_driver::{Client, Http, Page, Response, Server, escaped};
 use serde_json::{Map, Value, json};
 
@@ -15,14 +15,18 @@ const PAGE: usize = 1000;
 /// Objects that are deleted with one request: NetBox takes 30 ms for each.
 const DELETED_AT_ONCE: usize = 100;
 
+/// The filter that finds descriptions by their beginning.
+pub(crate) const DESCRIPTION_FILTER: &str = "description__isw";
+
 /// A NetBox, and a way to ask it.
 #[derive(Debug)]
 pub(crate) struct Api<H> {
     pub(crate) client: Client<H>,
     /// The VRF whose objects are asked for.
     pub(crate) vrf: Option<u64>,
-    /// The custom field whose value is an object's identity.
-    field: Option<String>,
+    /// The custom field whose text says whose an object is; else the description begins
+    /// with it.
+    pub(crate) field: Option<String>,
 }
 
 /// One of its objects.
@@ -81,6 +85,12 @@ impl<H: Http> Api<H> {
         self.client.odd(text)
     }
 
+    /// The filter that finds objects by whose they are.
+    pub(crate) fn identity_filter(&self) -> String {
+        let by = self.field.as_ref().map(|field| format!("cf_{field}"));
+        by.unwrap_or_else(|| DESCRIPTION_FILTER.to_owned())
+    }
+
     /// All objects of our VRF that every filter finds, the one with the lowest id first.
     pub(crate) fn list(&mut self, of: Of, filters: &[(&str, &str)]) -> Result<Vec<Object>, Error> {
         let path = self.path(of, filters);
@@ -130,7 +140,8 @@ impl<H: Http> Api<H> {
     ) -> Result<Vec<T>, Error> {
         // Custom fields may be long.
         let (vrf, limit) = (self.vrf, if self.field.is_some() { PAGE / 4 } else { PAGE });
-        self.client.read_pages(|client, offset| {
+        let what = path.split('?').next().unwrap_or(path);
+        self.client.read_pages(what, |client, offset| {
             // By offsets: what `next` says is made of what a proxy says. A page may be
             // shorter than was asked for.
             read_page(client, &format!("{path}{}", tail(vrf, limit, offset)), &read)
@@ -261,12 +272,6 @@ fn object(field: Option<&str>, of: Of, value: &Value) -> Option<Object> {
         identity: text(field.and_then(|field| value.get("custom_fields")?.get(field))),
         status: text(status).unwrap_or_default(),
     })
-}
-
-/// NetBox has no such pool.
-pub(crate) fn gone(pool_id: &str) -> Error {
-    let text = format!("NetBox has no pool {pool_id}; with a prefix there it goes on");
-    Error::new(Code::PoolNotFound, text)
 }
 
 fn contains(response: &Response, words: &str) -> bool {

@@ -12,6 +12,8 @@ use serde::Deserialize;
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) identity: Identity,
+    /// See [`Api::field`](crate::api::Api::field).
+    pub(crate) field: Option<String>,
     /// Else it is the global table.
     pub(crate) vrf: Option<Vrf>,
     /// What automatic pools are cut from, in order.
@@ -98,8 +100,8 @@ pub(crate) fn read(text: &str) -> Result<Option<(Server, Config)>, Error> {
         (Some(_), Some(_)) => return Err(refusal("gateway-tag and gateway-role are alternatives")),
     };
     let server = server(&table)?;
-    let identity = Identity { host: table.host, field: table.identity_field };
-    Ok(Some((server, Config { identity, vrf: table.vrf, bases, gateway, made: table.made })))
+    let (identity, field) = (Identity { host: table.host }, table.identity_field);
+    Ok(Some((server, Config { identity, field, vrf: table.vrf, bases, gateway, made: table.made })))
 }
 
 /// As NetBox has them; it is in the query of a filter.
@@ -195,7 +197,7 @@ mod tests {
             ("netbox.example/api/", "", "url: it is not like"),
             ("example/api", "example/a pi", "url: it is not like"),
             ("0123abcd", "0123abcd\\r\\nx: y", "token: that is no token"),
-            ("\"0123abcd\"", "[\"0123abcd\"]", "a value of the wrong type"),
+            ("\"0123abcd\"", "[\"0123abcd\"]", "wrong type: expected a string"),
             ("node-1", "node 1", "host: a name has"),
             ("10.64.0.0/16", "10.64.0.0", "is not a prefix"),
             ("10.64.0.0/16", "010.64.0.0/16", "is not a prefix"),

@@ -1,12 +1,12 @@
 //! Whose an object of NetBox is: what this host made is known by a text in it.
 
-use crate::api::{Object, Of};
+use crate::{
+    api::{Object, Of},
+    policy::DESCRIPTION_CHARACTERS_MAX,
+};
 
 /// What every object that a host's driver made begins with, before the host's name.
 const DRIVER: &str = "wipam driver=netbox host=";
-
-/// The filter that finds descriptions by their beginning.
-pub(crate) const DESCRIPTION_FILTER: &str = "description__isw";
 
 /// What a gateway's text ends with.
 pub(crate) const GATEWAY: &str = "gateway";
@@ -15,8 +15,6 @@ pub(crate) const GATEWAY: &str = "gateway";
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) host: String,
-    /// The custom field that has the text; else the description begins with it.
-    pub(crate) field: Option<String>,
 }
 
 impl Identity {
@@ -24,12 +22,6 @@ impl Identity {
     pub(crate) fn text(&self, pool: Option<&str>) -> String {
         let text = format!("{DRIVER}{}", self.host);
         pool.map_or_else(|| text.clone(), |pool| format!("{text} pool={pool}"))
-    }
-
-    /// The filter that finds what is made with a text.
-    pub(crate) fn filter(&self) -> String {
-        let by = self.field.as_ref().map(|field| format!("cf_{field}"));
-        by.unwrap_or_else(|| DESCRIPTION_FILTER.to_owned())
     }
 
     /// Whether the object is of this host, and of that pool if one is given. A
@@ -75,10 +67,11 @@ pub(crate) fn text_of_heir(other: &Object, of: Of) -> Option<String> {
         Of::Prefixes => words.truncate(3),
         Of::Addresses => words.push(GATEWAY),
     }
-    Some(words.join(" "))
+    // Somebody may have written more than we would.
+    Some(words.join(" ").chars().take(DESCRIPTION_CHARACTERS_MAX).collect())
 }
 
-/// The number of the prefix that an address of any host is of, if there are IP ranges in it.
+/// The id of the prefix of an address's pool, where the pool has IP ranges.
 pub(crate) fn prefix_of_ranges(object: &Object) -> Option<u64> {
     let mut words = text_of(object)?.split(' ');
     words.find_map(|word| word.strip_prefix("pool="))?.split_once('-')?.0.parse().ok()

@@ -1,5 +1,5 @@
-//! What the objects have that are made, besides what was asked for: from the
-//! configuration, and per network from the options of its pool.
+//! What the driver writes into the objects that it makes, besides what was asked for: from
+//! the configuration, and per network from the options of its pool.
 
 use ipam_driver::{Code, Error, Options};
 use serde::Deserialize;

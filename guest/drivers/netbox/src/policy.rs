@@ -4,8 +4,9 @@
 use crate::{
     SPACE,
     api::{Api, Object, Of},
-    config::{Config, Vrf},
+    config::{Base, Config, Vrf},
     identity::{GATEWAY, Identity},
+    made::Made,
 };
 use ipam_driver::{Code, Error, IpNet, Kind, log};
 use ipam_http_driver::{Http, LeftOver, Server};
@@ -16,15 +17,20 @@ use std::{
 };
 
 /// The longest description that NetBox takes.
-const DESCRIPTION_CHARACTERS_MAX: usize = 200;
+pub(crate) const DESCRIPTION_CHARACTERS_MAX: usize = 200;
+/// As much of NetBox's version as is in the log.
+const VERSION_CHARACTERS_MAX: usize = 32;
 
 /// The policy, over a way to ask. What it remembers it can do without.
 #[derive(Debug)]
 pub(crate) struct Policy<H> {
     pub(crate) api: Api<H>,
-    pub(crate) config: Config,
     pub(crate) identity: Identity,
-    /// The VRF of the configuration has its number in `api`.
+    pub(crate) bases: Vec<Base>,
+    pub(crate) gateway: Option<(&'static str, String)>,
+    pub(crate) made: Made,
+    vrf: Option<Vrf>,
+    /// The VRF has its number in `api`.
     is_vrf_known: bool,
     /// Ids of pools that this instance has heard of, and the addresses that it granted, by
     /// pool key: those are not left over.
@@ -42,11 +48,14 @@ pub(crate) struct Policy<H> {
 
 impl<H: Http> Policy<H> {
     pub(crate) fn new((server, config): (Server, Config), http: H) -> Self {
-        let identity = config.identity.clone();
+        let Config { identity, field, vrf, bases, gateway, made } = config;
         Self {
-            api: Api::new(server, http, identity.field.clone()),
-            config,
+            api: Api::new(server, http, field),
             identity,
+            bases,
+            gateway,
+            made,
+            vrf,
             is_vrf_known: false,
             pools: BTreeSet::new(),
             granted: BTreeSet::new(),
@@ -65,12 +74,9 @@ impl<H: Http> Policy<H> {
         // A token is shown its NetBox whatever it may do there.
         match status.and_then(|status| self.look_inside().map(|()| status)) {
             Ok(status) => {
-                let version = status.get("netbox-version").and_then(Value::as_str);
-                log::info(format!(
-                    "NetBox {}, as host {}",
-                    version.unwrap_or("?"),
-                    self.identity.host
-                ));
+                let version = status.get("netbox-version").and_then(Value::as_str).unwrap_or("?");
+                let version: String = version.chars().take(VERSION_CHARACTERS_MAX).collect();
+                log::info(format!("NetBox {version}, as host {}", self.identity.host));
             }
             Err(error) => log::error(format!("{error}")),
         }
@@ -87,7 +93,7 @@ impl<H: Http> Policy<H> {
         if self.is_vrf_known {
             return Ok(());
         }
-        self.api.vrf = match &self.config.vrf {
+        self.api.vrf = match &self.vrf {
             None => None,
             Some(Vrf::Id(id)) => Some(*id),
             Some(Vrf::Named(name)) => Some(self.vrf_of(&name.clone())?),
@@ -103,16 +109,16 @@ impl<H: Http> Policy<H> {
                 [] => {}
                 [id] => return Ok(id),
                 _ => {
-                    return refused(format!(
-                        "NetBox has several VRFs {name}: their numbers differ"
-                    ));
+                    let text =
+                        format!("NetBox has several VRFs called {name:?}: name one by its number");
+                    return refused(text);
                 }
             }
         }
-        refused(format!("NetBox has no VRF {name}"))
+        refused(format!("NetBox has no VRF {name:?}, or this token may not view it"))
     }
 
-    /// Where NetBox's object of that kind and number is.
+    /// How texts name an object of NetBox.
     pub(crate) fn url(of: Of, id: u64) -> String {
         format!("NetBox's {}{id}/", of.path())
     }
@@ -120,7 +126,7 @@ impl<H: Http> Policy<H> {
     /// The fields by which an object is ours, and what people read in it.
     pub(crate) fn sign(&self, fields: &mut Map<String, Value>, pool: Option<&str>, words: &str) {
         let text = self.identity.text(pool);
-        let description = match &self.identity.field {
+        let description = match &self.api.field {
             None => [text.as_str(), words].join(" "),
             Some(field) => {
                 let custom = fields.entry("custom_fields").or_insert_with(|| json!({}));

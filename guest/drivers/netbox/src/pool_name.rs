@@ -2,9 +2,9 @@
 //! request for an address needs: the IP ranges to take it from and the options of the
 //! network, as `;key=value`. All that is known of a pool is in its id, or in NetBox.
 
-use crate::{SPACE, api::gone};
+use crate::SPACE;
 use ipam_driver::{Code, Error, IpNet, Options};
-use ipam_http_driver::escaped;
+use ipam_http_driver::{escaped, unescaped};
 use std::fmt;
 
 /// The longest id that the contract allows.
@@ -51,7 +51,9 @@ impl PoolName {
             let (space, rest) = parts.next()?.split_once('/')?;
             let (prefix, net) = rest.split_once('/')?;
             let mut options: Options = parts
-                .map(|part| part.split_once('=').map(|(key, value)| (plain(key), plain(value))))
+                .map(|part| {
+                    part.split_once('=').map(|(key, value)| (unescaped(key), unescaped(value)))
+                })
                 .collect::<Option<_>>()?;
             let ranges = options.remove(RANGES);
             let ranges = ranges.iter().flat_map(|ranges| ranges.split('.'));
@@ -59,7 +61,10 @@ impl PoolName {
             let (prefix, net) = (prefix.parse().ok()?, net.parse().ok()?);
             (space == SPACE).then_some(Self { prefix, net, ranges, options })
         };
-        read().ok_or_else(|| gone(pool_id))
+        read().ok_or_else(|| {
+            let text = format!("{pool_id:?} is no pool id of the driver netbox");
+            Error::new(Code::PoolNotFound, text)
+        })
     }
 }
 
@@ -78,21 +83,6 @@ impl fmt::Display for PoolName {
 
 fn joined(ids: &[u64]) -> String {
     ids.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
-}
-
-/// The text that was escaped.
-fn plain(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = (first == b'%')
-            .then(|| after.get(..2).and_then(|code| std::str::from_utf8(code).ok()))
-            .flatten()
-            .and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.push(code.unwrap_or(first));
-        rest = if code.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -30,9 +30,10 @@ impl<H: Http> Policy<H> {
     pub(crate) fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Error> {
         check_space(&request.address_space)?;
         if request.sub_pool.is_some() && !matches!(request.pool, PoolChoice::Exact(_)) {
-            return refused(Code::InvalidSubPool, "an automatic pool has no sub-pool");
+            let text = "`--ip-range` needs a subnet: an automatic pool has no sub-pool";
+            return refused(Code::InvalidSubPool, text);
         }
-        let mut fields = self.config.made.with(&request.options)?.prefix();
+        let mut fields = self.made.with(&request.options)?.prefix();
         self.sign(&mut fields, None, "");
         self.find_vrf()?;
         // What may be refused is before anything is made.
@@ -45,10 +46,11 @@ impl<H: Http> Policy<H> {
             options: options.clone(),
         };
         let (name, gateway) = match request.pool {
-            PoolChoice::Exact(pool) if request.sub_pool.is_some_and(|sub| !pool.contains(&sub)) => {
-                return refused(Code::InvalidSubPool, format!("a sub-pool lies in {pool}"));
-            }
             PoolChoice::Exact(pool) => {
+                if let Some(sub) = request.sub_pool.filter(|sub| !pool.contains(sub)) {
+                    let text = format!("the sub-pool {sub} is not in {pool}");
+                    return refused(Code::InvalidSubPool, text);
+                }
                 named(u64::MAX, pool).id()?;
                 let gateway = self.gateway(pool)?;
                 let prefix = self.exact(pool, fields)?;
@@ -101,12 +103,13 @@ impl<H: Http> Policy<H> {
         if pool.prefix_len() == 0 {
             return refused(Code::InvalidPool, "a pool is not all addresses");
         }
-        let is_in_pool = |base: &Base| match &base.within {
-            Within::Prefix(prefix) => pool.contains(prefix),
-            Within::Found(_) => false,
+        let in_pool = |base: &Base| match &base.within {
+            Within::Prefix(prefix) => Some(*prefix).filter(|prefix| pool.contains(prefix)),
+            Within::Found(_) => None,
         };
-        if self.config.bases.iter().any(is_in_pool) {
-            return refused(Code::PoolOverlap, "automatic pools are cut from this one");
+        if let Some(prefix) = self.bases.iter().find_map(in_pool) {
+            let text = format!("automatic pools are cut from {prefix}, which is in {pool}");
+            return refused(Code::PoolOverlap, text);
         }
         let text = pool.to_string();
         let around = self.api.list(Of::Prefixes, &[("contains", &text)])?;
@@ -120,7 +123,7 @@ impl<H: Http> Policy<H> {
             // Since a moment ago.
             let found = self.api.list(Of::Prefixes, &[("prefix", &text)])?;
             let first = found.into_iter().find(|known| known.net == pool);
-            let text = "NetBox has it where this token does not see it";
+            let text = format!("NetBox has {pool}, and does not show it to this token");
             return first.map_or_else(|| refused(Code::PoolOverlap, text), |it| self.known(it));
         };
         if made.net != pool {
@@ -172,7 +175,7 @@ impl<H: Http> Policy<H> {
     ) -> Result<Object, Error> {
         let text = "no default-address-pools for such a pool";
         let mut error = Error::new(Code::InvalidPool, text);
-        for base in self.config.bases.clone() {
+        for base in self.bases.clone() {
             let length = length.unwrap_or(base.size);
             let fits = |net: &IpNet| {
                 Family::of(net) == family
@@ -255,7 +258,7 @@ impl<H: Http> Policy<H> {
 
     /// The gateway that NetBox has for a pool, by the tag or role that the operator named.
     fn gateway(&mut self, net: IpNet) -> Result<Option<IpNet>, Error> {
-        let Some((key, value)) = self.config.gateway.clone() else { return Ok(None) };
+        let Some((key, value)) = self.gateway.clone() else { return Ok(None) };
         let filters = [("parent", &*net.to_string()), (key, &*value)];
         let found = self.api.list(Of::Addresses, &filters)?;
         let is_usable = |address| net.contains(&address) && !is_end(net, address);

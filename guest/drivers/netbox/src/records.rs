@@ -2,8 +2,8 @@
 
 use crate::{
     SPACE,
-    api::{Object, Of},
-    identity::{DESCRIPTION_FILTER, prefix_of_ranges},
+    api::{DESCRIPTION_FILTER, Object, Of},
+    identity::prefix_of_ranges,
     policy::{Policy, is_end},
     pool_name::PoolName,
 };
@@ -27,10 +27,10 @@ impl<H: Http> Policy<H> {
         limit: u32,
     ) -> Result<RecordPage, Error> {
         self.find_vrf()?;
-        let filter = self.identity.filter();
+        let filter = self.api.identity_filter();
         // By the description, too, where the field was not always there.
         let mut by = vec![(DESCRIPTION, DESCRIPTION_FILTER)];
-        by.extend(self.identity.field.is_some().then_some((FIELD, filter.as_str())));
+        by.extend(self.api.field.is_some().then_some((FIELD, filter.as_str())));
         let first = format!("{DESCRIPTION}/prefixes/0");
         let (way, rest) = cursor.unwrap_or(&first).split_once('/').ok_or_else(unreadable)?;
         let at = by.iter().position(|(name, _)| *name == way).ok_or_else(unreadable)?;

@@ -172,7 +172,7 @@ impl<H: Http> Policy<H> {
         if is_text(&known.description) {
             fields.insert("description".to_owned(), json!(text.as_deref().unwrap_or_default()));
         }
-        if let Some(field) = &self.identity.field {
+        if let Some(field) = &self.api.field {
             fields.insert("custom_fields".to_owned(), json!({ field: text }));
         }
         let path = format!("{}{}/", of.path(), known.id);
@@ -183,7 +183,11 @@ impl<H: Http> Policy<H> {
             (200, None) => log::info(format!("{url} is handed over to whoever uses it")),
             // A token that may not change has enough rights.
             _ => {
-                log::warn(format!("{url} still has this host's name; delete it when it is unused"))
+                let refusal = self.api.client.refusal(&response);
+                log::warn(format!(
+                    "{url} still has this host's name: {}; delete it when it is unused",
+                    refusal.text()
+                ));
             }
         }
         Ok(())

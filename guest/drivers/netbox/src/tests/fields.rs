@@ -213,7 +213,7 @@ fn what_is_ours_by_the_field_is_listed_once() {
     let others = object(7, "", &format!("not {ours}"));
     let turns = [
         listed("prefixes", "description__isw", &[]),
-        listed("ip-addresses", "description__isw", &[both.clone()]),
+        listed("ip-addresses", "description__isw", std::slice::from_ref(&both)),
         listed("prefixes", "cf_wipam", &[]),
         listed("ip-addresses", "cf_wipam", &[both, object(6, "Anna's web", &ours), others]),
     ];
