@@ -278,6 +278,15 @@ fn an_unsigned_driver_loads_while_the_list_of_referrers_is_down() {
         setup.reference()
     );
     fs::write(setup.path().join("wipam.toml"), text).unwrap();
+    let before = setup.server.asked().len();
+    assert_eq!(serving(&setup.start()), sha256(&component("one")));
+    let asked = setup.server.asked().split_off(before);
+    let asked: Vec<_> = asked.iter().filter_map(|it| it.path.split('/').nth(4)).collect();
+    assert_eq!(asked, ["manifests", "blobs"], "no signature is asked for");
+    // A policy that comes later has them fetched.
+    setup.files.clear();
+    setup.files.tag("one");
+    setup.configure("acme/", "");
     assert_eq!(serving(&setup.start()), sha256(&component("one")));
 }
 

@@ -184,6 +184,7 @@ mod tests {
         let write = |name, text| fs::write(directory.path().join(name), text).unwrap();
         write("a.pub", KEY);
         write("private", "-----BEGIN ENCRYPTED PRIVATE KEY-----");
+        write("large", &"#".repeat(16_385));
         for (text, words) in [
             ("", "it names no key"),
             ("all_of = []", "unknown field"),
@@ -195,6 +196,7 @@ mod tests {
             ("all-of = [{ key = 'none.pub' }]", "none.pub: No such file"),
             ("all-of = [{ key = '.' }]", "it is a directory"),
             ("all-of = [{ key = 'private' }]", "private: it is a private key"),
+            ("all-of = [{ key = 'large' }]", "large: it has more than 16384 bytes"),
             ("all-of = [{ key = '-----BEGIN X-----' }]", "a key of [signatures]: "),
             ("repository = 'ghcr.io'\nall-of = [{ key = 'a.pub' }]", "write REGISTRY/REPOSITORY"),
             ("repository = 'oci://a/b'\nall-of = [{ key = 'a.pub' }]", "write REGISTRY/REPOSITORY"),

@@ -195,7 +195,7 @@ fn talk(child: &mut Child, registry: &str, ends: Instant) -> io::Result<Option<V
 
 #[cfg(test)]
 mod tests {
-    use super::{Credentials, ask, look_up, run};
+    use super::{CREDENTIALS_BYTES_MAX, Credentials, ask, look_up, run};
     use std::{
         fs,
         os::unix::fs::PermissionsExt as _,
@@ -240,6 +240,9 @@ mod tests {
         let refused = look_up(&file, "ghcr.io").unwrap_err();
         assert!(refused.contains("config.json: line 1"), "{refused}");
         assert!(!refused.contains("secret"), "{refused}");
+        fs::write(&file, " ".repeat(CREDENTIALS_BYTES_MAX + 1)).unwrap();
+        let refused = look_up(&file, "ghcr.io").unwrap_err();
+        assert!(refused.contains("more than 1048576 bytes"), "{refused}");
         assert_eq!(format!("{:?}", basic("me", "secret")), "Some(Credentials)");
     }
 

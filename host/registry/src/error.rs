@@ -83,6 +83,12 @@ pub enum Error {
     },
 }
 
+/// Whether a status says that the same request may be answered later. Not 501: the
+/// registry has no such thing, and never will.
+pub(crate) fn may_pass(status: u16) -> bool {
+    status == 429 || status >= 500 && status != 501
+}
+
 fn of(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(" ({})", bounded(SHOWN_BYTES, said)) }
 }
@@ -101,8 +107,7 @@ impl Error {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TimedOut(_) => true,
-            // 501: it has no such thing, and never will.
-            Self::Status { status, .. } => *status == 429 || *status >= 500 && *status != 501,
+            Self::Status { status, .. } => may_pass(*status),
             Self::NotFound(_)
             | Self::Denied { .. }
             | Self::TooLarge { .. }

@@ -152,7 +152,7 @@ fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Digest>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Lock;
+    use super::{LOCK_BYTES_MAX, Lock};
     use ipam_api::Digest;
     use std::fs;
 
@@ -224,5 +224,8 @@ mod tests {
             assert!(refused.contains(words), "{text}: {refused}");
             assert!(refused.contains("wipam.lock") && refused.contains("remove it"), "{refused}");
         }
+        fs::write(&path, "#".repeat(LOCK_BYTES_MAX + 1)).unwrap();
+        let refused = Lock::open(&path).unwrap_err().to_string();
+        assert!(refused.contains("more than 1048576 bytes"), "{refused}");
     }
 }

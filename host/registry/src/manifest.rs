@@ -89,6 +89,7 @@ impl Manifest {
     /// Reads a manifest of version 2.
     pub(crate) fn parse(what: &str, bytes: &[u8]) -> Result<Self, Error> {
         within(what, bytes)?;
+        // What is both would be read in two ways: it is refused, too.
         #[derive(Deserialize)]
         struct Any {
             manifests: Option<Vec<serde::de::IgnoredAny>>,

@@ -151,9 +151,13 @@ fn parse_digest(text: &str) -> Result<Digest, &'static str> {
     digest.ok_or("a digest is sha256: and 64 hexadecimal digits in lower case")
 }
 
-/// Whether a text is a host, with or without a port, as a reference begins with.
+/// Whether a text is a host, with or without a port, as a reference begins with,
+/// and no longer than one.
 #[must_use]
 pub fn is_registry(text: &str) -> bool {
+    if text.len() > NAME_BYTES {
+        return false;
+    }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (text, None),

@@ -140,6 +140,8 @@ fn the_older_layer_is_read_and_nothing_else() {
     assert_eq!(pull(&server(with(older))).unwrap(), COMPONENT);
     let mut docker = manifest_of(std::slice::from_ref(&wasm));
     docker["mediaType"] = "application/vnd.docker.distribution.manifest.v2+json".into();
+    let mut both = manifest_of(std::slice::from_ref(&wasm));
+    both["manifests"] = json!([]);
     let mut first = manifest_of(std::slice::from_ref(&wasm));
     first["schemaVersion"] = 1.into();
     for (manifest, words) in [
@@ -150,6 +152,7 @@ fn the_older_layer_is_read_and_nothing_else() {
         (manifest_of(&[wasm.clone(), wasm.clone()]), "it has 2 layers"),
         (manifest_of(&[]), "it has 0 layers"),
         (json!({"schemaVersion": 2, "manifests": [{}, {}]}), "an index of 2 manifests"),
+        (both, "an index of 0 manifests"),
         (docker, "it is of type application/vnd.docker"),
         (first, "it is not of version 2"),
         (json!(7), "is no manifest"),
@@ -165,6 +168,7 @@ fn what_is_not_what_its_digest_says_is_refused() {
         (&b"\0asm\x0d\0\x01\x01"[..], "the component has the digest sha256:"),
         (b"\0asm", "the component has the digest"),
         (b"\0asm\x0d\0\x01\0 and more", "the component has more than 8 bytes"),
+        (&[0; 100_000], "the component has more than 8 bytes"),
     ] {
         let mut files = files();
         files.insert(blob.clone(), bytes.to_vec());
@@ -271,4 +275,6 @@ fn redirects_end() {
     let error = resolve(&server).unwrap_err().to_string();
     assert!(error.contains("too often"), "{error}");
     assert_eq!(server.asked().len(), REDIRECTS_MAX + 1);
+    let error = resolve(&Server::new(|_| answer(302, ""))).unwrap_err().to_string();
+    assert_eq!(error, "it redirects to nowhere: there is no Location in the answer");
 }

@@ -13,7 +13,7 @@ use crate::{
     bounds::{ANSWER_BYTES_MAX, ATTEMPTS, BACK_OFF, CONNECT_TIME, REDIRECTS_MAX},
     challenge::Challenge,
     credentials::{Credentials, look_up},
-    error::Error,
+    error::{Error, may_pass},
     url::{Origin, Url, escaped},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -75,15 +75,11 @@ impl Transport {
         let mut attempt = 1;
         loop {
             let outcome = self.follow(call, progress).await;
-            let may_pass = match &outcome {
-                Ok(answer) => {
-                    let status = answer.status();
-                    status != StatusCode::NOT_IMPLEMENTED
-                        && (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error())
-                }
+            let is_tried_again = match &outcome {
+                Ok(answer) => may_pass(answer.status().as_u16()),
                 Err(error) => error.is_outage(),
             };
-            if !may_pass || attempt == ATTEMPTS {
+            if !is_tried_again || attempt == ATTEMPTS {
                 return outcome;
             }
             self.connection = None;
@@ -99,8 +95,13 @@ impl Transport {
 
     /// Where a `Location` of an answer leads.
     pub(crate) fn location(&self, from: &Url, headers: &HeaderMap) -> Result<Url, Error> {
-        let to = headers.get(header::LOCATION).and_then(|it| it.to_str().ok()).unwrap_or_default();
-        from.join(to, self.is_plain())
+        match headers.get(header::LOCATION).map(HeaderValue::to_str) {
+            Some(Ok(to)) => from.join(to, self.is_plain()),
+            Some(Err(_)) | None => {
+                let why = "there is no Location in the answer";
+                Err(Error::Redirect { to: "nowhere".to_owned(), why })
+            }
+        }
     }
 
     async fn follow(&mut self, call: &Call<'_>, progress: Progress<'_>) -> Result<Answer, Error> {
@@ -191,7 +192,7 @@ impl Transport {
     /// Asks the realm for a token ([Docker's specification]).
     ///
     /// [Docker's specification]: https://distribution.github.io/distribution/spec/auth/token/
-    async fn token(
+    pub(crate) async fn token(
         &self,
         realm: &str,
         service: Option<&str>,
@@ -280,8 +281,8 @@ fn request(
 
 fn failed(origin: &Origin, call: &Call<'_>, error: &ipam_http_client::Error) -> Error {
     match error {
-        ipam_http_client::Error::TooLarge { max_bytes } => {
-            Error::TooLarge { what: call.what.clone(), most: *max_bytes }
+        ipam_http_client::Error::TooLarge { .. } => {
+            Error::TooLarge { what: call.what.clone(), most: call.most }
         }
         ipam_http_client::Error::Connect(_) | ipam_http_client::Error::Http(_) => {
             let source = std::error::Error::source(error).map(|it| format!(": {it}"));

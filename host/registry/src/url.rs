@@ -125,6 +125,7 @@ mod tests {
             ("ftp://cdn.example/x", None),
             ("https://me:secret@cdn.example/x", None),
             ("https:///x", None),
+            (&format!("https://{}", "a".repeat(256)), None),
             ("/\n", None),
             ("", None),
         ] {

@@ -395,6 +395,8 @@ fn a_refusal_is_no_longer_than_somebody_reads() {
     let forger = Forger::new();
     let text = "A".repeat(1 << 20);
     let payload = json!({"critical": text}).to_string();
+    let broken: Vec<_> = (0..9).map(|at| json_bundle(&json!({"mediaType": at}))).collect();
+    refused(&all_of(&[P256]), artifact(), &broken, &["integer `7`", "; 1 more"]);
     for evidence in [
         json_bundle(&json!({"mediaType": "x", "verificationMaterial": text})),
         json_bundle(&forger.envelope(&with(&statement(), "/subject", text.clone().into()))),

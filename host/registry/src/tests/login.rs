@@ -1,6 +1,9 @@
 //! Who learns who we are.
 
 use super::*;
+use crate::{
+    bounds::ANSWER_BYTES_MAX, credentials::Credentials, tls, transport::Transport, url::Origin,
+};
 
 /// Docker's configuration with a user for one registry.
 fn docker_configuration(registry: &str, entry: &Value) -> (tempfile::TempDir, PathBuf) {
@@ -54,12 +57,39 @@ fn a_token_is_asked_for_with_dockers_credentials() {
     }
 }
 
+/// Asks a realm for a token of a registry that is spoken to by TLS, or in the clear.
+fn token(realm: &Server, is_plain: bool) -> Result<String, String> {
+    let registry = "registry.example";
+    let transport = Transport {
+        origin: Origin::of_registry(registry, is_plain),
+        registry: registry.to_owned(),
+        scope: "repository:acme/lab:pull".to_owned(),
+        // As if the realm were another registry, which was declared.
+        plain_http: vec![realm.authority.clone()],
+        credentials: None,
+        tls: tls::MACHINE.clone(),
+        authorization: None,
+        connection: None,
+    };
+    let me = Credentials::Basic { user: "me".to_owned(), password: "secret".to_owned() };
+    let url = format!("http://{}/token", realm.authority);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(transport.token(&url, None, Some(me))).map_err(|error| error.to_string())
+}
+
 #[test]
 fn a_realm_in_the_clear_gets_nothing_from_a_registry_by_tls() {
     let realm = Server::new(|_| answer(200, r#"{"token":"t"}"#));
-    let link = crate::url::Url::parse(&format!("http://{}/token", realm.authority), |_| false);
-    let error = link.unwrap_err().to_string();
+    let error = token(&realm, false).unwrap_err();
     assert!(error.contains("only https is followed"), "{error}");
+    assert!(realm.asked().is_empty());
+    assert_eq!(token(&realm, true).unwrap(), "t");
+}
+
+#[test]
+fn a_token_has_so_many_bytes() {
+    let realm = Server::new(|_| answer(200, " ".repeat(ANSWER_BYTES_MAX + 1)));
+    assert_eq!(token(&realm, true).unwrap_err(), "a token has more than 65536 bytes");
 }
 
 #[test]
