@@ -8,6 +8,9 @@ pub const MANIFEST_BYTES_MAX: usize = 4 << 20;
 /// How many referrers, and how many layers of a simple-signing manifest, are
 /// looked at for signatures.
 pub const REFERRERS_MAX: usize = 32;
+/// How many pages the list of referrers may have. All of them together are no
+/// larger than a manifest.
+pub const REFERRER_PAGES_MAX: usize = 32;
 /// The largest manifest that may have signatures, in bytes: layers with a
 /// certificate each have some thousand.
 pub const ATTACHED_BYTES_MAX: usize = 256 << 10;

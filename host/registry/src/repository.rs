@@ -6,7 +6,7 @@
 //! [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 
 use crate::{
-    bounds::{ANSWER_BYTES_MAX, MANIFEST_BYTES_MAX, PULL_TIME},
+    bounds::{ANSWER_BYTES_MAX, MANIFEST_BYTES_MAX, PULL_TIME, REFERRER_PAGES_MAX},
     credentials::of_docker,
     error::Error,
     manifest::{Descriptor, INDEX, Index, MANIFEST, fallback_tag},
@@ -121,6 +121,15 @@ impl Drop for Repository {
     }
 }
 
+/// Whether a registry that answers so has no referrers API.
+fn is_without_referrers(status: StatusCode) -> bool {
+    let is_refusal = matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+    );
+    status == StatusCode::NOT_IMPLEMENTED || status.is_client_error() && !is_refusal
+}
+
 type Headers = Vec<(HeaderName, HeaderValue)>;
 type Answer = http::Response<Vec<u8>>;
 
@@ -138,14 +147,14 @@ impl Repository {
         answer.unwrap_or(Err(Error::TimedOut(*time)))
     }
 
-    fn get(&mut self, what: &str, path: &str, accept: &str, most: usize) -> Result<Answer, Error> {
-        self.get_watched(what, path, accept, most, &mut |_| ())
+    fn get(&mut self, what: &str, url: Url, accept: &str, most: usize) -> Result<Answer, Error> {
+        self.get_watched(what, url, accept, most, &mut |_| ())
     }
 
     fn get_watched(
         &mut self,
         what: &str,
-        path: &str,
+        url: Url,
         accept: &str,
         most: usize,
         progress: Progress<'_>,
@@ -154,7 +163,7 @@ impl Repository {
         let call = Call {
             what: what.to_owned(),
             method: Method::GET,
-            url: self.url(path),
+            url,
             headers: vec![(header::ACCEPT, accept)],
             body: &[],
             most,
@@ -164,9 +173,9 @@ impl Repository {
 
     pub(crate) fn manifest(&mut self, which: &Which<'_>) -> Result<Option<Vec<u8>>, Error> {
         let accept = format!("{MANIFEST}, {INDEX}");
-        let path = format!("manifests/{which}");
+        let url = self.url(&format!("manifests/{which}"));
         let what = which.in_words();
-        let answer = self.get(&what, &path, &accept, MANIFEST_BYTES_MAX)?;
+        let answer = self.get(&what, url, &accept, MANIFEST_BYTES_MAX)?;
         match answer.status() {
             StatusCode::OK => Ok(Some(answer.into_body())),
             StatusCode::NOT_FOUND => Ok(None),
@@ -181,8 +190,8 @@ impl Repository {
         most: usize,
         progress: Progress<'_>,
     ) -> Result<Vec<u8>, Error> {
-        let path = format!("blobs/{digest}");
-        let answer = self.get_watched(what, &path, "*/*", most, progress)?;
+        let url = self.url(&format!("blobs/{digest}"));
+        let answer = self.get_watched(what, url, "*/*", most, progress)?;
         match answer.status() {
             StatusCode::OK => Ok(answer.into_body()),
             _ => Err(refused(what, &answer)),
@@ -193,24 +202,28 @@ impl Repository {
     /// under a tag, if whoever put them there did that.
     pub(crate) fn referrers(&mut self, of: Digest) -> Result<Vec<Descriptor>, Error> {
         let what = "the list of referrers";
-        let path = format!("referrers/{of}");
-        let answer = self.get(what, &path, INDEX, MANIFEST_BYTES_MAX)?;
-        let status = answer.status();
-        if status == StatusCode::OK {
-            return Ok(Index::parse(what, answer.body())?.manifests);
+        let mut url = self.url(&format!("referrers/{of}"));
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for page in 0..REFERRER_PAGES_MAX {
+            let answer = self.get(what, url.clone(), INDEX, MANIFEST_BYTES_MAX)?;
+            if page == 0 && is_without_referrers(answer.status()) {
+                let list = self.manifest(&Which::Tag(&fallback_tag(of)))?;
+                return list.map_or(Ok(found), |list| Ok(Index::parse(what, &list)?.manifests));
+            }
+            if answer.status() != StatusCode::OK {
+                return Err(refused(what, &answer));
+            }
+            bytes += answer.body().len();
+            if bytes > MANIFEST_BYTES_MAX {
+                return Err(Error::TooLarge { what: what.to_owned(), most: MANIFEST_BYTES_MAX });
+            }
+            found.append(&mut Index::parse(what, answer.body())?.manifests);
+            match self.transport.next_page(&url, answer.headers()) {
+                Some(next) => url = next?,
+                None => return Ok(found),
+            }
         }
-        let is_known = matches!(
-            status,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
-        );
-        let is_missing = status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED;
-        if is_known || !is_missing {
-            return Err(refused(what, &answer));
-        }
-        match self.manifest(&Which::Tag(&fallback_tag(of)))? {
-            Some(bytes) => Ok(Index::parse(what, &bytes)?.manifests),
-            None => Ok(Vec::new()),
-        }
+        Err(Error::Layout(format!("{what} has more than {REFERRER_PAGES_MAX} pages")))
     }
 
     /// Whether the registry has a blob.

@@ -7,7 +7,7 @@ mod signatures;
 
 use crate::{
     Access, Artifact, Client, Error, Interfaces, Layout, Reference, Target, Which,
-    bounds::{ATTEMPTS, REDIRECTS_MAX, REFERRERS_MAX},
+    bounds::{ATTEMPTS, MANIFEST_BYTES_MAX, REDIRECTS_MAX, REFERRER_PAGES_MAX, REFERRERS_MAX},
     copy, push,
 };
 use ipam_signature::{Evidence, sha256};

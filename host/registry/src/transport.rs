@@ -104,6 +104,22 @@ impl Transport {
         }
     }
 
+    /// Where the next page of a list is ([RFC 8288]); nothing if this is the last.
+    ///
+    /// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
+    pub(crate) fn next_page(&self, from: &Url, headers: &HeaderMap) -> Option<Result<Url, Error>> {
+        let fields = headers.get_all(header::LINK).iter().filter_map(|it| it.to_str().ok());
+        let to = fields.flat_map(|field| field.split('<').skip(1)).find_map(|link| {
+            let (to, parameters) = link.split_once('>')?;
+            let is_next = |it: &str| {
+                let it = it.trim();
+                it.eq_ignore_ascii_case("rel=\"next\"") || it.eq_ignore_ascii_case("rel=next")
+            };
+            parameters.split([';', ',']).any(is_next).then_some(to)
+        });
+        to.map(|to| from.join(to, self.is_plain()))
+    }
+
     async fn follow(&mut self, call: &Call<'_>, progress: Progress<'_>) -> Result<Answer, Error> {
         let mut url = call.url.clone();
         let (mut redirects, mut was_refused) = (0, false);

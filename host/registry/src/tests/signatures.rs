@@ -209,3 +209,51 @@ fn so_many_referrers_are_looked_at() {
     assert!(found.evidence.is_empty());
     assert!(found.notes.iter().any(|note| note.contains("4194304 bytes")), "{:?}", found.notes);
 }
+
+/// Each page names the next one.
+#[test]
+fn a_list_of_referrers_has_pages() {
+    let tag = format!("manifests/{}", sha256(&manifest()).to_string().replace(':', "-"));
+    for (pages, evidence, words) in [
+        (REFERRER_PAGES_MAX, 1, None),
+        (REFERRER_PAGES_MAX + 1, 0, Some("the list of referrers has more than 32 pages")),
+    ] {
+        let mut files = referred(|files| vec![bundle_file(files, &manifest(), b"bundle")]);
+        let last = files.remove(&tag).unwrap();
+        let server = Server::new(move |asked| {
+            let Some((_, rest)) = asked.path.split_once("/referrers/") else {
+                return serve(&files, asked);
+            };
+            let page = rest.split_once("?last=a,").map_or(1, |(_, page)| page.parse().unwrap());
+            if page == pages {
+                return answer(200, &last);
+            }
+            let first = asked.path.split('?').next().unwrap();
+            let link = format!("<{first}>; rel=first, <{first}?last=a,{}>; rel=\"next\"", page + 1);
+            answer(200, index_of(&[])).with("Link", &link)
+        });
+        let mut place = place(&client(&server), &server);
+        let artifact = Artifact::resolve(&mut place, Which::Tag("1")).unwrap();
+        let found = artifact.signatures(&mut place).unwrap();
+        assert_eq!(found.evidence.len(), evidence, "{:?}", found.notes);
+        assert_eq!(found.notes.first().map(String::as_str), words);
+    }
+}
+
+/// All pages together are no larger than one list may be.
+#[test]
+fn pages_of_referrers_have_so_many_bytes() {
+    let server = Server::new(move |asked| {
+        if !asked.path.contains("/referrers/") {
+            return serve(&files(), asked);
+        }
+        let mut page = index_of(&[]);
+        page.resize(MANIFEST_BYTES_MAX / 2, b' ');
+        answer(200, page).with("Link", &format!("<{}>; rel=next", asked.path))
+    });
+    let mut place = place(&client(&server), &server);
+    let artifact = Artifact::resolve(&mut place, Which::Tag("1")).unwrap();
+    let found = artifact.signatures(&mut place).unwrap();
+    assert_eq!(found.notes, ["the list of referrers has more than 4194304 bytes"]);
+    assert_eq!(server.asked().iter().filter(|it| it.path.contains("/referrers/")).count(), 3);
+}
