@@ -99,10 +99,9 @@ impl Artifacts {
             Some(Err(refused)) => Some(refused),
             None => None,
         };
-        let which = match (is_settled, locked, reference.tag()) {
-            (true, Some(digest), _) | (_, Some(digest), None) => Which::Digest(digest),
-            (_, _, Some(tag)) => Which::Tag(tag),
-            (_, None, None) => return Err("it has neither tag nor digest".to_owned()),
+        let which = match locked.filter(|_| is_settled) {
+            Some(digest) => Which::Digest(digest),
+            None => reference.which(),
         };
         match self.ask_registry(reference, which, required) {
             Ok(fetched) => fetched,

@@ -12,7 +12,7 @@ use ipam_registry::{
 use ipam_runtime::Limits;
 use ipam_signature::Verified;
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     io::{IsTerminal as _, Write as _, stderr},
     path::{Path, PathBuf},
 };
@@ -43,6 +43,15 @@ pub(crate) struct Registries {
 pub(crate) enum Location {
     Registry(Reference),
     Path(PathBuf),
+}
+
+impl Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(reference) => reference.fmt(f),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
 }
 
 fn registry(text: &str) -> Result<String, String> {
@@ -118,8 +127,8 @@ impl Registries {
     /// An artifact, and where it lies.
     pub(crate) fn resolve(&self, reference: &Reference) -> Result<(Target, Artifact), Fatal> {
         let mut place = self.open(reference, Access::Pull)?;
-        let which = which(reference);
-        let artifact = Artifact::resolve(&mut place, which).map_err(|it| failed(reference, &it))?;
+        let artifact = Artifact::resolve(&mut place, reference.which())
+            .map_err(|it| failed(reference, &it))?;
         Ok((place, artifact))
     }
 
@@ -168,14 +177,6 @@ fn all_met(
         }
     }
     Ok(Some(by).filter(|_| !policies.is_empty()))
-}
-
-/// A tag if there is no digest.
-fn which(reference: &Reference) -> Which<'_> {
-    match (reference.digest(), reference.tag()) {
-        (Some(digest), _) => Which::Digest(digest),
-        (None, tag) => Which::Tag(tag.unwrap_or_default()),
-    }
 }
 
 /// Fetches the component, with a line of progress on a terminal.

@@ -5,20 +5,20 @@
 use crate::{
     bounds::{ATTACHED_BYTES_MAX, NOTE_BYTES, REFERRERS_MAX, SIGNATURES_BYTES_MAX},
     error::Error,
-    manifest::{BUNDLE, Descriptor, Manifest, SIMPLE_SIGNING, fallback_tag},
+    manifest::{Descriptor, Manifest, SIMPLE_SIGNING, fallback_tag},
     target::Target,
     transport::Progress,
     which::Which,
 };
 use ipam_api::{Digest, text::bounded};
-use ipam_signature::{EVIDENCE_BYTES_MAX, Evidence, sha256};
+use ipam_signature::{
+    BUNDLE_MEDIA_TYPE, EVIDENCE_BYTES_MAX, Evidence, SIGN_PREDICATE_TYPE, sha256,
+};
 
 /// The annotation of a layer that has cosign's signature of it.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// The annotation that says what a bundle is about.
 const PREDICATE: &str = "dev.sigstore.bundle.predicateType";
-/// What it says of a signature.
-const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// A driver's artifact: its manifest, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +149,9 @@ impl Artifact {
         // What the list says of its entries is not believed, and leaves none out:
         // cosign's own list calls bundles by another type. It says which are
         // looked at first.
-        referrers.sort_by_key(|one| one.annotations.get(PREDICATE).is_none_or(|it| it != SIGN));
+        referrers.sort_by_key(|one| {
+            one.annotations.get(PREDICATE).is_none_or(|it| it != SIGN_PREDICATE_TYPE)
+        });
         referrers.truncate(REFERRERS_MAX);
         // The last is what cosign 2 puts beside an artifact.
         for referrer in referrers.iter().map(Some).chain([None]) {
@@ -179,8 +181,8 @@ impl Artifact {
         let bytes = target.manifest(&which)?.ok_or_else(|| Error::NotFound(what.clone()))?;
         same(&what, digest, sha256(&bytes))?;
         let manifest = Attached::parse(&what, &bytes)?;
-        let is_bundle = manifest.kind() == BUNDLE
-            || manifest.layers.first().is_some_and(|layer| layer.media_type == BUNDLE);
+        let is_bundle = manifest.kind() == BUNDLE_MEDIA_TYPE
+            || manifest.layers.first().is_some_and(|layer| layer.media_type == BUNDLE_MEDIA_TYPE);
         if !is_bundle {
             return Ok(None);
         }
@@ -231,7 +233,7 @@ impl Attached {
         let what = format!("a signature in {digest}");
         for layer in manifest.layers.iter().take(REFERRERS_MAX) {
             let signature = match (&*layer.media_type, layer.annotations.get(SIGNATURE)) {
-                (BUNDLE, _) => None,
+                (BUNDLE_MEDIA_TYPE, _) => None,
                 (SIMPLE_SIGNING, Some(signature)) => Some(signature.clone()),
                 _ => continue,
             };

@@ -14,13 +14,15 @@ pub(crate) const SHARED: u32 = 0o666;
 /// The mode of a file of its owner alone.
 pub(crate) const PRIVATE: u32 = 0o600;
 
-/// Reads a file of at most `most` bytes. Opening waits for nobody who would write
-/// to a pipe.
+/// Reads a regular file of at most `most` bytes. Opening waits for nobody who would
+/// write to a pipe.
+///
+/// Its twin is `read_regular` of `ipam-runtime`, which this crate does not know.
 pub(crate) fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(open(path, flags, Mode::empty())?);
     if !file.metadata()?.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no file"));
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
     }
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes)?;

@@ -18,7 +18,6 @@ pub(crate) const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 pub(crate) const WASM_LAYER: &str = "application/wasm";
 /// What tools wrote before there was a layout.
 const OLDER_WASM_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
-pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 pub(crate) const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
 /// What points to something.

@@ -1,5 +1,6 @@
 //! What names an artifact: `oci://registry/repository:tag@sha256:…`.
 
+use crate::which::Which;
 use ipam_api::{Digest, text::bounded};
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
@@ -67,6 +68,15 @@ impl Reference {
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
         self.digest
+    }
+
+    /// Which manifest it names: by its digest, if it has one.
+    #[must_use]
+    pub fn which(&self) -> Which<'_> {
+        match (self.digest, &self.tag) {
+            (Some(digest), _) => Which::Digest(digest),
+            (None, tag) => Which::Tag(tag.as_deref().unwrap_or_default()),
+        }
     }
 
     /// The same artifact, pinned.
@@ -218,6 +228,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
+        let which = |text: &str| text.parse::<Reference>().unwrap().which().to_string();
+        assert_eq!(which("oci://localhost/lab:1"), "1");
+        assert_eq!(which(&format!("oci://localhost/lab:1@{DIGEST}")), DIGEST);
     }
 
     #[test]

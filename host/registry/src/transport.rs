@@ -14,20 +14,21 @@ use crate::{
     challenge::Challenge,
     credentials::{Credentials, look_up},
     error::{Error, may_pass},
+    tls,
     url::{Origin, Url, escaped},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use ipam_http_client::Connection;
 use serde::Deserialize;
-use std::{io, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
 use tokio_rustls::{
     TlsConnector,
-    rustls::{self, ClientConfig, pki_types::ServerName},
+    rustls::{ClientConfig, pki_types::ServerName},
 };
 
 const USER_AGENT: &str = concat!("wipam/", env!("CARGO_PKG_VERSION"));
@@ -335,17 +336,7 @@ fn said(body: &[u8]) -> String {
     first.and_then(|one| one.message).unwrap_or_default()
 }
 
-/// Why there is no TLS, with the most usual reason in words.
-fn tls_words(error: &io::Error) -> String {
-    match error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidMessage(_)) => {
-            "it does not speak TLS; if that is meant, declare it plain-http".to_owned()
-        }
-        _ => error.to_string(),
-    }
-}
-
-async fn connect(origin: &Origin, tls: &Arc<ClientConfig>) -> Result<Connection, Error> {
+async fn connect(origin: &Origin, config: &Arc<ClientConfig>) -> Result<Connection, Error> {
     let unreachable = |why: String| Error::Unreachable { host: origin.authority(), why };
     let connecting = async {
         let host = origin.host.trim_matches(['[', ']']);
@@ -356,8 +347,8 @@ async fn connect(origin: &Origin, tls: &Arc<ClientConfig>) -> Result<Connection,
         } else {
             let name = ServerName::try_from(host.to_owned())
                 .map_err(|error| unreachable(error.to_string()))?;
-            let stream = TlsConnector::from(tls.clone()).connect(name, stream).await;
-            Connection::over(stream.map_err(|error| unreachable(tls_words(&error)))?).await
+            let stream = TlsConnector::from(config.clone()).connect(name, stream).await;
+            Connection::over(stream.map_err(|error| unreachable(tls::why(&error)))?).await
         };
         connection.map_err(|error| unreachable(error.to_string()))
     };

@@ -31,7 +31,8 @@ fn roots() -> RootCertStore {
 pub(crate) fn help(error: &io::Error) -> Option<&'static str> {
     let cause = error.get_ref()?.downcast_ref()?;
     matches!(cause, Error::InvalidCertificate(CertificateError::UnknownIssuer)).then_some(
-        "SSL_CERT_FILE names a file with the certificates of the authorities that are trusted",
+        "SSL_CERT_FILE names a file with the certificates of the authorities that are trusted, \
+         instead of this machine's",
     )
 }
 

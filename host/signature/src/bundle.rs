@@ -8,7 +8,8 @@ use ipam_api::text::bounded;
 use serde::{Deserialize, de::IgnoredAny};
 use std::collections::BTreeMap;
 
-const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// The media type of a Sigstore bundle.
+pub const BUNDLE_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// How much of a stranger's text is repeated, in bytes.
@@ -111,7 +112,7 @@ impl Bundle {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let json: Json = serde_json::from_slice(bytes)
             .map_err(|error| format!("no bundle: {}", bounded(SHOWN_BYTES, error)))?;
-        if json.media_type != MEDIA_TYPE {
+        if json.media_type != BUNDLE_MEDIA_TYPE {
             let found = bounded(SHOWN_BYTES, &json.media_type);
             return Err(format!("a bundle of an unknown version, {found}"));
         }

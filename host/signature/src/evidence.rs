@@ -13,7 +13,7 @@ use std::fmt;
 pub const EVIDENCE_BYTES_MAX: usize = 4 << 20;
 /// The predicate type of what `cosign sign` writes. Any other one is an
 /// attestation.
-const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+pub const SIGN_PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
 /// The type of a statement of in-toto.
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 /// What a simple-signing payload says that it is.
@@ -181,7 +181,7 @@ fn check_message_digest(said: Option<(String, Vec<u8>)>, bytes: &[u8]) -> Result
 /// Whether a statement says that this manifest is signed, and nothing else.
 fn about_statement(payload: &[u8], of: Digest) -> Result<(), String> {
     let statement = Statement::parse(payload)?;
-    if statement.predicate_type != SIGN {
+    if statement.predicate_type != SIGN_PREDICATE_TYPE {
         let predicate = short(&statement.predicate_type);
         return Err(format!("an attestation ({predicate}), which is no signature"));
     }

@@ -36,7 +36,8 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
+pub use bundle::BUNDLE_MEDIA_TYPE;
 pub use digest::sha256;
-pub use evidence::{EVIDENCE_BYTES_MAX, Evidence, Subject};
+pub use evidence::{EVIDENCE_BYTES_MAX, Evidence, SIGN_PREDICATE_TYPE, Subject};
 pub use key::{InvalidKey, PublicKey};
 pub use policy::{AnyOf, InvalidPolicy, KEYS_MAX, Policy, Refusal, Signer, Verified};

@@ -4,7 +4,7 @@ use crate::{
     evidence::{Evidence, Finding, Subject},
     key::PublicKey,
 };
-use ipam_api::text::bounded;
+use ipam_api::text::{bounded, joined};
 use std::fmt;
 
 /// The keys of a policy: each may be tried on each signature.
@@ -85,7 +85,7 @@ pub struct Verified {
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&joined(&self.by, ", "))
+        joined(&self.by, ", ").fmt(f)
     }
 }
 
@@ -156,7 +156,7 @@ impl Policy {
                 (count, _) => format!("{count} of the signatures by {from}"),
             });
         }
-        Err(Refusal { wanted: joined(&wanted, ", and "), found: self.listed(&found) })
+        Err(Refusal { wanted: joined(&wanted, ", and ").to_string(), found: self.listed(&found) })
     }
 
     fn listed(&self, found: &[Finding]) -> String {
@@ -179,10 +179,6 @@ impl Policy {
         if more > 0 {
             lines.push(format!("{more} more"));
         }
-        joined(&lines, "; ")
+        joined(&lines, "; ").to_string()
     }
-}
-
-fn joined(all: &[impl fmt::Display], between: &str) -> String {
-    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
 }

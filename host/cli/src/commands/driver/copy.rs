@@ -50,10 +50,6 @@ struct Copied {
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let Args { from, to, registry, json } = args;
     let registries = registry.read()?;
-    let name = |it: &Location| match it {
-        Location::Registry(reference) => reference.to_string(),
-        Location::Path(path) => path.display().to_string(),
-    };
     let (mut source, artifact) = match from {
         Location::Registry(reference) => registries.resolve(reference)?,
         Location::Path(path) => in_directory(path)?,
@@ -62,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         (Location::Registry(reference), _) | (_, Location::Registry(reference)) => Some(reference),
         (Location::Path(_), Location::Path(_)) => None,
     };
-    registries.verify(&name(from), reference, &mut source, &artifact)?;
+    registries.verify(from, reference, &mut source, &artifact)?;
     let tag_of = |it: &Reference| it.tag().map(str::to_owned);
     let (mut target, tag) = match to {
         Location::Registry(reference) => {
@@ -81,10 +77,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let done = with_progress("copying", artifact.component_bytes(), |watch| {
         copy(&artifact, &mut source, &mut target, tag.as_deref(), most, watch)
     });
-    let done = done.map_err(|error| failed(&name(to), &error))?;
+    let done = done.map_err(|error| failed(to, &error))?;
     let copied = Copied {
-        from: name(from),
-        to: name(to),
+        from: from.to_string(),
+        to: to.to_string(),
         digest: artifact.digest().to_string(),
         signatures: done.signatures,
         notes: done.notes,

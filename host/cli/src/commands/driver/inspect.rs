@@ -58,11 +58,7 @@ struct Needed {
 
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let Args { of, registry, json } = args;
-    let name = match of {
-        Location::Registry(reference) => reference.to_string(),
-        Location::Path(file) => file.display().to_string(),
-    };
-    let failed = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{name}: {why}"));
+    let failed = |why: &dyn std::fmt::Display| Fatal::Failed(format!("{of}: {why}"));
     let registries = registry.read()?;
     let (artifact, bytes) = match of {
         Location::Registry(reference) => {

@@ -45,35 +45,27 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         [] => Err(Fatal::Usage("who must have signed? Name a --key or a --config".to_owned())),
         _ => Ok(()),
     };
-    let checked = match of {
+    let (kind, digest, signed_by) = match of {
         Location::Registry(reference) => {
             is_asked(&Source::Registry(reference.clone()))?;
             let (mut place, artifact) = registries.resolve(reference)?;
             let signed_by = registries.verify(reference, Some(reference), &mut place, &artifact)?;
-            Checked {
-                of: reference.to_string(),
-                digest: artifact.digest().to_string(),
-                signed_by: signed_by.unwrap_or_default(),
-            }
+            ("artifact", artifact.digest(), signed_by)
         }
         Location::Path(file) => {
             is_asked(&Source::File(file.clone()))?;
             let bytes = read_file(file, &Limits::default())
-                .map_err(|error| Fatal::Failed(format!("{}: {error}", file.display())))?;
-            let signed_by = registries.verify_file(file, &bytes)?;
-            Checked {
-                of: file.display().to_string(),
-                digest: digest(&bytes).to_string(),
-                signed_by: signed_by.unwrap_or_default(),
-            }
+                .map_err(|error| Fatal::Failed(format!("{of}: {error}")))?;
+            ("file", digest(&bytes), registries.verify_file(file, &bytes)?)
         }
     };
+    let checked = Checked {
+        of: of.to_string(),
+        digest: digest.to_string(),
+        signed_by: signed_by.unwrap_or_default(),
+    };
     let lines = [
-        format!(
-            "{} {}",
-            if matches!(of, Location::Path(_)) { "file     " } else { "artifact " },
-            checked.digest
-        ),
+        format!("{kind:<9} {}", checked.digest),
         format!("signed by {}", checked.signed_by.join(", ")),
     ];
     print(*json, &checked, &lines)
