@@ -39,7 +39,7 @@ pub(crate) struct Requirements<'a> {
 }
 
 impl Requirements<'_> {
-    /// Who signed it, in words; why it must not be used.
+    /// Checks the signatures, and says who signed it.
     fn signed_by(
         &self,
         reference: &Reference,

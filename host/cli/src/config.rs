@@ -93,7 +93,7 @@ impl RegistriesTable {
     fn plain_http(self) -> Result<Vec<String>, Fatal> {
         match self.plain_http.iter().find(|it| !ipam_registry::is_registry(it)) {
             Some(wrong) => {
-                Err(Fatal::Usage(format!("registries.plain-http: {wrong:?} is not HOST:PORT")))
+                Err(Fatal::Usage(format!("registries.plain-http: {wrong:?} is not HOST[:PORT]")))
             }
             None => Ok(self.plain_http),
         }
@@ -352,7 +352,7 @@ mod tests {
             ("metrics-listen = ''", "socket address"),
             ("log-format = ''", "unknown variant"),
             ("require-signature = true\n[[driver]]\nfile = 'x'", "needs keys: write them into"),
-            ("[registries]\nplain-http = ['http://a']", "\"http://a\" is not HOST:PORT"),
+            ("[registries]\nplain-http = ['http://a']", "\"http://a\" is not HOST[:PORT]"),
             ("[registries]\nplain = ['a']", "unknown field"),
             ("[[driver]]\nfile = 'oci://ghcr.io/lab'", "name a tag"),
             ("[[driver]]\nfile = 'x'\n[driver.signatures]", "it names no key"),

@@ -234,7 +234,7 @@ impl Drivers {
         let source = Source::Registry(reference.clone());
         let is_other = |one: &Loaded| one.settings.source == source && one.digest != component;
         if self.loaded().iter().any(is_other) {
-            tracing::info!(%reference, %digest, "not locked yet: another driver of it serves another version");
+            tracing::info!(%reference, %digest, "not locked yet: another driver of this reference serves another version");
             return;
         }
         self.artifacts.note(&reference, digest);

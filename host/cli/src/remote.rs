@@ -23,7 +23,7 @@ pub(crate) struct RegistryFlags {
     /// Use the tables `signatures`, `registries` and `driver` of this configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The owner of this public key must have signed it. May be repeated: all of them
+    /// Require a signature by this public key; repeat it to require several
     #[arg(long = "key", value_name = "FILE", conflicts_with = "config")]
     keys: Vec<PathBuf>,
     /// Speak to this registry without TLS. May be repeated
@@ -93,9 +93,9 @@ impl RegistryFlags {
 }
 
 impl Registries {
-    /// Who must have signed what comes from there: all that the drivers of the
-    /// configuration say that are that, else those of the same repository, else
-    /// what holds for all. What lies in a directory is no driver's.
+    /// The policies that an artifact or a file must meet: those of the drivers with
+    /// this source, else those of drivers from the same repository, else the table
+    /// for all. What lies in a directory is no driver's.
     pub(crate) fn signed(&self, source: Option<&Source>) -> Vec<&SignaturePolicy> {
         if let Some(by_keys) = &self.by_keys {
             return vec![by_keys];
@@ -221,7 +221,7 @@ pub(crate) fn with_progress<T>(
 pub(crate) fn in_directory(path: &Path) -> Result<(Target, Artifact), Fatal> {
     let of = path.display();
     let read = || {
-        let mut layout = Layout::open(path)?;
+        let layout = Layout::open(path)?;
         let digest = layout.only()?;
         let mut place = Target::Layout(layout);
         let artifact = Artifact::resolve(&mut place, Which::Digest(digest))?;

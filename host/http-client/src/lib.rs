@@ -1,4 +1,5 @@
-//! An HTTP/1 client for Docker Engines and plugins on unix sockets.
+//! An HTTP/1 client for Docker Engines and plugins on unix sockets, and over any
+//! stream.
 //!
 //! In: a request, and the largest body that its response may have.
 //! Out: the whole response, or why there is none.

@@ -1,6 +1,7 @@
 //! A driver's artifact, and what says who signed it, wherever both lie.
 //!
-//! A tag is read once; all that follows goes by digest, and is compared with it.
+//! The driver's tag is read once; the manifest and the component are compared with
+//! their digests.
 
 use crate::{
     bounds::{ATTACHED_BYTES_MAX, NOTE_BYTES, REFERRERS_MAX, SIGNATURES_BYTES_MAX},
@@ -126,8 +127,8 @@ impl Artifact {
         Ok(Signatures { evidence, notes })
     }
 
-    /// Looks at each manifest that may have signatures, one after the other: what
-    /// strangers put there is not kept. What was passed over.
+    /// Calls `look` with each manifest that may have signatures, one at a time, and
+    /// returns notes about those passed over.
     pub(crate) fn each_attached(
         &self,
         target: &mut Target,

@@ -14,8 +14,8 @@ pub(crate) enum Challenge {
 }
 
 impl Challenge {
-    /// The first that is understood: each field has one challenge, as registries
-    /// write them.
+    /// A bearer challenge if there is one, else basic. Each field has one challenge,
+    /// as registries write them.
     pub(crate) fn of<'a>(fields: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut is_basic = false;
         for field in fields {

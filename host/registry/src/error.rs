@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nobody answers, or what answers is not trusted.
+    /// The registry does not answer, or its certificate is not trusted.
     #[error("cannot reach {host}: {why}")]
     Unreachable {
         /// With its port.
@@ -16,7 +16,7 @@ pub enum Error {
         /// The system's words.
         why: String,
     },
-    /// It answers, and does not do what was asked.
+    /// The registry answered with an error.
     #[error("{what}: the registry answered {status}{}", of(.said))]
     Status {
         /// What was asked for.
@@ -26,10 +26,10 @@ pub enum Error {
         /// Its own words.
         said: String,
     },
-    /// There is no such thing.
+    /// The artifact, or a part of it, does not exist.
     #[error("{0} is not there")]
     NotFound(String),
-    /// It is not for us.
+    /// The registry denies access.
     #[error("{what}: access denied; {advice}")]
     Denied {
         /// What was asked for.
@@ -37,7 +37,7 @@ pub enum Error {
         /// What may help.
         advice: &'static str,
     },
-    /// More than is read.
+    /// It is larger than allowed.
     #[error("{what} has more than {most} bytes")]
     TooLarge {
         /// What was asked for.
@@ -45,7 +45,7 @@ pub enum Error {
         /// What is allowed.
         most: usize,
     },
-    /// It is something else than what it is called.
+    /// The bytes have another digest than the one asked for.
     #[error("{what} has the digest {found}, where {expected} was asked for")]
     Digest {
         /// What was asked for.
@@ -55,10 +55,10 @@ pub enum Error {
         /// By its content.
         found: Digest,
     },
-    /// It is no driver's artifact.
+    /// It is not a driver's artifact.
     #[error("{0}")]
     Layout(String),
-    /// It sends us where we do not go.
+    /// It redirects to a URL that is not followed.
     #[error("it redirects to {to}: {why}")]
     Redirect {
         /// Where to.
@@ -66,13 +66,13 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
-    /// No token is to be had.
+    /// Logging in failed.
     #[error("cannot log in: {0}")]
     Login(String),
-    /// All of it took too long.
+    /// The deadline for all requests passed.
     #[error("it took longer than {0:?}")]
     TimedOut(Duration),
-    /// The disk, or this machine.
+    /// A file could not be read or written.
     #[error("{what}: {error}")]
     Io {
         /// What was done.

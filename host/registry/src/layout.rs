@@ -49,27 +49,27 @@ impl Layout {
         Ok(Self { directory: directory.to_owned(), index })
     }
 
-    /// Makes a directory, or opens an empty one.
+    /// Makes the layout in a directory, which may be there.
     ///
     /// # Errors
-    /// When there is something in it.
+    /// When it has an index already.
     pub fn create(directory: &Path) -> Result<Self, Error> {
-        let failed = |error| Error::io(directory.display())(error);
-        fs::create_dir_all(directory.join("blobs/sha256")).map_err(failed)?;
-        let is_there = directory.join(INDEX_FILE).exists();
-        if is_there {
-            return Err(failed(ErrorKind::AlreadyExists.into()));
+        let blobs = directory.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(Error::io(blobs.display()))?;
+        if directory.join(INDEX_FILE).exists() {
+            return Err(Error::layout("it has an index.json already; name another directory"));
         }
-        put(&directory.join(MARK), SHARED, MARK_TEXT.as_bytes()).map_err(failed)?;
+        let mark = directory.join(MARK);
+        put(&mark, SHARED, MARK_TEXT.as_bytes()).map_err(Error::io(mark.display()))?;
         let index = Index { schema_version: 2, media_type: None, manifests: Vec::new() };
         Ok(Self { directory: directory.to_owned(), index })
     }
 
-    /// The tag of the only driver in it.
+    /// The digest of the only driver in it.
     ///
     /// # Errors
     /// When there is none, or several: then one has to be named.
-    pub fn only(&mut self) -> Result<Digest, Error> {
+    pub fn only(&self) -> Result<Digest, Error> {
         let mut found = Vec::new();
         for (digest, _) in self.entries()? {
             let Some(bytes) = self.manifest(&Which::Digest(digest))? else { continue };
@@ -78,11 +78,13 @@ impl Layout {
                 found.push(digest);
             }
         }
-        let directory = self.directory.display();
         match found[..] {
             [digest] => Ok(digest),
-            [] => Err(Error::NotFound(format!("a driver in {directory}"))),
-            _ => Err(Error::Layout(format!("{directory} has {} drivers", found.len()))),
+            [] => Err(Error::layout("it has no driver")),
+            _ => Err(Error::Layout(format!(
+                "it has {} drivers, and only one can be copied: give each a directory of its own",
+                found.len()
+            ))),
         }
     }
 
@@ -91,8 +93,7 @@ impl Layout {
         let of = |one: &Descriptor| Some((one.digest().ok()?, one.clone()));
         let entries: BTreeMap<_, _> = self.index.manifests.iter().filter_map(of).collect();
         if entries.len() > LAYOUT_MANIFESTS_MAX {
-            let directory = self.directory.display();
-            let text = format!("{directory} has more than {LAYOUT_MANIFESTS_MAX} manifests");
+            let text = format!("it has more than {LAYOUT_MANIFESTS_MAX} manifests");
             return Err(Error::Layout(text));
         }
         Ok(entries)
@@ -103,7 +104,7 @@ impl Layout {
         self.directory.join("blobs").join(text.replacen(':', "/", 1))
     }
 
-    pub(crate) fn manifest(&mut self, which: &Which<'_>) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn manifest(&self, which: &Which<'_>) -> Result<Option<Vec<u8>>, Error> {
         let digest = match which {
             Which::Digest(digest) => *digest,
             Which::Tag(tag) => {
@@ -129,7 +130,7 @@ impl Layout {
     }
 
     /// All but the artifact itself: who asks looks into them.
-    pub(crate) fn referrers(&mut self, of: Digest) -> Result<Vec<Descriptor>, Error> {
+    pub(crate) fn referrers(&self, of: Digest) -> Result<Vec<Descriptor>, Error> {
         let mut found = Vec::new();
         for (digest, one) in self.entries()? {
             let Some(bytes) = self.manifest(&Which::Digest(digest))? else { continue };

@@ -1,16 +1,16 @@
 //! Fetches driver components from OCI registries, and puts them there.
 //!
 //! In: a [`Reference`], such as `oci://ghcr.io/acme/lab:1.0`. Out: the
-//! [`Artifact`] that it names, what may be signatures of it, and its component,
-//! each compared with its digest.
+//! [`Artifact`] that it names, what may be signatures of it, and its component.
 //!
 //! What holds:
 //!
-//! - every answer of a registry has a bound ([`bounds`]), and all requests for one
-//!   artifact a deadline;
-//! - a tag is read once; what follows goes by digest;
-//! - credentials are not sent on after a redirect to another host, and never in
-//!   the clear but to a registry that was declared so;
+//! - every answer of a registry has a bound, and all requests for one artifact a
+//!   deadline;
+//! - the driver's tag is read once; the manifest and the component are compared
+//!   with their digests;
+//! - credentials are not sent on after a redirect to another host, and in the clear
+//!   only for a registry that was declared so;
 //! - what a registry says of an artifact (types in a list, annotations, sizes) is
 //!   compared or ignored, and not believed.
 //!
@@ -26,7 +26,7 @@
 //! a few hundred lines over hyper and rustls, which drivers' HTTP needs anyway.
 
 mod artifact;
-pub mod bounds;
+mod bounds;
 mod cache;
 mod challenge;
 mod copy;

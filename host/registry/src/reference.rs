@@ -120,7 +120,7 @@ impl FromStr for Reference {
 ///
 /// [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
 fn parse(text: &str) -> Result<Reference, &'static str> {
-    let rest = text.strip_prefix(SCHEME).ok_or("it begins with oci://")?;
+    let rest = text.strip_prefix(SCHEME).ok_or("a reference begins with oci://")?;
     let (rest, digest) = match rest.split_once('@') {
         Some((rest, digest)) => (rest, Some(parse_digest(digest)?)),
         None => (rest, None),

@@ -217,8 +217,10 @@ impl Transport {
     ) -> Result<String, Error> {
         // Not those that another registry was declared with.
         let is_plain_allowed = |_: &str| self.origin.is_plain;
-        let mut url = Url::parse(realm, is_plain_allowed)
-            .map_err(|error| Error::Login(format!("its realm: {error}")))?;
+        let mut url = Url::parse(realm, is_plain_allowed).map_err(|error| {
+            let Error::Redirect { to, why } = error else { return error };
+            Error::Login(format!("it names {to} for tokens: {why}"))
+        })?;
         let mut form = format!("scope={}", escaped(&self.scope));
         if let Some(service) = service {
             form = format!("service={}&{form}", escaped(service));

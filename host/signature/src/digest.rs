@@ -1,4 +1,4 @@
-//! SHA-256, in one place.
+//! SHA-256 of manifests, blobs and files.
 
 use ipam_api::Digest;
 use ring::digest::{SHA256, digest};

@@ -22,7 +22,8 @@ const ED25519_HEAD: &[u8] =
     &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 const ED25519_KEY: usize = 32;
 
-/// How many digits of a key's digest are shown: enough to tell two apart.
+/// How many bytes of a key's digest are shown, two digits each: enough to tell two
+/// apart.
 const SHOWN_BYTES: usize = 6;
 
 /// A key that signatures are checked with: ECDSA on P-256, or Ed25519.

@@ -41,13 +41,13 @@ pub struct AnyOf {
     pub signers: Vec<Signer>,
 }
 
-/// Who must have signed: in Kubewarden's shape, all of some keys, and so many
-/// of others.
+/// Who must have signed: every key of `all-of`, and so many of `any-of`, as in
+/// Kubewarden.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Those of [`Policy::new`], one after the other.
     signers: Vec<Signer>,
-    /// How many of the first must have signed: all.
+    /// How many of `signers`, from the front, are those of `all-of`.
     all_of: usize,
     /// How many of the others must.
     at_least: usize,

@@ -14,14 +14,15 @@ fn a_copy_in_a_directory_is_the_same_with_its_signatures() {
     let mut to = Target::Layout(Layout::create(directory.path()).unwrap());
     let copied = copy(&artifact, &mut from, &mut to, Some("1"), 1 << 20, &mut |_| ()).unwrap();
     assert_eq!((copied.signatures, copied.notes), (1, Vec::new()));
-    let mut layout = Layout::open(directory.path()).unwrap();
+    let layout = Layout::open(directory.path()).unwrap();
     assert_eq!(layout.only().unwrap(), artifact.digest());
     let mut there = Target::Layout(layout);
     assert_eq!(Artifact::resolve(&mut there, Which::Tag("1")).unwrap(), artifact);
     let found = artifact.signatures(&mut there).unwrap();
     assert_eq!(found.evidence, [Evidence::Bundle(b"bundle".to_vec())]);
     assert_eq!(artifact.component(&mut there, 1 << 20, &mut |_| ()).unwrap(), COMPONENT);
-    assert!(Layout::create(directory.path()).is_err());
+    let error = Layout::create(directory.path()).unwrap_err().to_string();
+    assert_eq!(error, "it has an index.json already; name another directory");
     assert!(Layout::open(&directory.path().join("blobs")).is_err());
 }
 
@@ -122,14 +123,14 @@ fn a_directory_may_give_one_driver_several_tags_and_has_so_many_manifests() {
     let mut place = Target::Layout(Layout::create(directory.path()).unwrap());
     let artifact = push(&mut place, "1", COMPONENT, &Interfaces::default()).unwrap();
     push(&mut place, "latest", COMPONENT, &Interfaces::default()).unwrap();
-    let mut layout = Layout::open(directory.path()).unwrap();
+    let layout = Layout::open(directory.path()).unwrap();
     assert_eq!(layout.only().unwrap(), artifact.digest());
     push(&mut place, "2", b"\0asm\x0d\0\x01\0\0\0", &Interfaces::default()).unwrap();
     let error = Layout::open(directory.path()).unwrap().only().unwrap_err().to_string();
     assert!(error.contains("has 2 drivers"), "{error}");
     let many: Vec<_> = (0..=256).map(|at: u32| descriptor("x", &at.to_be_bytes())).collect();
     fs::write(directory.path().join("index.json"), index_of(&many)).unwrap();
-    let mut layout = Layout::open(directory.path()).unwrap();
+    let layout = Layout::open(directory.path()).unwrap();
     let error = layout.only().unwrap_err().to_string();
     assert!(error.contains("more than 256 manifests"), "{error}");
 }

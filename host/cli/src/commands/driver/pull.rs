@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// oci://REGISTRY/REPOSITORY:TAG, or with @sha256:...
     #[arg(value_name = "REF", value_parser = reference)]
     reference: Reference,
-    /// Where to write it; a file that is there stays [default: the repository's last name, .wasm]
+    /// File to write; it must not exist [default: the repository's last name, .wasm]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -65,14 +65,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         signed_by,
     };
     let Pulled { digest, component, file, .. } = &pulled;
-    let by = match &pulled.signed_by {
-        Some(by) => by.join(", "),
-        None => "not checked: name a --key or a --config".to_owned(),
+    let signed = match &pulled.signed_by {
+        Some(by) => format!("signed by {}", by.join(", ")),
+        None => "signatures were not checked: use --key, or --config with [signatures]".to_owned(),
     };
     let lines = [
         format!("artifact  {digest}"),
         format!("component {component}"),
-        format!("signed by {by}"),
+        signed,
         format!("written   {file}, {bytes} bytes"),
     ];
     print(*json, &pulled, &lines)
