@@ -37,7 +37,7 @@ fn metrics_count_what_was_answered() {
     let text = scrape(address, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
     // And so does the command.
-    let drivers = wipam(&daemon, &["drivers"]).items;
+    let drivers = wipam(&daemon, &["drivers"]).done();
     let default = drivers.iter().find(|driver| driver["name"] == "default").unwrap();
     let refused = json!({"call": "request-address", "outcome": "bad-request", "count": 1});
     assert!(default["answered"].as_array().unwrap().contains(&refused), "{default}");

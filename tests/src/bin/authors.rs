@@ -195,7 +195,7 @@ fn replay(daemon: &Daemon, project: &Project) -> Result<()> {
     if upgraded.code != 0 {
         return Err(format!("{name} does not agree with itself: {}", upgraded.said));
     }
-    let held = |what: &str| operator::wipam(daemon, &[what, "--driver", name]).items;
+    let held = |what: &str| operator::wipam(daemon, &[what, "--driver", name]).done();
     let checked = operator::wipam(daemon, &["check", name]);
     let (pools, addresses) = (held("pools"), held("addresses"));
     if checked.code != 0 || pools.is_empty() || addresses.is_empty() {

@@ -27,9 +27,9 @@ fn found(report: &Value, list: &str) -> Vec<String> {
 pub(crate) fn owners(engine: &Engine) {
     let mac = inspect(engine, "next", "{{(index .NetworkSettings.Networks \"full\").MacAddress}}");
     let next = address(engine, "next", "full");
-    let shown = engine.operate(&["addresses", &next]).items;
+    let shown = engine.operate(&["addresses", &next]).done();
     assert_eq!(shown[0]["owner"], mac, "{shown:?}");
-    let history = engine.operate(&["history", &next]).items;
+    let history = engine.operate(&["history", &next]).done();
     assert!(history.len() > 1, "others had it before: {history:?}");
     assert_eq!(history.last().unwrap()["owner"], mac);
     assert_eq!(history[0]["released_by"], "docker");
@@ -74,7 +74,7 @@ pub(crate) fn leaks(engine: &Engine, directory: &Path) {
     assert_eq!(found(&done, "freed"), ["10.54.0.4"], "{done}");
     assert_eq!(found(&done, "pools_freed"), ["10.55.0.0/24"], "{done}");
     assert_eq!(done["left"], json!([]));
-    let history = engine.operate(&["history", "10.54.0.4"]).items;
+    let history = engine.operate(&["history", "10.54.0.4"]).done();
     assert_eq!(history.last().unwrap()["released_by"], "reconciler", "{history:?}");
     assert_eq!(engine.operate(&["check", "default"]).code, 0);
 

@@ -111,7 +111,7 @@ fn a_wipam_behind_a_wipam() {
     assert_eq!(client.ask("RequestAddress", &outside).0, 400);
     assert_eq!(client.ask("ReleasePool", &json!({"PoolID": pool})).0, 200);
     assert!(
-        wipam(&behind, &["pools"]).items.is_empty()
-            && wipam(&behind, &["addresses"]).items.is_empty()
+        wipam(&behind, &["pools"]).done().is_empty()
+            && wipam(&behind, &["addresses"]).done().is_empty()
     );
 }

@@ -20,7 +20,7 @@ fn bridge(plugin: &Legacy, table: &str) -> Bridge {
 
 /// How often the driver was made anew.
 fn restarts(bridge: &Bridge) -> u64 {
-    let drivers = wipam(bridge.daemon(), &["drivers"]).items;
+    let drivers = wipam(bridge.daemon(), &["drivers"]).done();
     let old = drivers.iter().find(|driver| driver["name"] == "old").unwrap();
     old["restarts"].as_u64().unwrap()
 }
@@ -34,7 +34,7 @@ fn what_a_plugin_gives_twice_reaches_nobody_twice() {
     assert_eq!(any_address(&mut client, "p").0, 200);
     let (status, body) = any_address(&mut client, "p");
     assert_eq!(status, 500, "{body}");
-    assert_eq!(wipam(bridge.daemon(), &["addresses"]).items.len(), 1);
+    assert_eq!(wipam(bridge.daemon(), &["addresses"]).done().len(), 1);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_release_is_not_lost_on_a_plugin_that_is_down() {
     fs::remove_file(socket(&bridge, "old")).unwrap();
     let release = json!({"PoolID": "p", "Address": "192.0.2.7"});
     assert_eq!(client.ask("ReleaseAddress", &release).0, 200);
-    assert!(wipam(bridge.daemon(), &["addresses"]).items.is_empty());
+    assert!(wipam(bridge.daemon(), &["addresses"]).done().is_empty());
     plugin.on_socket(&socket(&bridge, "old"));
     wait(|| {
         any_pool(&mut client);

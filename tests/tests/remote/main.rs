@@ -64,7 +64,7 @@ impl Bridge {
 
     /// The names of what is served besides the built-in driver.
     fn names(&self) -> Vec<String> {
-        let drivers = wipam(self.daemon(), &["drivers"]).items;
+        let drivers = wipam(self.daemon(), &["drivers"]).done();
         let names = drivers.iter().map(|driver| driver["name"].as_str().unwrap().to_owned());
         names.filter(|name| name != "default").collect()
     }
