@@ -7,8 +7,10 @@ use core::net::IpAddr;
 /// that system holds in this host's name: `export!(MyDriver, records)`.
 ///
 /// With it an operator compares ledger and system (`wipam check`), and gives
-/// back what only the system has (`wipam reconcile records`). No method needs
-/// what an instance remembers, and none changes what the driver grants.
+/// back what only the system has (`wipam reconcile records`). A pool that is
+/// released takes all with it that is recorded in it for this host: the host need
+/// not tell of its addresses. No method needs what an instance remembers, and
+/// none changes what the driver grants.
 ///
 /// ```
 /// # use ipam_driver::*;

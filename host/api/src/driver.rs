@@ -38,7 +38,8 @@ pub trait Driver: Send {
     /// Proposes a pool.
     fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Failure>;
 
-    /// Forgets a pool whose leases are released.
+    /// Forgets a pool whose leases are released. A driver with a system of record takes
+    /// back all that it recorded in the pool: it is not told of each lease.
     fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure>;
 
     /// Proposes a lease.

@@ -217,6 +217,9 @@ impl Tested<'_> {
             let lists = records::lists(maker, name);
             let title = "its system of record has what is granted, and not what is released";
             note(result("records", "lists", title, lists));
+            let releases = records::releases(maker, name);
+            let title = "a pool that is released takes its addresses with it";
+            note(result("records", "releases", title, releases));
             let removes = records::removes(maker, name);
             let title = "what is removed from it is gone, and nothing else";
             note(result("records", "removes", title, removes));

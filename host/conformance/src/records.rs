@@ -28,6 +28,11 @@ pub(crate) fn lists(maker: &Maker, name: Option<&DriverName>) -> Outcome {
     outcome(Granted::new(maker, name).and_then(|mut granted| granted.lists()))
 }
 
+/// A pool that is released takes all with it that is recorded in it.
+pub(crate) fn releases(maker: &Maker, name: Option<&DriverName>) -> Outcome {
+    outcome(Granted::new(maker, name).and_then(|mut granted| granted.releases()))
+}
+
 /// What is removed is gone, and nothing else is removed.
 pub(crate) fn removes(maker: &Maker, name: Option<&DriverName>) -> Outcome {
     outcome(Granted::new(maker, name).and_then(|mut granted| granted.removes()))
@@ -70,6 +75,18 @@ impl Granted {
         need(&mut self.asking, Request::ReleasePool(self.pool.pool_id.clone()))?;
         if self.find(None)?.is_some() {
             return Err(self.fail(None, "is released, and listed"));
+        }
+        Ok(())
+    }
+
+    /// The host tells of the pool alone.
+    fn releases(&mut self) -> Result<(), Outcome> {
+        need(&mut self.asking, Request::ReleasePool(self.pool.pool_id.clone()))?;
+        let [first, second] = self.addresses;
+        for address in [None, Some(first), Some(second)] {
+            if self.find(address)?.is_some() {
+                return Err(self.fail(address, "is released with its pool, and listed"));
+            }
         }
         Ok(())
     }

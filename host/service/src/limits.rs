@@ -54,6 +54,10 @@ pub struct Limits {
     /// again, and one without replay of the releases of one request before the rest is
     /// pending. At least one release is notified.
     pub owed_time: Duration,
+    /// Addresses of a released pool that a driver with a system of record takes back
+    /// with the pool: it is told of the pool alone. Of more it is told one by one, until
+    /// so many are left.
+    pub pool_release_addresses_max: usize,
     /// How long a driver's requests may wait while the last events are replayed into
     /// a new version.
     pub swap_time: Duration,
@@ -78,8 +82,8 @@ pub struct Limits {
     /// The pause after the first failed attempt to start a driver or to use the
     /// store. It doubles with each further failure.
     pub backoff_min: Duration,
-    /// The longest such pause, and how often deferred releases are tried again when
-    /// no requests come.
+    /// The longest such pause, and how often deferred and pending releases are tried
+    /// again when no requests come.
     pub backoff_max: Duration,
 }
 
@@ -103,6 +107,7 @@ impl Default for Limits {
             replay_time: Duration::from_secs(60),
             exclude_time: Duration::from_secs(5),
             owed_time: Duration::from_millis(100),
+            pool_release_addresses_max: 100,
             swap_time: Duration::from_secs(5),
             operator_patience: Duration::from_secs(20),
             shutdown_time: Duration::from_secs(10),

@@ -192,8 +192,9 @@ impl Worker {
         if self.can_notify() {
             return Some(Duration::ZERO);
         }
-        // Deferred releases are tried again even if nobody asks for anything.
-        (self.processor.deferred_len() > 0).then_some(self.lifecycle.limits.backoff_max)
+        // Releases are tried again even if nobody asks for anything.
+        let has_releases = self.processor.deferred_len() > 0 || self.processor.has_pending();
+        has_releases.then_some(self.lifecycle.limits.backoff_max)
     }
 
     /// The last attempt to commit deferred releases.

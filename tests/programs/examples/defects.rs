@@ -32,6 +32,8 @@ struct Program {
     /// Records that were removed, and addresses that are recorded though released.
     removed: Vec<String>,
     released: Vec<(IpNet, IpAddr)>,
+    /// Those that are recorded though their pool is released.
+    left: Vec<(IpNet, IpAddr)>,
 }
 
 ipam_driver::export!(Program, status, records);
@@ -192,6 +194,7 @@ impl Driver for Program {
             remembered: Vec::new(),
             removed: Vec::new(),
             released: Vec::new(),
+            left: Vec::new(),
         })
     }
 
@@ -248,6 +251,9 @@ impl Driver for Program {
             self.pools.values_mut().for_each(|pool| pool.leases.clear());
         }
         let pool = self.pools.remove(pool_id).ok_or(Code::PoolNotFound)?;
+        if self.has("records-addresses-of-released-pools") {
+            self.left.extend(pool.leases.iter().map(|address| (pool.prefix, *address)));
+        }
         if self.has("remembers-leases-of-released-pools") {
             self.remembered.extend(pool.leases);
         }
@@ -362,6 +368,7 @@ impl Program {
         if self.has("lists-what-is-released") {
             all.extend(self.released.iter().map(|(pool, it)| record("local", *pool, Some(*it))));
         }
+        all.extend(self.left.iter().map(|(pool, it)| record("local", *pool, Some(*it))));
         all.retain(|record| !self.removed.contains(&record.id));
         all
     }

@@ -67,6 +67,7 @@ const DEFECTS: &[(&str, &str)] = &[
     ("lists-what-is-released", "records/lists"),
     ("lists-the-same-again", "records/lists"),
     ("finds-nothing", "records/lists"),
+    ("records-addresses-of-released-pools", "records/releases"),
     ("lists-nothing", "records/removes"),
     ("removes-by-id-alone", "records/removes"),
     ("removes-in-words", "records/removes"),

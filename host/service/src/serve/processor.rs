@@ -76,6 +76,9 @@ pub(crate) struct Processor {
     /// How many bytes it wrote for the current batch.
     pub(super) written_bytes: usize,
     pub(super) deferred: Deferred,
+    /// A driver with a system of record broke when it took back a whole pool: it is told
+    /// of each address.
+    pub(super) broke_over_pool: bool,
     /// Where an upgrade reads every event, while one is under way.
     tail: Option<Arc<EventTail>>,
     effects: Effects,
@@ -97,6 +100,7 @@ impl Processor {
             writes: Writes::new(),
             written_bytes: 0,
             deferred: Deferred::default(),
+            broke_over_pool: false,
             tail: None,
             effects: Effects::default(),
         }
@@ -130,6 +134,7 @@ impl Processor {
     /// Another version of the driver may learn the ledger in another way.
     pub(crate) fn set_uses_replay(&mut self, uses_replay: bool) {
         self.settings.uses_replay = uses_replay;
+        self.broke_over_pool = false;
     }
 
     /// Takes everything that is staged: the next batch begins.

@@ -2,7 +2,7 @@
 
 use super::processor::{Effects, Processor, by_host};
 use crate::clock::now;
-use ipam_api::{Failure, Kind};
+use ipam_api::{Failure, Kind, PoolId};
 use ipam_ledger::{Audit, Event, Release};
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,12 @@ impl Processor {
 
     /// Whether there are pending releases, and an instance to notify of them.
     pub(crate) fn can_notify(&self) -> bool {
-        self.instance.is_some() && !self.state.owed().is_empty()
+        self.instance.is_some() && self.has_pending()
+    }
+
+    /// Whether there are pending releases.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.state.owed().is_empty()
     }
 
     /// Notifies the instance of pending releases, at least of one and then for no
@@ -97,14 +102,14 @@ impl Processor {
     fn notify_until(&mut self, limit: Duration) -> Result<(), Failure> {
         self.set_time(now());
         let began = Instant::now();
-        while let Some((&number, release)) = self.state.owed().first_key_value() {
-            let release @ (pool_id, address) = &release.clone();
+        while let Some((numbers, release)) = self.next_pending() {
+            let (pool_id, address) = &release;
             let is_held = match address {
                 // Also a gateway: a driver that leased it must keep it.
                 Some(address) => self.state.is_held(pool_id, *address),
                 None => self.state.pool(pool_id).is_some(),
             };
-            let notified = if is_held { Ok(()) } else { self.notify(release) };
+            let notified = if is_held { Ok(()) } else { self.notify(&release) };
             let outcome = match notified {
                 Err(Failure::Refused(refusal)) if refusal.kind() != Kind::Unavailable => {
                     tracing::warn!(
@@ -117,9 +122,16 @@ impl Processor {
             };
             // A driver that cannot reach its state is notified again later, and
             // nothing is granted before. A release that breaks the driver is not
-            // tried twice, or it would never serve again.
-            if !matches!(outcome, Err(Failure::Refused(_))) {
-                self.apply(by_host(), Event::Told { number });
+            // tried twice, or it would never serve again; that of a whole pool is
+            // tried in parts.
+            match &outcome {
+                Err(Failure::Refused(_)) => {}
+                Err(Failure::Broken { .. }) if numbers.len() > 1 => self.broke_over_pool = true,
+                Ok(()) | Err(Failure::Broken { .. }) => {
+                    for number in numbers {
+                        self.apply(by_host(), Event::Told { number });
+                    }
+                }
             }
             if let Err(failure) = outcome {
                 self.instance = None;
@@ -130,6 +142,37 @@ impl Processor {
             }
         }
         Ok(())
+    }
+
+    /// The pending release that the driver is notified of next, and the numbers of all
+    /// that it stands for.
+    fn next_pending(&self) -> Option<(Vec<u64>, Release)> {
+        let (number, release) = self.state.owed().first_key_value()?;
+        Some(match self.with_pool(&release.0) {
+            Some(numbers) => (numbers, (release.0.clone(), None)),
+            None => (vec![*number], release.clone()),
+        })
+    }
+
+    /// The pending releases of a pool and of its addresses, if the driver takes all of
+    /// them back when it is notified of the pool alone.
+    fn with_pool(&self, pool_id: &PoolId) -> Option<Vec<u64>> {
+        let has_records = self.instance.as_ref().is_some_and(|instance| instance.has_records);
+        if !has_records || self.broke_over_pool || self.state.pool(pool_id).is_some() {
+            return None;
+        }
+        let (mut numbers, mut addresses, mut is_released) = (Vec::new(), 0, false);
+        for (number, (_, address)) in self.state.owed().iter().filter(|(_, it)| it.0 == *pool_id) {
+            numbers.push(*number);
+            match address {
+                None => is_released = true,
+                Some(_) if addresses == self.settings.limits.pool_release_addresses_max => {
+                    return None;
+                }
+                Some(_) => addresses += 1,
+            }
+        }
+        is_released.then_some(numbers)
     }
 }
 

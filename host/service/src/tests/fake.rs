@@ -248,7 +248,7 @@ impl Driver for FakeDriver {
             return Err(failure);
         }
         let (pool, _) = self.pools.remove(pool_id).ok_or(Code::BadPool)?;
-        self.with_system(|system| system.delete(pool, None));
+        self.with_system(|system| system.delete_pool(pool));
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod lead;
 mod makers;
 mod outage;
 mod parallel;
+mod pool_releases;
 mod property;
 mod records;
 mod registry;

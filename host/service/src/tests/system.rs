@@ -35,6 +35,11 @@ impl System {
         self.records.retain(|_, record| *record != (pool, address));
     }
 
+    /// A pool goes with all that is recorded in it, as `records.wit` says.
+    pub(crate) fn delete_pool(&mut self, pool: IpNet) {
+        self.records.retain(|_, record| record.0 != pool);
+    }
+
     /// The cursor is the last number of the page before.
     pub(crate) fn list(&mut self, cursor: Option<&str>, limit: u32) -> Result<RecordPage, Failure> {
         if let Some(page) = self.pages.pop_front() {
