@@ -10,6 +10,7 @@ use crate::{Limits, clock::now, error::unavailable};
 use ipam_api::{AddressSpaces, DriverName, Failure, PoolId, PoolStatus, Writes};
 use ipam_ledger::{Actor, Audit, Caller, Event, Record, State, Time, Version};
 use std::{
+    collections::BTreeSet,
     fmt, mem,
     sync::Arc,
     time::{Duration, Instant},
@@ -76,9 +77,9 @@ pub(crate) struct Processor {
     /// How many bytes it wrote for the current batch.
     pub(super) written_bytes: usize,
     pub(super) deferred: Deferred,
-    /// A driver with a system of record broke when it took back a whole pool: it is told
-    /// of each address.
-    pub(super) broke_over_pool: bool,
+    /// Released pools that a driver with a system of record could not take back as a
+    /// whole: it is notified of each address.
+    pub(super) in_parts: BTreeSet<PoolId>,
     /// Where an upgrade reads every event, while one is under way.
     tail: Option<Arc<EventTail>>,
     effects: Effects,
@@ -100,7 +101,7 @@ impl Processor {
             writes: Writes::new(),
             written_bytes: 0,
             deferred: Deferred::default(),
-            broke_over_pool: false,
+            in_parts: BTreeSet::new(),
             tail: None,
             effects: Effects::default(),
         }
@@ -134,7 +135,6 @@ impl Processor {
     /// Another version of the driver may learn the ledger in another way.
     pub(crate) fn set_uses_replay(&mut self, uses_replay: bool) {
         self.settings.uses_replay = uses_replay;
-        self.broke_over_pool = false;
     }
 
     /// Takes everything that is staged: the next batch begins.

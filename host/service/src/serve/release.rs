@@ -110,6 +110,17 @@ impl Processor {
                 None => self.state.pool(pool_id).is_some(),
             };
             let notified = if is_held { Ok(()) } else { self.notify(&release) };
+            if numbers.len() > 1
+                && let Err(failure) = &notified
+            {
+                // All at once may be too much, or one of them is to stay: its parts show
+                // that, and whether the driver is away.
+                self.in_parts.insert(pool_id.clone());
+                if let Failure::Refused(_) = failure {
+                    continue;
+                }
+                return notified;
+            }
             let outcome = match notified {
                 Err(Failure::Refused(refusal)) if refusal.kind() != Kind::Unavailable => {
                     tracing::warn!(
@@ -122,15 +133,10 @@ impl Processor {
             };
             // A driver that cannot reach its state is notified again later, and
             // nothing is granted before. A release that breaks the driver is not
-            // tried twice, or it would never serve again; that of a whole pool is
-            // tried in parts.
-            match &outcome {
-                Err(Failure::Refused(_)) => {}
-                Err(Failure::Broken { .. }) if numbers.len() > 1 => self.broke_over_pool = true,
-                Ok(()) | Err(Failure::Broken { .. }) => {
-                    for number in numbers {
-                        self.apply(by_host(), Event::Told { number });
-                    }
+            // tried twice, or it would never serve again.
+            if !matches!(outcome, Err(Failure::Refused(_))) {
+                for number in numbers {
+                    self.apply(by_host(), Event::Told { number });
                 }
             }
             if let Err(failure) = outcome {
@@ -140,6 +146,9 @@ impl Processor {
             if self.instance.is_none() || began.elapsed() >= limit {
                 break;
             }
+        }
+        if !self.has_pending() {
+            self.in_parts.clear();
         }
         Ok(())
     }
@@ -158,7 +167,8 @@ impl Processor {
     /// them back when it is notified of the pool alone.
     fn with_pool(&self, pool_id: &PoolId) -> Option<Vec<u64>> {
         let has_records = self.instance.as_ref().is_some_and(|instance| instance.has_records);
-        if !has_records || self.broke_over_pool || self.state.pool(pool_id).is_some() {
+        let is_whole = has_records && !self.in_parts.contains(pool_id);
+        if !is_whole || self.state.pool(pool_id).is_some() {
             return None;
         }
         let (mut numbers, mut addresses, mut is_released) = (Vec::new(), 0, false);

@@ -58,8 +58,8 @@ fn told(harness: &Harness) -> Vec<String> {
 }
 
 /// Releases the addresses and the pool while the driver is away, and lets it come back
-/// to that answer to the release of the pool.
-fn released_while_away(harness: &Harness, answer: Failure) {
+/// to these answers to the first releases.
+fn released_while_away(harness: &Harness, answers: &[Failure]) {
     *lock(&harness.control.start_fails) = Some(trap());
     harness.control.twist(Twist::Address(Err(trap())));
     assert_eq!(harness.try_ask(lease(POOL)), Err(Kind::Internal));
@@ -67,7 +67,8 @@ fn released_while_away(harness: &Harness, answer: Failure) {
         harness.ask(release(POOL, &format!("10.0.0.{number}"))).unwrap();
     }
     harness.ask(Request::ReleasePool(id(POOL))).unwrap();
-    lock(&harness.control.release_fails).push_back(answer);
+    lock(&harness.control.release_fails).extend(answers.iter().cloned());
+    harness.control.look();
     *lock(&harness.control.start_fails) = None;
 }
 
@@ -102,21 +103,44 @@ fn what_is_not_of_that_pool_or_has_no_pool_to_go_with_is_told_by_itself() {
     assert_eq!(harness.try_ask(lease("10.5.0.0/24")), Ok("10.5.0.2/24".into()));
 }
 
+fn away() -> Failure {
+    Failure::Refused(Error::other(Kind::Unavailable, "away"))
+}
+
 /// Whatever ends this process before the driver has answered: it is told again.
 #[test]
-fn nothing_counts_as_told_before_the_driver_took_the_pool_back() {
+fn nothing_counts_as_told_before_the_driver_took_it_back() {
     let harness = harness(limits());
-    let unavailable = Failure::Refused(Error::other(Kind::Unavailable, "away"));
-    released_while_away(&harness, unavailable);
+    released_while_away(&harness, &[away(), away()]);
     assert_eq!(harness.try_ask(pool("10.5.0.0/24")), Err(Kind::Unavailable));
     assert_eq!(harness.try_ask(pool("10.5.0.0/24")), Ok("10.5.0.0/24".into()));
-    assert_eq!(told(&harness), [POOL_RELEASED, POOL_RELEASED]);
+    let parts = [1, 1, 2, 3].map(address);
+    assert_eq!(
+        told(&harness),
+        [&[POOL_RELEASED.into()], &parts[..], &[POOL_RELEASED.into()]].concat()
+    );
+}
+
+#[test]
+fn a_pool_that_is_too_much_at_once_is_told_in_parts_and_the_driver_serves() {
+    let stays = Failure::Refused(Error::other(Kind::BadRequest, "one of them is protected"));
+    for (answer, starts) in [(away(), 1), (stays, 1), (trap(), 2)] {
+        let harness = harness(limits());
+        released_while_away(&harness, &[answer]);
+        while harness.try_ask(pool("10.5.0.0/24")).is_err() {}
+        let mut calls = harness.control.look();
+        assert_eq!(calls.iter().filter(|call| *call == "start").count(), starts, "{calls:?}");
+        calls.retain(|call| call.starts_with("release"));
+        let parts =
+            [POOL_RELEASED.into(), address(1), address(2), address(3), POOL_RELEASED.into()];
+        assert_eq!(calls, parts);
+    }
 }
 
 #[test]
 fn what_is_pending_is_tried_again_when_no_request_comes() {
     let harness = harness(Limits { backoff_max: Duration::from_millis(1), ..limits() });
-    released_while_away(&harness, Failure::Refused(Error::other(Kind::Unavailable, "away")));
+    released_while_away(&harness, &[away(), away()]);
     // Whoever looks at the ledger wakes the driver's thread.
     let (began, mut times) = (Instant::now(), 0);
     while times < 2 {
@@ -124,16 +148,6 @@ fn what_is_pending_is_tried_again_when_no_request_comes() {
         thread::sleep(Duration::from_millis(1));
         times += harness.control.look().iter().filter(|call| **call == POOL_RELEASED).count();
     }
-}
-
-#[test]
-fn a_driver_that_breaks_over_a_pool_is_told_one_by_one() {
-    let harness = harness(limits());
-    released_while_away(&harness, trap());
-    let _ = harness.try_ask(pool("10.5.0.0/24"));
-    let calls = told(&harness);
-    let want = [POOL_RELEASED.into(), address(1), address(2), address(3), POOL_RELEASED.into()];
-    assert_eq!(calls, want);
 }
 
 #[test]
