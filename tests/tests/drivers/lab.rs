@@ -1,18 +1,48 @@
 //! A daemon with one driver more.
 
-use ipam_tests::{daemon::Daemon, http::Client, programs};
+use ipam_tests::{
+    daemon::{Daemon, binary},
+    http::Client,
+    programs,
+};
 use serde_json::{Value, json};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 pub(crate) struct Lab {
     driver: &'static str,
     directory: tempfile::TempDir,
+    /// Where its sockets are.
+    plugins: PathBuf,
     daemon: Option<Daemon>,
 }
 
 impl Lab {
     /// Serves a driver as its README says, with some words in it replaced.
     pub(crate) fn new(driver: &'static str, replaced: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let plugins = directory.path().join("plugins");
+        Self::beside(driver, replaced, directory, plugins)
+    }
+
+    /// The same with its sockets where an engine looks for them.
+    pub(crate) fn with_plugins(
+        driver: &'static str,
+        replaced: &[(&str, &str)],
+        plugins: &Path,
+    ) -> Self {
+        Self::beside(driver, replaced, tempfile::tempdir().unwrap(), plugins.to_owned())
+    }
+
+    fn beside(
+        driver: &'static str,
+        replaced: &[(&str, &str)],
+        directory: tempfile::TempDir,
+        plugins: PathBuf,
+    ) -> Self {
         let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/drivers").join(driver);
         let readme = fs::read_to_string(readme.join("README.md")).unwrap();
         let (_, rest) = readme.split_once("```toml\n").unwrap();
@@ -24,17 +54,19 @@ impl Lab {
             assert!(config.contains(from), "{from} is not in {table}");
             config = config.replace(from, to);
         }
-        let directory = tempfile::tempdir().unwrap();
         let config = format!("[[driver]]\nfile = \"builtin:default\"\n{config}");
         fs::write(directory.path().join("wipam.toml"), config).unwrap();
-        let mut lab = Self { driver, directory, daemon: None };
+        let mut lab = Self { driver, directory, plugins, daemon: None };
         lab.start();
         lab
     }
 
     fn start(&mut self) {
         let config = self.directory.path().join("wipam.toml");
-        let daemon = Daemon::start(self.directory.path(), &["--config", config.to_str().unwrap()]);
+        let arguments = ["--config", config.to_str().unwrap()];
+        fs::create_dir_all(&self.plugins).unwrap();
+        let (command, directory) = (Command::new(binary()), self.directory.path());
+        let daemon = Daemon::start_as(command, directory, &self.plugins, &arguments);
         self.daemon = Some(daemon.ready());
     }
 

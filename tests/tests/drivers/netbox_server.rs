@@ -1,6 +1,7 @@
 //! A small NetBox: of its REST API what the driver asks, in memory, as a real NetBox 4.6.8
 //! was seen to answer it. Pages are short, so that lists have several.
 
+mod lists;
 mod objects;
 
 use serde_json::{Value, json};
@@ -10,11 +11,12 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Barrier, Mutex, MutexGuard},
     thread,
+    time::Duration,
 };
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
-/// Objects on a page, at most.
-const PAGE: usize = 2;
+/// Objects on a page at most, unless a test says otherwise: `MAX_PAGE_SIZE`.
+const PAGE_MAX: usize = 2;
 
 /// What it does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(crate) enum Fault {
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// A page has no more, whatever is asked for.
+    pub(crate) page_max: usize,
     /// By id.
     pub(crate) prefixes: BTreeMap<u64, Value>,
     pub(crate) addresses: BTreeMap<u64, Value>,
@@ -44,11 +48,19 @@ pub(crate) struct State {
     pub(crate) allows_duplicates: bool,
     /// The token's user makes and deletes only what has this tenant, and changes nothing.
     pub(crate) tenant: Option<String>,
+    /// It does not view anything else either.
+    pub(crate) hides_others: bool,
     pub(crate) fault: Option<Fault>,
     /// Where those wait for each other that make a prefix.
     pub(crate) meeting: Option<Arc<Barrier>>,
+    /// How long it takes to make or delete something.
+    pub(crate) write_time: Duration,
+    /// Requests that begin so are never answered, nor done.
+    pub(crate) hangs_at: Option<&'static str>,
     /// First lines of requests.
     pub(crate) asked: Vec<String>,
+    /// How many each request deleted that deletes several.
+    pub(crate) deleted_at_once: Vec<usize>,
 }
 
 pub(crate) struct NetBox {
@@ -62,6 +74,7 @@ impl NetBox {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let netbox = Self { address, state: Arc::default() };
+        netbox.state().page_max = PAGE_MAX;
         for prefix in prefixes {
             netbox.prefix(json!({"prefix": prefix}));
         }
@@ -137,10 +150,12 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     let length = header("content-length").and_then(|length| length.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
-    let (fault, meeting) = {
+    let (fault, meeting, write_time) = {
         let mut state = state.lock().unwrap();
         state.asked.push(first.clone());
-        (state.fault, state.meeting.clone())
+        let hangs = state.hangs_at.is_some_and(|at| first.starts_with(at));
+        let fault = if hangs { Some(Fault::Hang) } else { state.fault };
+        (fault, state.meeting.clone(), state.write_time)
     };
     if first.starts_with("POST /api/ipam/prefixes/ ")
         && let Some(meeting) = meeting
@@ -164,7 +179,17 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
             let (path, query) = words[1].split_once('?').unwrap_or((words[1], ""));
             let body = serde_json::from_slice(&body).unwrap_or_default();
             let answered = state.lock().unwrap().answer(words[0], path, query, &body);
-            (answered.0, if answered.0 == 204 { String::new() } else { answered.1.to_string() })
+            if words[0] != "GET" {
+                // It is done, and the answer is on its way.
+                thread::sleep(write_time);
+            }
+            let mut text = answered.1.to_string();
+            if header("accept-language").as_deref() != Some("en") {
+                // Its administrator's language.
+                text = text.replace("Duplicate prefix found in", "Doppeltes Prefix gefunden in");
+                text = text.replace("Duplicate IP address found", "Doppelte IP-Adresse gefunden");
+            }
+            (answered.0, if answered.0 == 204 { String::new() } else { text })
         }
     };
     let length = text.len();

@@ -1,15 +1,25 @@
 //! What this NetBox has, and what it makes of a request.
 
-use super::{PAGE, State, pairs};
+use super::{State, lists, pairs};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, net::IpAddr};
 
-type Objects = BTreeMap<u64, Value>;
+pub(super) type Objects = BTreeMap<u64, Value>;
 type Answer = (u16, Value);
 
 fn detail(status: u16, text: &str) -> Answer {
     (status, json!({ "detail": text }))
+}
+
+fn not_found(key: &str) -> Answer {
+    let what = match key {
+        "prefix" => "Prefix",
+        "address" => "IPAddress",
+        "start_address" => "IPRange",
+        _ => "VRF",
+    };
+    detail(404, &format!("No {what} matches the given query."))
 }
 
 fn forbidden() -> Answer {
@@ -20,7 +30,7 @@ fn full() -> Answer {
     detail(409, "Insufficient resources are available to satisfy the request")
 }
 
-fn net(object: &Value, key: &str) -> IpNet {
+pub(super) fn net(object: &Value, key: &str) -> IpNet {
     object[key].as_str().unwrap_or_default().parse().unwrap()
 }
 
@@ -55,21 +65,24 @@ impl State {
         };
         let Some(id) = id else {
             return match method {
-                "GET" => (200, list(self.objects(key), key, &pairs(query))),
+                "GET" => {
+                    let mut seen = self.objects(key).clone();
+                    seen.retain(|_, object| self.sees(object));
+                    (200, lists::list(&seen, key, &pairs(query), self.page_max))
+                }
                 "POST" => self.create(key, body),
                 "DELETE" => self.delete_all(key, body),
                 _ => detail(405, "Method not allowed."),
             };
         };
         let id: u64 = id.parse().unwrap_or_default();
-        let Some(object) = self.objects(key).get(&id).cloned() else {
-            return detail(404, "No Prefix matches the given query.");
+        let found = self.objects(key).get(&id).cloned();
+        let Some(object) = found.filter(|object| self.sees(object)) else {
+            return not_found(key);
         };
         match (method, what) {
             ("GET", "") => (200, object),
-            ("DELETE", "") if !self.may(&object) => {
-                detail(404, "No Prefix matches the given query.")
-            }
+            ("DELETE", "") if !self.may(&object) => not_found(key),
             ("DELETE", "") => {
                 self.objects(key).remove(&id);
                 (204, Value::Null)
@@ -93,6 +106,11 @@ impl State {
         self.tenant.as_ref().is_none_or(|tenant| object["tenant"]["slug"] == **tenant)
     }
 
+    /// What its user views.
+    fn sees(&self, object: &Value) -> bool {
+        !self.hides_others || self.may(object)
+    }
+
     pub(super) fn insert(&mut self, key: &str, mut fields: Value) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
@@ -111,6 +129,10 @@ impl State {
         if !self.may(&fields) {
             return forbidden();
         }
+        if fields["description"].as_str().is_some_and(|text| text.chars().count() > 200) {
+            let text = "Ensure this field has no more than 200 characters.";
+            return (400, json!({ "description": [text] }));
+        }
         let id = self.insert(key, fields);
         (201, self.objects(key)[&id].clone())
     }
@@ -124,6 +146,7 @@ impl State {
         };
         if !allows_duplicates && let Some(same) = self.objects(key).values().find(is_same) {
             let what = if key == "prefix" { "prefix" } else { "IP address" };
+            // Whether its user views that one or not.
             let text = format!("Duplicate {what} found in global table: {}", net(same, key));
             return (400, json!({ key: [text] }));
         }
@@ -136,9 +159,10 @@ impl State {
 
     /// What is not there, or not its user's, is left out without a word.
     fn delete_all(&mut self, key: &str, body: &Value) -> Answer {
+        self.deleted_at_once.push(body.as_array().unwrap().len());
         for object in body.as_array().unwrap() {
             let id = object["id"].as_u64().unwrap();
-            if self.objects(key).get(&id).cloned().is_some_and(|object| self.may(&object)) {
+            if self.objects(key).get(&id).cloned().is_some_and(|it| self.may(&it)) {
                 self.objects(key).remove(&id);
             }
         }
@@ -226,54 +250,4 @@ fn after(address: IpAddr) -> Option<IpAddr> {
         IpAddr::V4(it) => Some(IpAddr::V4(it.to_bits().checked_add(1)?.into())),
         IpAddr::V6(it) => Some(IpAddr::V6(it.to_bits().checked_add(1)?.into())),
     }
-}
-
-/// What all filters find that it knows; it ignores the others without a word.
-fn list(objects: &Objects, key: &str, query: &BTreeMap<String, String>) -> Value {
-    let is_found = |object: &Value| {
-        let text = |key: &str| object[key].as_str().unwrap_or_default();
-        let has = |list: &str, value: &str| {
-            let all = object[list].as_array().into_iter().flatten();
-            all.into_iter().any(|it| it["slug"] == value)
-        };
-        query.iter().all(|(name, value)| match (name.as_str(), key) {
-            ("prefix", "prefix") => text(key) == value,
-            ("parent", "address" | "start_address") => {
-                value.parse::<IpNet>().unwrap().contains(&net(object, key).addr())
-            }
-            ("contains", "prefix") => net(object, key).contains(&value.parse::<IpNet>().unwrap()),
-            ("within", "prefix") => {
-                let parent: IpNet = value.parse().unwrap();
-                parent.contains(&net(object, key)) && parent != net(object, key)
-            }
-            ("within_include", "prefix") => {
-                value.parse::<IpNet>().unwrap().contains(&net(object, key))
-            }
-            ("address", "address") => net(object, key).addr().to_string() == *value,
-            ("description__isw", _) => {
-                text("description").to_lowercase().starts_with(&value.to_lowercase())
-            }
-            ("status", _) => object["status"]["value"] == **value,
-            ("tag", _) => has("tags", value),
-            ("role", "address") => object["role"] == **value,
-            ("role" | "tenant", _) => object[name]["slug"] == **value,
-            ("rd" | "name", "rd") => text(name) == value,
-            ("vrf_id", "prefix" | "address" | "start_address") => match value.as_str() {
-                "null" => object["vrf"].is_null(),
-                id => object["vrf"]["id"].as_u64() == id.parse().ok(),
-            },
-            // A text field that is looked for loosely.
-            _ => name.strip_prefix("cf_").is_none_or(|field| {
-                let has = object["custom_fields"][field].as_str().unwrap_or_default();
-                has.to_lowercase().contains(&value.to_lowercase())
-            }),
-        })
-    };
-    let found: Vec<&Value> = objects.values().filter(|object| is_found(object)).collect();
-    let number = |name: &str| query.get(name).and_then(|text| text.parse::<usize>().ok());
-    let offset = number("offset").unwrap_or(0);
-    let end = (offset + number("limit").unwrap_or(PAGE).min(PAGE)).min(found.len());
-    let next = (end < found.len()).then(|| format!("http://netbox/api/?offset={end}"));
-    let results = &found[offset.min(end)..end];
-    json!({"count": found.len(), "next": next, "previous": null, "results": results})
 }
