@@ -109,9 +109,12 @@ impl<H: Http> Client<H> {
     /// An answer that is not what the documentation says.
     #[must_use]
     pub fn odd(&self, text: &str) -> Error {
-        let name = self.server.name;
-        Error::other(Kind::Internal, format!("{name}'s answer is not understood: {text}"))
+        odd(self.server.name, text)
     }
+}
+
+pub(crate) fn odd(name: &str, text: &str) -> Error {
+    Error::other(Kind::Internal, format!("{name}'s answer is not understood: {text}"))
 }
 
 /// A text as a value in a query, or as a part of a path.

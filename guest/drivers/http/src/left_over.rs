@@ -12,7 +12,7 @@ pub const LEFT_OVER_MAX: usize = 64;
 /// So the driver offers them with [`names::LEFT_OVER`](ipam_driver::names::LEFT_OVER)
 /// before it takes a new one, and the host asks again for as long as they are leased.
 #[derive(Debug)]
-pub struct LeftOver<T> {
+pub(crate) struct LeftOver<T> {
     /// By a pool's key, with the id of each, the newest last.
     pools: BTreeMap<String, Vec<(u64, T)>>,
     /// What was asked last: the host asks the same again if the answer is leased.
@@ -29,14 +29,14 @@ impl<T> LeftOver<T> {
     /// Whether the system of record must be asked what there is: for a pool that was not
     /// looked at, and for another request, since somebody may have deleted some.
     #[must_use]
-    pub fn needs_look(&self, key: &str, request: &AddressRequest) -> bool {
+    pub(crate) fn needs_look(&self, key: &str, request: &AddressRequest) -> bool {
         let is_again = self.last.as_ref() == Some(request);
         self.pools.get(key).is_none_or(|left| !left.is_empty() && !is_again)
     }
 
     /// What of this host there is in a pool, by its id: all at first, and what is still
     /// there of it after that.
-    pub fn found(&mut self, key: &str, found: impl IntoIterator<Item = (u64, T)>) {
+    pub(crate) fn found(&mut self, key: &str, found: impl IntoIterator<Item = (u64, T)>) {
         let mut found: Vec<(u64, T)> = found.into_iter().collect();
         if let Some(before) = self.pools.get(key) {
             let before: BTreeSet<u64> = before.iter().map(|(id, _)| *id).collect();
@@ -48,20 +48,20 @@ impl<T> LeftOver<T> {
     }
 
     /// The next one to offer to a request.
-    pub fn next(&mut self, key: &str, request: &AddressRequest) -> Option<T> {
+    pub(crate) fn next(&mut self, key: &str, request: &AddressRequest) -> Option<T> {
         self.last = Some(request.clone());
         self.pools.get_mut(key)?.pop().map(|(_, left)| left)
     }
 
     /// Forgets those that are leased now, or free.
-    pub fn forget(&mut self, key: &str, is_it: impl Fn(&T) -> bool) {
+    pub(crate) fn forget(&mut self, key: &str, is_it: impl Fn(&T) -> bool) {
         if let Some(left) = self.pools.get_mut(key) {
             left.retain(|(_, left)| !is_it(left));
         }
     }
 
     /// Forgets a pool: it was released, or an answer about it was lost.
-    pub fn forget_pool(&mut self, key: &str) {
+    pub(crate) fn forget_pool(&mut self, key: &str) {
         self.pools.remove(key);
     }
 }

@@ -2,11 +2,18 @@
 //!
 //! In: a [`Server`], and what to ask of it. Out: its answers, as far as they are what its
 //! documentation says, or a refusal in the contract's words. Nothing here knows which
-//! system it is: paths, fields and what is granted are the driver's.
+//! system it is: paths, fields and where pools are from are the driver's.
 //!
-//! A driver's policy is written over [`Http`]: a component asks through [`Host`], which
-//! has the operator's HTTP grant behind it, and a test runs the policy against a
-//! [`Script`], a transcript of what must be asked and what is answered.
+//! Two layers, each of use without the other:
+//!
+//! - [`Client`] asks over [`Http`] and knows what fails and what may be asked again. A
+//!   component asks through [`Host`], which has the operator's HTTP grant behind it, and a
+//!   test runs the driver against a [`Script`], a transcript of what must be asked and what
+//!   is answered.
+//! - [`Policy`] is the driver itself over a [`SystemOfRecord`], the few calls that a system
+//!   has: what may be left over is offered first, then what is next, or what was asked for by
+//!   name; what is ours is taken over and deleted, and what others use stays; what there is of
+//!   ours is listed.
 //!
 //! # Example
 //!
@@ -33,25 +40,39 @@
 //! # Ok::<(), ipam_driver::Error>(())
 //! ```
 
+mod addresses;
 mod client;
 mod http;
+mod identity;
 mod left_over;
+mod object;
 mod pages;
+mod policy;
+mod pool_name;
+mod records;
+mod releases;
 #[cfg(not(target_family = "wasm"))]
 mod script;
 mod server;
+mod system;
 mod table;
 #[cfg(target_family = "wasm")]
 mod wasi;
 
 pub use client::{Client, escaped, unescaped};
 pub use http::{Host, Http, Method, Request, Response};
-pub use left_over::{LEFT_OVER_MAX, LeftOver};
+pub use identity::Identity;
+pub use left_over::LEFT_OVER_MAX;
+pub(crate) use left_over::LeftOver;
+pub use object::{Note, Object, Of, is_end};
 pub use pages::{PAGES_MAX, Page};
+pub use policy::Policy;
+pub use pool_name::PoolName;
 #[cfg(not(target_family = "wasm"))]
 pub use script::{Script, Turn, turn};
 pub use server::{Secret, Server, Url};
-pub use table::{is_host_name, read_table, refusal};
+pub use system::SystemOfRecord;
+pub use table::{check_host, read_table, refusal};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Who is asked.
 
+use crate::refusal;
+use ipam_driver::Error;
 use std::fmt;
 
 /// A system of record.
@@ -27,6 +29,14 @@ pub struct Url {
 }
 
 impl Url {
+    /// Reads the `url` of a table.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for what is not like the example.
+    pub fn read(text: &str, example: &str) -> Result<Self, Error> {
+        Self::parse(text).ok_or_else(|| refusal(format!("url: it is not like {example}")))
+    }
+
     /// Reads `http://` or `https://` with a host and perhaps a path, and nothing else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -55,6 +65,16 @@ impl Secret {
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Reads the `token` of a table, which is a part of a header.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for what is none.
+    pub fn token(text: String) -> Result<Self, Error> {
+        let is_token =
+            (1..=256).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic());
+        if is_token { Ok(Self(text)) } else { Err(refusal("token: that is no token")) }
     }
 
     /// The text itself, for the request that needs it.

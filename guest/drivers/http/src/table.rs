@@ -31,9 +31,15 @@ pub fn refusal(text: impl fmt::Display) -> Error {
     Error::new(Code::InvalidRequest, format!("config: {text}"))
 }
 
-/// Whether a host may be called that in what is written to a system of record.
-#[must_use]
-pub fn is_host_name(text: &str) -> bool {
+/// Checks the `host` of a table: what a host is called in what is written to a system of
+/// record.
+///
+/// # Errors
+/// `InvalidRequest` for what is no name.
+pub fn check_host(text: &str) -> Result<(), Error> {
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
-    (1..=64).contains(&text.len()) && text.chars().all(is_plain)
+    if (1..=64).contains(&text.len()) && text.chars().all(is_plain) {
+        return Ok(());
+    }
+    Err(refusal("host: a name has 1 to 64 characters of A-Z a-z 0-9 . _ -"))
 }

@@ -1,8 +1,8 @@
 //! What every driver over HTTP relies on.
 
 use crate::{
-    Client, LEFT_OVER_MAX, LeftOver, PAGES_MAX, Page, Script, Secret, Server, Turn, Url, escaped,
-    is_host_name, read_table, turn, unescaped,
+    Client, LEFT_OVER_MAX, LeftOver, PAGES_MAX, Page, Script, Secret, Server, Turn, Url,
+    check_host, escaped, is_end, read_table, turn, unescaped,
 };
 use ipam_driver::{AddressRequest, Code, Error, Kind, Options};
 use serde_json::json;
@@ -91,6 +91,7 @@ fn what_an_operator_writes_is_read_without_showing_it() {
     let refused = read_table::<BTreeMap<String, u8>>(r#"{"a": "secret"}"#).unwrap_err();
     assert!(!refused.text().contains("secret"), "{refused}");
     assert!(refused.text().contains("wrong type: expected u8"), "{refused}");
+    let is_host_name = |text: &str| check_host(text).is_ok();
     assert!(is_host_name("node-1.example_2") && !is_host_name("node 1") && !is_host_name(""));
     assert!(is_host_name(&"x".repeat(64)) && !is_host_name(&"x".repeat(65)));
     let url = Url::parse("http://lab:8080").unwrap();
@@ -138,4 +139,18 @@ fn the_newest_that_may_be_left_over_are_offered_while_they_are_there() {
     left.found("p", (0..100).map(|id| (id, id)));
     let all = std::iter::from_fn(|| left.next("p", &one)).count();
     assert_eq!(all, LEFT_OVER_MAX);
+}
+
+#[test]
+fn the_ends_of_a_pool_are_never_leased() {
+    for (net, address, want) in [
+        ("10.64.0.0/26", "10.64.0.0", true),
+        ("10.64.0.0/26", "10.64.0.63", true),
+        ("10.64.0.0/31", "10.64.0.0", false),
+        ("fd64::/64", "fd64::", true),
+        ("fd64::/64", "fd64::ffff:ffff:ffff:ffff", false),
+        ("fd64::/127", "fd64::", false),
+    ] {
+        assert_eq!(is_end(net.parse().unwrap(), address.parse().unwrap()), want, "{net} {address}");
+    }
 }

@@ -6,8 +6,9 @@
 //! error. A filter that NetBox does not know finds everything, without a word; so what
 //! is found is looked at again by who asked.
 
+use crate::system::System;
 use ipam_driver::{Error, IpNet, parse_prefix};
-use ipam_http_driver::{Client, Http, Page, Response, Server, escaped};
+use ipam_http_driver::{Client, Http, Object, Of, Page, Response, Server, SystemOfRecord, escaped};
 use serde_json::{Map, Value, json};
 
 /// Objects on a page: as many as NetBox gives.
@@ -29,39 +30,11 @@ pub(crate) struct Api<H> {
     pub(crate) field: Option<String>,
 }
 
-/// One of its objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Object {
-    pub(crate) id: u64,
-    /// Its prefix, or its address with the length that it has there.
-    pub(crate) net: IpNet,
-    pub(crate) description: String,
-    /// What the custom field for it says.
-    pub(crate) identity: Option<String>,
-    pub(crate) status: String,
-}
-
-/// The two kinds of objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Of {
-    Prefixes,
-    Addresses,
-}
-
-impl Of {
-    pub(crate) fn path(self) -> &'static str {
-        match self {
-            Self::Prefixes => "/ipam/prefixes/",
-            Self::Addresses => "/ipam/ip-addresses/",
-        }
-    }
-
-    /// The key of an object's value.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Prefixes => "prefix",
-            Self::Addresses => "address",
-        }
+/// The key of an object's value.
+fn key(of: Of) -> &'static str {
+    match of {
+        Of::Pools => "prefix",
+        Of::Addresses => "address",
     }
 }
 
@@ -118,8 +91,8 @@ impl<H: Http> Api<H> {
     /// fields is ten times as long.
     fn path(&self, of: Of, filters: &[(&str, &str)]) -> String {
         let custom = if self.field.is_some() { ",custom_fields" } else { "" };
-        let fields = format!("id,{},description,status{custom}", of.key());
-        format!("{}?{}ordering=id&fields={fields}&", of.path(), query(filters))
+        let fields = format!("id,{},description,status{custom}", key(of));
+        format!("{}?{}ordering=id&fields={fields}&", System::<H>::path(of), query(filters))
     }
 
     /// The ids of what these filters find elsewhere in NetBox, in its order.
@@ -150,7 +123,7 @@ impl<H: Http> Api<H> {
 
     /// One object, if it is there.
     pub(crate) fn get(&mut self, of: Of, id: u64) -> Result<Option<Object>, Error> {
-        let response = self.client.get(&format!("{}{id}/", of.path()))?;
+        let response = self.client.get(&format!("{}{id}/", System::<H>::path(of)))?;
         if response.status == 404 {
             return Ok(None);
         }
@@ -166,11 +139,11 @@ impl<H: Http> Api<H> {
         net: IpNet,
         mut fields: Map<String, Value>,
     ) -> Result<Option<Object>, Error> {
-        fields.insert(of.key().to_owned(), json!(net.to_string()));
+        fields.insert(key(of).to_owned(), json!(net.to_string()));
         if let Some(vrf) = self.vrf {
             fields.insert("vrf".to_owned(), json!(vrf));
         }
-        let response = self.client.post(of.path(), &Value::from(fields))?;
+        let response = self.client.post(System::<H>::path(of), &Value::from(fields))?;
         // It has no code for that, only words.
         let says = |words: &str| contains(&response, words);
         if response.status == 400 && (says("Duplicate ") || says(" inside range ")) {
@@ -189,7 +162,7 @@ impl<H: Http> Api<H> {
         fields: Map<String, Value>,
     ) -> Result<Taken, Error> {
         let what = match of {
-            Of::Prefixes => "available-prefixes",
+            Of::Pools => "available-prefixes",
             Of::Addresses => "available-ips",
         };
         let response = self.client.post(&format!("{parent}{what}/"), &Value::from(fields))?;
@@ -208,7 +181,7 @@ impl<H: Http> Api<H> {
 
     /// Deletes an object. False if it was not there.
     pub(crate) fn delete(&mut self, of: Of, id: u64) -> Result<bool, Error> {
-        let response = self.client.delete(&format!("{}{id}/", of.path()), None)?;
+        let response = self.client.delete(&format!("{}{id}/", System::<H>::path(of)), None)?;
         match response.status {
             204 => Ok(true),
             404 => Ok(false),
@@ -221,7 +194,8 @@ impl<H: Http> Api<H> {
     pub(crate) fn delete_all(&mut self, ids: &[u64]) -> Result<(), Error> {
         for ids in ids.chunks(DELETED_AT_ONCE) {
             let body: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
-            let response = self.client.delete(Of::Addresses.path(), Some(&Value::from(body)))?;
+            let response =
+                self.client.delete(System::<H>::path(Of::Addresses), Some(&Value::from(body)))?;
             if response.status != 204 {
                 return Err(self.client.refusal(&response));
             }
@@ -230,7 +204,7 @@ impl<H: Http> Api<H> {
     }
 
     fn read(&self, of: Of, value: &Value) -> Result<Object, Error> {
-        let odd = || self.odd(&format!("that has no id and {}", of.key()));
+        let odd = || self.odd(&format!("that has no id and {}", key(of)));
         object(self.field.as_deref(), of, value).ok_or_else(odd)
     }
 }
@@ -261,7 +235,7 @@ fn read_page<H: Http, T>(
 }
 
 fn object(field: Option<&str>, of: Of, value: &Value) -> Option<Object> {
-    let net = parse_prefix(value.get(of.key())?.as_str()?)?;
+    let net = parse_prefix(value.get(key(of))?.as_str()?)?;
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let status = value.get("status");
     let status = status.map(|status| status.get("value").unwrap_or(status));

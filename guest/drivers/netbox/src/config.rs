@@ -1,11 +1,11 @@
 //! The operator's table.
 
 use crate::{
-    identity::Identity,
+    SPACE,
     made::{Made, Reference},
 };
 use ipam_driver::{Error, IpNet, parse_prefix};
-use ipam_http_driver::{Secret, Server, Url, is_host_name, read_table, refusal};
+use ipam_http_driver::{Identity, Secret, Server, Url, check_host, read_table, refusal};
 use serde::Deserialize;
 
 /// What is asked of NetBox in whose name.
@@ -79,14 +79,7 @@ pub(crate) fn read(text: &str) -> Result<Option<(Server, Config)>, Error> {
     let Some(table) = read_table::<Table>(text)? else {
         return Ok(None);
     };
-    if !(1..=256).contains(&table.token.len())
-        || !table.token.bytes().all(|it| it.is_ascii_graphic())
-    {
-        return Err(refusal("token: that is no token"));
-    }
-    if !is_host_name(&table.host) {
-        return Err(refusal("host: a name has 1 to 64 characters of A-Z a-z 0-9 . _ -"));
-    }
+    check_host(&table.host)?;
     if !table.identity_field.as_deref().is_none_or(is_field_name) {
         return Err(refusal(
             "identity-field: a field's name has 1 to 50 characters of A-Z a-z 0-9 _",
@@ -100,7 +93,7 @@ pub(crate) fn read(text: &str) -> Result<Option<(Server, Config)>, Error> {
         (Some(_), Some(_)) => return Err(refusal("gateway-tag and gateway-role are alternatives")),
     };
     let server = server(&table)?;
-    let (identity, field) = (Identity { host: table.host }, table.identity_field);
+    let (identity, field) = (Identity::new(SPACE, table.host), table.identity_field);
     Ok(Some((server, Config { identity, field, vrf: table.vrf, bases, gateway, made: table.made })))
 }
 
@@ -111,11 +104,11 @@ fn is_field_name(name: &str) -> bool {
 }
 
 fn server(table: &Table) -> Result<Server, Error> {
-    let url = Url::parse(&table.url)
-        .ok_or_else(|| refusal("url: it is not like https://netbox.example/api"))?;
+    let url = Url::read(&table.url, "https://netbox.example/api")?;
+    let token = Secret::token(table.token.clone())?;
     // It has two kinds of tokens, and the newer one says that it is.
     let scheme = if table.token.starts_with("nbt_") { "Bearer" } else { "Token" };
-    let authorization = Secret::new(format!("{scheme} {}", table.token));
+    let authorization = Secret::new(format!("{scheme} {}", token.reveal()));
     let headers = vec![("authorization", authorization)];
     Ok(Server { name: "NetBox", words: "detail", url, headers })
 }
@@ -172,7 +165,7 @@ mod tests {
         let (server, config) = read(FULL).unwrap().unwrap();
         let (authority, path) = ("netbox.example".to_owned(), "/api".to_owned());
         assert_eq!(server.url, Url { is_https: true, authority, path });
-        assert_eq!((config.identity.host.as_str(), &config.vrf), ("node-1", &Some(Vrf::Id(7))));
+        assert_eq!((config.identity.host(), &config.vrf), ("node-1", &Some(Vrf::Id(7))));
         assert_eq!((config.bases.len(), config.bases[0].size), (1, 24));
         assert_eq!(server.headers[0].1.reveal(), "Token 0123abcd");
         assert!(!format!("{server:?}{config:?}").contains("0123abcd"));

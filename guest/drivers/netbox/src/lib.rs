@@ -20,32 +20,28 @@
 mod addresses;
 mod api;
 mod config;
-mod identity;
 mod made;
-mod policy;
-mod pool_name;
 mod pools;
-mod records;
-mod releases;
+mod system;
 
 use ipam_driver::{
     AddressSpaces, Capability, Driver, Error, HeldRecord, Kind, RecordPage, Records,
 };
-use ipam_http_driver::Host;
-use policy::Policy;
+use ipam_http_driver::{Host, Policy};
 use std::net::IpAddr;
+use system::System;
 
 /// The one address space, local and global: what NetBox holds is unique in both.
 const SPACE: &str = "netbox";
 
 /// The driver `netbox`: the policy over the host's HTTP.
 #[derive(Debug)]
-pub struct NetBox(Option<Policy<Host>>);
+pub struct NetBox(Option<Policy<System<Host>>>);
 
 ipam_driver::export!(NetBox, records);
 
 impl NetBox {
-    fn policy(&mut self) -> Result<&mut Policy<Host>, Error> {
+    fn policy(&mut self) -> Result<&mut Policy<System<Host>>, Error> {
         let text = "no NetBox is configured: url, token and host are missing";
         self.0.as_mut().ok_or_else(|| Error::other(Kind::Unavailable, text))
     }
@@ -58,8 +54,8 @@ impl Driver for NetBox {
     const CAPABILITY: Capability = Capability { requires_mac_address: true, ..Capability::NOTHING };
 
     fn new(config: &str) -> Result<Self, Error> {
-        let mut policy = config::read(config)?.map(|config| Policy::new(config, Host));
-        policy.iter_mut().for_each(Policy::look);
+        let mut policy = config::read(config)?.map(|config| System::policy(config, Host));
+        policy.iter_mut().for_each(|policy| policy.system.look());
         Ok(Self(policy))
     }
 

@@ -1,17 +1,14 @@
 //! Requests for pools: which prefixes of NetBox are granted, and what is made there.
 
 use crate::{
-    api::{Object, Of, Taken},
+    SPACE,
+    api::Taken,
     config::{Base, Within},
-    identity::is_any_hosts,
     made::of_addresses,
-    policy::{Policy, check_space, is_end, overlap},
-    pool_name::PoolName,
+    system::System,
 };
-use ipam_driver::{
-    Code, Error, Family, IpNet, Kind, PoolChoice, PoolGrant, PoolRequest, log, names,
-};
-use ipam_http_driver::Http;
+use ipam_driver::{Code, Error, Family, IpNet, Kind, PoolChoice, PoolRequest, log};
+use ipam_http_driver::{Http, Object, Of, PoolName, SystemOfRecord, is_end};
 use serde_json::{Map, Value, json};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -19,33 +16,35 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const BASES_MAX: usize = 8;
 /// IP ranges of one pool: their numbers are in its id.
 const RANGES_MAX: usize = 8;
-/// The key of NetBox's id in a grant's data.
-pub(crate) const ID: &str = "netbox.id";
 
 fn refused<T>(code: Code, text: impl Into<String>) -> Result<T, Error> {
     Err(Error::new(code, text))
 }
 
-impl<H: Http> Policy<H> {
-    pub(crate) fn request_pool(&mut self, request: &PoolRequest) -> Result<PoolGrant, Error> {
-        check_space(&request.address_space)?;
+impl<H: Http> System<H> {
+    /// Finds or makes a pool, with the gateway that NetBox has for it.
+    pub(crate) fn pool(
+        &mut self,
+        request: &PoolRequest,
+    ) -> Result<(PoolName, Option<IpNet>), Error> {
         if request.sub_pool.is_some() && !matches!(request.pool, PoolChoice::Exact(_)) {
             let text = "`--ip-range` needs a subnet: an automatic pool has no sub-pool";
             return refused(Code::InvalidSubPool, text);
         }
         let mut fields = self.made.with(&request.options)?.prefix();
         self.sign(&mut fields, None, "");
-        self.find_vrf()?;
+        self.prepare()?;
         // What may be refused is before anything is made.
         let options = of_addresses(&request.options);
         let ranges = request.sub_pool.map_or(Ok(Vec::new()), |range| self.ranges(range))?;
-        let named = |prefix, net| PoolName {
-            prefix,
+        let named = |number, net| PoolName {
+            space: SPACE,
+            number,
             net,
             ranges: ranges.clone(),
             options: options.clone(),
         };
-        let (name, gateway) = match request.pool {
+        match request.pool {
             PoolChoice::Exact(pool) => {
                 if let Some(sub) = request.sub_pool.filter(|sub| !pool.contains(sub)) {
                     let text = format!("the sub-pool {sub} is not in {pool}");
@@ -54,27 +53,14 @@ impl<H: Http> Policy<H> {
                 named(u64::MAX, pool).id()?;
                 let gateway = self.gateway(pool)?;
                 let prefix = self.exact(pool, fields)?;
-                (named(prefix.id, prefix.net), gateway)
+                Ok((named(prefix.id, prefix.net), gateway))
             }
-            PoolChoice::Automatic(family) => self.automatic(family, None, &fields, named)?,
+            PoolChoice::Automatic(family) => self.automatic(family, None, &fields, named),
             PoolChoice::Sized(family, length) => {
-                self.automatic(family, Some(length), &fields, named)?
+                self.automatic(family, Some(length), &fields, named)
             }
-        };
-        let id = name.id()?;
-        if self.pools.contains(&id) {
-            return refused(Code::PoolOverlap, format!("{} is a pool of this host", name.net));
         }
-        let mut grant = PoolGrant::new(id.clone(), name.net);
-        grant.data.insert(ID.to_owned(), name.prefix.to_string());
-        if let Some(gateway) = gateway {
-            grant.data.insert(names::GATEWAY.to_owned(), gateway.to_string());
-        }
-        self.pools.insert(id);
-        self.used.insert(name.prefix, name.net);
-        Ok(grant)
     }
-
     /// A new prefix and its gateway; neither if the gateway cannot be found out.
     fn automatic(
         &mut self,
@@ -92,7 +78,7 @@ impl<H: Http> Policy<H> {
         match self.gateway(made.net) {
             Ok(gateway) => Ok((named(made.id, made.net), gateway)),
             Err(error) => {
-                self.api.delete(Of::Prefixes, made.id)?;
+                self.api.delete(Of::Pools, made.id)?;
                 Err(error)
             }
         }
@@ -112,17 +98,16 @@ impl<H: Http> Policy<H> {
             return refused(Code::PoolOverlap, text);
         }
         let text = pool.to_string();
-        let around = self.api.list(Of::Prefixes, &[("contains", &text)])?;
+        let around = self.api.list(Of::Pools, &[("contains", &text)])?;
         self.refuse_ours(&around, pool)?;
         if let Some(known) = around.into_iter().find(|known| known.net == pool) {
-            let inside = self.api.list(Of::Prefixes, &[("within", &text)])?;
+            let inside = self.api.list(Of::Pools, &[("within", &text)])?;
             self.refuse_ours(&inside, pool)?;
             return self.known(known);
         }
-        let Some(made) = self.api.create(Of::Prefixes, pool, fields)? else {
+        let Some(made) = self.api.create(Of::Pools, pool, fields)? else {
             // Since a moment ago.
-            let found = self.api.list(Of::Prefixes, &[("prefix", &text)])?;
-            let first = found.into_iter().find(|known| known.net == pool);
+            let first = self.find(pool)?;
             let text = format!("NetBox has {pool}, and does not show it to this token");
             return first.map_or_else(|| refused(Code::PoolOverlap, text), |it| self.known(it));
         };
@@ -130,11 +115,11 @@ impl<H: Http> Policy<H> {
             return Err(self.api.odd("that prefix was not asked for"));
         }
         // NetBox takes the same prefix from several hosts at once. The lowest id has it.
-        let inside = self.api.list(Of::Prefixes, &[("within_include", &text)])?;
+        let inside = self.api.list(Of::Pools, &[("within_include", &text)])?;
         let overlaps = self.refuse_ours(&inside, pool);
         let first = inside.into_iter().find(|other| other.net == pool && other.id < made.id);
         if overlaps.is_err() || first.is_some() {
-            self.api.delete(Of::Prefixes, made.id)?;
+            self.api.delete(Of::Pools, made.id)?;
         }
         overlaps?;
         first.map_or(Ok(made), |first| self.known(first))
@@ -143,7 +128,8 @@ impl<H: Http> Policy<H> {
     /// Refuses what overlaps a pool that this host has made.
     fn refuse_ours(&self, found: &[Object], pool: IpNet) -> Result<(), Error> {
         let is_other = |known: &&Object| {
-            known.net != pool && overlap(&known.net, &pool) && self.identity.is_ours(known, None)
+            let overlaps = known.net.contains(&pool) || pool.contains(&known.net);
+            known.net != pool && overlaps && self.identity.is_ours(known, None)
         };
         found.iter().find(is_other).map_or(Ok(()), |other| {
             refused(Code::PoolOverlap, format!("{} is a pool of this host", other.net))
@@ -157,11 +143,7 @@ impl<H: Http> Policy<H> {
             return refuse_status(&known);
         }
         if self.identity.is_ours(&known, None) {
-            log::info(format!(
-                "{} is taken over: {}",
-                known.net,
-                Self::url(Of::Prefixes, known.id)
-            ));
+            log::info(format!("{} is taken over: {}", known.net, Self::label(Of::Pools, known.id)));
         }
         Ok(known)
     }
@@ -205,8 +187,8 @@ impl<H: Http> Policy<H> {
                 }
                 let mut fields = fields.clone();
                 fields.insert("prefix_length".to_owned(), json!(length));
-                let path = format!("{}{}/", Of::Prefixes.path(), parent.id);
-                match self.api.available(Of::Prefixes, &path, fields)? {
+                let path = format!("{}{}/", Self::path(Of::Pools), parent.id);
+                match self.api.available(Of::Pools, &path, fields)? {
                     Taken::Object(made)
                         if parent.net.contains(&made.net) && made.net.prefix_len() == length =>
                     {
@@ -227,17 +209,12 @@ impl<H: Http> Policy<H> {
     /// The prefixes that a base stands for. What a driver made has perhaps the same role.
     fn parents(&mut self, base: &Base) -> Result<Vec<Object>, Error> {
         match &base.within {
-            Within::Prefix(prefix) => {
-                let mut found = self.api.list(Of::Prefixes, &[("prefix", &prefix.to_string())])?;
-                found.retain(|parent| parent.net == *prefix);
-                found.truncate(1);
-                Ok(found)
-            }
+            Within::Prefix(prefix) => Ok(self.find(*prefix)?.into_iter().collect()),
             Within::Found(filters) => {
                 let filters: Vec<(&str, &str)> =
                     filters.iter().map(|(key, value)| (&**key, &**value)).collect();
-                let mut found = self.api.list(Of::Prefixes, &filters)?;
-                found.retain(|parent| !is_any_hosts(parent));
+                let mut found = self.api.list(Of::Pools, &filters)?;
+                found.retain(|parent| !self.identity.is_any_hosts(parent));
                 Ok(found)
             }
         }
