@@ -74,6 +74,7 @@ fn dependencies_point_one_way() {
         ("ipam-cooldown", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-http-driver", &["wasmtime", "ipam-api", "ipam-allocator"]),
         ("ipam-netbox", &["wasmtime", "ipam-api", "ipam-allocator"]),
+        ("ipam-phpipam", &["wasmtime", "ipam-api", "ipam-allocator"]),
         ("ipam-report", &["wasmtime", "ipam-api", "ipam-driver"]),
         ("ipam-conformance", &["wasmtime", "ipam-api", "ipam-default"]),
         ("ipam-stub", &["wasmtime", "ipam-api", "ipam-driver"]),

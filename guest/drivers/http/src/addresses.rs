@@ -1,7 +1,9 @@
 //! Requests for addresses: one that may be left over, what the system has next, or what
 //! was asked for by name.
 
-use crate::{Note, Object, Of, Policy, PoolName, SystemOfRecord, is_end, policy::UNAVAILABLE};
+use crate::{
+    Note, Object, Of, Policy, PoolName, Search, SystemOfRecord, is_end, policy::UNAVAILABLE,
+};
 use ipam_driver::{AddressGrant, AddressRequest, Code, Error, IpNet, log, names};
 use std::net::IpAddr;
 
@@ -56,7 +58,7 @@ impl<S: SystemOfRecord> Policy<S> {
         }
         let key = pool.key();
         if self.left_over.needs_look(&key, request) {
-            let mut found = self.system.ours(pool)?;
+            let mut found = self.system.find(&Search::OursIn(pool))?;
             found.retain(|known| {
                 let address = known.net.addr();
                 pool.net.contains(&address)
@@ -74,7 +76,7 @@ impl<S: SystemOfRecord> Policy<S> {
     /// until the pool is released, or they would be offered each time.
     fn next(&mut self, pool: &PoolName, note: &Note<'_>) -> Result<Object, Error> {
         for _ in 0..=ENDS_MAX {
-            let Some(made) = self.system.next(pool, note)? else { break };
+            let Some(made) = self.system.make(pool, None, note)? else { break };
             let address = made.net.addr();
             if !pool.net.contains(&address) {
                 return Err(S::odd("that address is not of the pool"));
@@ -83,7 +85,7 @@ impl<S: SystemOfRecord> Policy<S> {
                 return Ok(made);
             }
             self.system.delete(Of::Addresses, made.id)?;
-            self.system.make(pool, address, &Note::not_for_use())?;
+            self.system.make(pool, Some(address), &Note::not_for_use())?;
         }
         Err(Code::NoAvailableIps.into())
     }
@@ -103,11 +105,11 @@ impl<S: SystemOfRecord> Policy<S> {
         if is_end(pool.net, address) || self.granted.contains(&(pool.key(), address)) {
             return Err(Code::IpAlreadyAllocated.into());
         }
-        let made = self.system.make(pool, address, note)?;
+        let made = self.system.make(pool, Some(address), note)?;
         if made.as_ref().is_some_and(|made| made.net.addr() != address) {
             return Err(S::odd("that address was not asked for"));
         }
-        let first = self.system.at(pool, address)?.into_iter().next();
+        let first = self.at(pool, address)?.into_iter().next();
         match (made, first) {
             (Some(made), first) if first.as_ref().is_none_or(|first| first.id >= made.id) => {
                 Ok(made)

@@ -117,6 +117,19 @@ pub(crate) fn odd(name: &str, text: &str) -> Error {
     Error::other(Kind::Internal, format!("{name}'s answer is not understood: {text}"))
 }
 
+/// The text of a key of a JSON object; empty if there is none.
+#[must_use]
+pub fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The number of a key of a JSON object, which may be written as a string.
+#[must_use]
+pub fn number(value: &Value, key: &str) -> Option<u64> {
+    let value = value.get(key)?;
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
 /// A text as a value in a query, or as a part of a path.
 #[must_use]
 pub fn escaped(text: &str) -> String {

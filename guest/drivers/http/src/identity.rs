@@ -1,6 +1,7 @@
 //! Whose an object is: what a host's driver made is known by a text in it.
 
-use crate::{Note, Object, Of};
+use crate::{Note, Object, Of, refusal};
+use ipam_driver::Error;
 
 /// Who this host is in a system of record. What it makes there has the text
 /// `wipam driver=DRIVER host=HOST`, and in an address ` pool=KEY` after it, and more.
@@ -12,17 +13,28 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Who the driver is on a host, whose name was checked by
-    /// [`check_host`](crate::check_host).
-    #[must_use]
-    pub fn new(driver: &str, host: impl Into<String>) -> Self {
-        Self { driver: format!("wipam driver={driver} host="), host: host.into() }
+    /// Who the driver is on the `host` of a table.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for what is no name.
+    pub fn new(driver: &str, host: String) -> Result<Self, Error> {
+        let is_plain = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
+        if !(1..=64).contains(&host.len()) || !host.chars().all(is_plain) {
+            return Err(refusal("host: a name has 1 to 64 characters of A-Z a-z 0-9 . _ -"));
+        }
+        Ok(Self { driver: format!("wipam driver={driver} host="), host })
     }
 
     /// The name of the host.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// What the text of every host begins with.
+    #[must_use]
+    pub fn driver(&self) -> &str {
+        &self.driver
     }
 
     /// The text of a pool of ours, or of an address of ours in that pool.

@@ -13,7 +13,7 @@
 //! - [`Policy`] is the driver itself over a [`SystemOfRecord`], the few calls that a system
 //!   has: what may be left over is offered first, then what is next, or what was asked for by
 //!   name; what is ours is taken over and deleted, and what others use stays; what there is of
-//!   ours is listed.
+//!   ours is listed. [`driver!`] makes a component of it.
 //!
 //! # Example
 //!
@@ -42,6 +42,7 @@
 
 mod addresses;
 mod client;
+mod driver;
 mod http;
 mod identity;
 mod left_over;
@@ -59,20 +60,21 @@ mod table;
 #[cfg(target_family = "wasm")]
 mod wasi;
 
-pub use client::{Client, escaped, unescaped};
+pub use client::{Client, escaped, number, text, unescaped};
+pub use driver::{Configured, Recorded};
 pub use http::{Host, Http, Method, Request, Response};
 pub use identity::Identity;
 pub use left_over::LEFT_OVER_MAX;
 pub(crate) use left_over::LeftOver;
-pub use object::{Note, Object, Of, is_end};
+pub use object::{Note, Object, Of, fits, is_end};
 pub use pages::{PAGES_MAX, Page};
 pub use policy::Policy;
 pub use pool_name::PoolName;
 #[cfg(not(target_family = "wasm"))]
 pub use script::{Script, Turn, turn};
 pub use server::{Secret, Server, Url};
-pub use system::SystemOfRecord;
-pub use table::{check_host, read_table, refusal};
+pub use system::{Search, SystemOfRecord};
+pub use table::{Base, read_table, refusal};
 
 #[cfg(test)]
 mod tests;

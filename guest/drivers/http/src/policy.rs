@@ -1,7 +1,7 @@
 //! What drivers of record share: what they grant of a system, and what they remember.
 
-use crate::{LeftOver, Object, Of, PoolName, SystemOfRecord};
-use ipam_driver::{Code, Error, IpNet, Kind, PoolGrant, PoolRequest, names};
+use crate::{LeftOver, Object, Of, PoolName, Search, SystemOfRecord};
+use ipam_driver::{Code, Error, IpNet, Kind, PoolChoice, PoolGrant, PoolRequest, names};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -47,6 +47,11 @@ impl<S: SystemOfRecord> Policy<S> {
             let text = format!("cannot find address space {}", request.address_space);
             return Err(Error::new(Code::InvalidAddressSpace, text));
         }
+        if let PoolChoice::Exact(pool) = request.pool
+            && pool.prefix_len() == 0
+        {
+            return Err(Error::new(Code::InvalidPool, "a pool is not all addresses"));
+        }
         let (name, gateway) = self.system.request_pool(request)?;
         let id = name.id()?;
         if self.pools.contains(&id) {
@@ -83,15 +88,23 @@ impl<S: SystemOfRecord> Policy<S> {
         self.system.identity().is_any_hosts_gateway(known)
     }
 
+    /// What the system has at an address, whoever made it; the lowest number first.
+    pub(crate) fn at(&mut self, pool: &PoolName, address: IpAddr) -> Result<Vec<Object>, Error> {
+        let mut found = self.system.find(&Search::At(pool, address))?;
+        found.retain(|known| known.net.addr() == address);
+        Ok(found)
+    }
+
+    /// The addresses in a pool, whoever made them.
     pub(crate) fn addresses_in(&mut self, number: u64, net: IpNet) -> Result<Vec<Object>, Error> {
-        let mut found = self.system.inside(Of::Addresses, number, net)?;
+        let mut found = self.system.find(&Search::In(Of::Addresses, number, net))?;
         found.retain(|known| net.contains(&known.net.addr()));
         Ok(found)
     }
 
     /// The pools that lie in a pool.
     pub(crate) fn children(&mut self, number: u64, net: IpNet) -> Result<Vec<Object>, Error> {
-        let mut found = self.system.inside(Of::Pools, number, net)?;
+        let mut found = self.system.find(&Search::In(Of::Pools, number, net))?;
         found.retain(|child| child.net != net && net.contains(&child.net));
         Ok(found)
     }
@@ -110,3 +123,6 @@ pub(crate) fn later(refusal: Error) -> Error {
     let is_final = refusal.code() == Code::Other(Kind::BadRequest);
     if is_final { refusal } else { Error::other(Kind::Unavailable, refusal.text()) }
 }
+
+#[cfg(test)]
+mod tests;

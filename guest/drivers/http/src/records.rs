@@ -57,9 +57,17 @@ impl<S: SystemOfRecord> Policy<S> {
         }))
     }
 
-    /// The prefix of an object's pool: its own, or that of the pool which it names.
+    /// The prefix of an object's pool: its own, or that of the pool which it names. What the
+    /// system took from a range has the range's length, and some have none at all.
     fn pool_of(&mut self, known: &Object) -> Result<IpNet, Error> {
-        let Some(number) = self.system.number_of_pool(known) else {
+        let has_none = known.net.prefix_len() == known.net.max_prefix_len();
+        let key = self.system.identity().pool_key(known);
+        let (number, ranges) = key.map_or((None, None), |key| match key.split_once('-') {
+            Some((number, ranges)) => (Some(number), Some(ranges)),
+            None => (Some(key), None),
+        });
+        let number = number.filter(|_| has_none || ranges.is_some());
+        let Some(number) = number.and_then(|number| number.parse().ok()) else {
             return Ok(known.net.trunc());
         };
         if let Some(net) = self.nets.get(&number) {
@@ -76,8 +84,8 @@ impl<S: SystemOfRecord> Policy<S> {
     pub fn has_record(&mut self, pool_id: &str, address: Option<IpAddr>) -> Result<bool, Error> {
         let pool = self.pool(pool_id)?;
         match address {
-            Some(address) => Ok(!self.system.at(&pool, address)?.is_empty()),
-            None => Ok(self.system.find(pool.net)?.is_some()),
+            Some(address) => Ok(!self.at(&pool, address)?.is_empty()),
+            None => Ok(self.system.prefix(pool.net)?.is_some()),
         }
     }
 

@@ -21,7 +21,6 @@ impl<S: SystemOfRecord> Policy<S> {
     fn delete_address(&mut self, pool: &PoolName, address: IpAddr) -> Result<(), Error> {
         let was_as_it_is = self.as_it_is.remove(&(pool.key(), address));
         let (ours, others): (Vec<_>, Vec<_>) = self
-            .system
             .at(pool, address)?
             .into_iter()
             .partition(|known| self.is_ours(known, Some(&pool.key())));

@@ -4,6 +4,22 @@ use crate::{Identity, Note, Object, Of, PoolName};
 use ipam_driver::{Error, IpNet, PoolRequest};
 use std::net::IpAddr;
 
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search<'a> {
+    /// What the system has at an address of a pool.
+    At(&'a PoolName, IpAddr),
+    /// The addresses of this host in a pool.
+    OursIn(&'a PoolName),
+    /// All of this host, for systems without pages.
+    Ours(Of),
+    /// The addresses, or the pools, in the pool of that number, whoever made them. Addresses
+    /// that no driver made may be one [`Object::others`] together.
+    In(Of, u64, IpNet),
+    /// The pools that have just that prefix.
+    Prefix(IpNet),
+}
+
 /// A system of record, in the few calls that [`Policy`](crate::Policy) makes. What an
 /// object is and how it is asked for is the driver's; whether it is granted, taken over or
 /// deleted is the policy's.
@@ -19,7 +35,7 @@ pub trait SystemOfRecord {
     /// The paths of pools and of addresses. Their last words name the kinds in records.
     const PATHS: [&'static str; 2];
     /// Addresses that one call deletes: it takes a while, and a call has a limit.
-    const DELETED_MAX: usize;
+    const DELETED_MAX: usize = 50;
 
     /// Who this host is there.
     fn identity(&self) -> &Identity;
@@ -32,28 +48,17 @@ pub trait SystemOfRecord {
     /// Finds or makes a pool, and says its gateway if the system has one.
     fn request_pool(&mut self, request: &PoolRequest) -> Result<(PoolName, Option<IpNet>), Error>;
 
-    /// Makes the next address of a pool; nothing if there is none left.
-    fn next(&mut self, pool: &PoolName, note: &Note<'_>) -> Result<Option<Object>, Error>;
-
-    /// Makes this address of a pool; nothing if the system has it.
+    /// Makes this address of a pool, or the next one that is available. Nothing if the system
+    /// has it already, or none that is.
     fn make(
         &mut self,
         pool: &PoolName,
-        address: IpAddr,
+        address: Option<IpAddr>,
         note: &Note<'_>,
     ) -> Result<Option<Object>, Error>;
 
-    /// What the system has at an address of a pool.
-    fn at(&mut self, pool: &PoolName, address: IpAddr) -> Result<Vec<Object>, Error>;
-
-    /// The addresses in a pool that may be of this host, all of them.
-    fn ours(&mut self, pool: &PoolName) -> Result<Vec<Object>, Error>;
-
-    /// The addresses, or the pools, that lie in a pool, whoever made them.
-    fn inside(&mut self, of: Of, number: u64, net: IpNet) -> Result<Vec<Object>, Error>;
-
-    /// The pool that has just that prefix.
-    fn find(&mut self, net: IpNet) -> Result<Option<Object>, Error>;
+    /// The objects that a search is for, at least.
+    fn find(&mut self, search: &Search<'_>) -> Result<Vec<Object>, Error>;
 
     /// One object.
     fn get(&mut self, of: Of, id: u64) -> Result<Option<Object>, Error>;
@@ -71,19 +76,32 @@ pub trait SystemOfRecord {
 
     /// What lists of this host's objects can be by, such as a description or a field, and
     /// must all be for nothing to be missing.
-    fn listed_by(&self) -> &'static [&'static str];
+    fn listed_by(&self) -> &'static [&'static str] {
+        &["text"]
+    }
 
-    /// A page of such a list, and the offset of the next one if there is one.
+    /// A page of such a list, and where the next one begins if there is one. Without pages
+    /// of the system's own it begins with a number.
     fn page(
         &mut self,
         by: &str,
         of: Of,
         limit: usize,
         offset: usize,
-    ) -> Result<(Vec<Object>, Option<usize>), Error>;
+    ) -> Result<(Vec<Object>, Option<usize>), Error> {
+        let _ = by;
+        let mut found = self.find(&Search::Ours(of))?;
+        found.retain(|known| usize::try_from(known.id).is_ok_and(|id| id >= offset));
+        let next = found.get(limit).and_then(|next| next.id.try_into().ok());
+        found.truncate(limit);
+        Ok((found, next))
+    }
 
-    /// The number of the pool of an address whose own length is not the pool's.
-    fn number_of_pool(&self, known: &Object) -> Option<u64>;
+    /// The pool that has just that prefix.
+    fn prefix(&mut self, net: IpNet) -> Result<Option<Object>, Error> {
+        let found = self.find(&Search::Prefix(net))?;
+        Ok(found.into_iter().find(|known| known.net == net))
+    }
 
     /// The path of a kind.
     #[must_use]
@@ -98,7 +116,10 @@ pub trait SystemOfRecord {
     /// How texts name an object.
     #[must_use]
     fn label(of: Of, id: u64) -> String {
-        format!("{}'s {}{id}/", Self::NAME, Self::path(of))
+        match id {
+            Object::OTHERS => format!("what others have in {}", Self::NAME),
+            id => format!("{}'s {}{id}/", Self::NAME, Self::path(of)),
+        }
     }
 
     /// An answer that is not what the documentation says.

@@ -1,7 +1,8 @@
 //! The operator's table.
 
-use ipam_driver::{Code, Error};
-use serde::de::DeserializeOwned;
+use crate::fits;
+use ipam_driver::{Code, Error, Family, IpNet, parse_prefix};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -31,15 +32,52 @@ pub fn refusal(text: impl fmt::Display) -> Error {
     Error::new(Code::InvalidRequest, format!("config: {text}"))
 }
 
-/// Checks the `host` of a table: what a host is called in what is written to a system of
-/// record.
-///
-/// # Errors
-/// `InvalidRequest` for what is no name.
-pub fn check_host(text: &str) -> Result<(), Error> {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
-    if (1..=64).contains(&text.len()) && text.chars().all(is_plain) {
-        return Ok(());
+/// A prefix of `default-address-pools`, and the length of the pools that are cut from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Entry")]
+pub struct Base {
+    /// The prefix.
+    pub net: IpNet,
+    /// The length.
+    pub size: u8,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    base: String,
+    size: u8,
+}
+
+impl TryFrom<Entry> for Base {
+    type Error = String;
+
+    fn try_from(Entry { base, size }: Entry) -> Result<Self, String> {
+        Self::new(&base, size)
     }
-    Err(refusal("host: a name has 1 to 64 characters of A-Z a-z 0-9 . _ -"))
+}
+
+impl Base {
+    /// The prefixes that have pools of a family, and of a length or else their own.
+    #[must_use]
+    pub fn fitting(bases: &[Self], family: Family, length: Option<u8>) -> Vec<(IpNet, u8)> {
+        let all = bases.iter().map(|base| (base.net, length.unwrap_or(base.size)));
+        all.filter(|(net, length)| fits(net, family, *length)).collect()
+    }
+
+    /// Reads a prefix that has pools of that length.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(base: &str, size: u8) -> Result<Self, String> {
+        // Systems of record have no IPv4-mapped prefixes.
+        let is_mapped = |prefix: &IpNet| prefix.addr().to_canonical() != prefix.addr();
+        let net = parse_prefix(base).filter(|prefix| !is_mapped(prefix)).ok_or_else(|| {
+            format!("default-address-pools: base {base:?} is not a prefix like 10.0.0.0/8")
+        })?;
+        if net != net.trunc() || !(net.prefix_len()..=net.max_prefix_len()).contains(&size) {
+            return Err(format!("default-address-pools: no pools of length {size} in {net}"));
+        }
+        Ok(Self { net, size })
+    }
 }

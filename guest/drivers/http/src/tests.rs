@@ -1,8 +1,8 @@
 //! What every driver over HTTP relies on.
 
 use crate::{
-    Client, LEFT_OVER_MAX, LeftOver, PAGES_MAX, Page, Script, Secret, Server, Turn, Url,
-    check_host, escaped, is_end, read_table, turn, unescaped,
+    Client, Identity, LEFT_OVER_MAX, LeftOver, PAGES_MAX, Page, Script, Secret, Server, Turn, Url,
+    escaped, is_end, read_table, turn, unescaped,
 };
 use ipam_driver::{AddressRequest, Code, Error, Kind, Options};
 use serde_json::json;
@@ -91,7 +91,7 @@ fn what_an_operator_writes_is_read_without_showing_it() {
     let refused = read_table::<BTreeMap<String, u8>>(r#"{"a": "secret"}"#).unwrap_err();
     assert!(!refused.text().contains("secret"), "{refused}");
     assert!(refused.text().contains("wrong type: expected u8"), "{refused}");
-    let is_host_name = |text: &str| check_host(text).is_ok();
+    let is_host_name = |text: &str| Identity::new("lab", text.to_owned()).is_ok();
     assert!(is_host_name("node-1.example_2") && !is_host_name("node 1") && !is_host_name(""));
     assert!(is_host_name(&"x".repeat(64)) && !is_host_name(&"x".repeat(65)));
     let url = Url::parse("http://lab:8080").unwrap();

@@ -32,7 +32,7 @@ impl<H: Http> System<H> {
             Taken::Exhausted => Ok(None),
             Taken::NotFound => {
                 // Somebody deleted the prefix, and perhaps made it again.
-                let again = self.find(pool.net)?.ok_or_else(|| {
+                let again = self.prefix(pool.net)?.ok_or_else(|| {
                     let text = format!(
                         "NetBox has no prefix {} for pool {pool}: make it there again, and the \
                          pool works again",

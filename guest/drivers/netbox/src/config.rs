@@ -4,8 +4,8 @@ use crate::{
     SPACE,
     made::{Made, Reference},
 };
-use ipam_driver::{Error, IpNet, parse_prefix};
-use ipam_http_driver::{Identity, Secret, Server, Url, check_host, read_table, refusal};
+use ipam_driver::{Error, IpNet};
+use ipam_http_driver::{self as http, Identity, Secret, Server, Url, read_table, refusal};
 use serde::Deserialize;
 
 /// What is asked of NetBox in whose name.
@@ -79,7 +79,6 @@ pub(crate) fn read(text: &str) -> Result<Option<(Server, Config)>, Error> {
     let Some(table) = read_table::<Table>(text)? else {
         return Ok(None);
     };
-    check_host(&table.host)?;
     if !table.identity_field.as_deref().is_none_or(is_field_name) {
         return Err(refusal(
             "identity-field: a field's name has 1 to 50 characters of A-Z a-z 0-9 _",
@@ -93,7 +92,7 @@ pub(crate) fn read(text: &str) -> Result<Option<(Server, Config)>, Error> {
         (Some(_), Some(_)) => return Err(refusal("gateway-tag and gateway-role are alternatives")),
     };
     let server = server(&table)?;
-    let (identity, field) = (Identity::new(SPACE, table.host), table.identity_field);
+    let (identity, field) = (Identity::new(SPACE, table.host)?, table.identity_field);
     Ok(Some((server, Config { identity, field, vrf: table.vrf, bases, gateway, made: table.made })))
 }
 
@@ -121,7 +120,9 @@ fn base(entry: &Entry) -> Result<Base, Error> {
     let tag = tag.iter().map(|tag| ("tag".to_owned(), tag.clone()));
     let mut filters: Vec<_> = references.chain(tag).collect();
     let within = match base {
-        Some(base) if filters.is_empty() && status.is_none() => Within::Prefix(prefix(base, size)?),
+        Some(base) if filters.is_empty() && status.is_none() => {
+            Within::Prefix(http::Base::new(base, size).map_err(refusal)?.net)
+        }
         None if !filters.is_empty() => {
             // People's networks may have that role, too, and NetBox cuts pools out of those.
             let status = status.as_deref().unwrap_or("container");
@@ -135,20 +136,6 @@ fn base(entry: &Entry) -> Result<Base, Error> {
         }
     };
     Ok(Base { within, size })
-}
-
-fn prefix(base: &str, size: u8) -> Result<IpNet, Error> {
-    // NetBox has no IPv4-mapped prefixes.
-    let is_mapped = |prefix: &IpNet| prefix.addr().to_canonical() != prefix.addr();
-    let prefix = parse_prefix(base).filter(|prefix| !is_mapped(prefix)).ok_or_else(|| {
-        refusal(format!("default-address-pools: base {base:?} is not a prefix like 10.0.0.0/8"))
-    })?;
-    if prefix != prefix.trunc() || !(prefix.prefix_len()..=prefix.max_prefix_len()).contains(&size)
-    {
-        let text = format!("default-address-pools: no pools of length {size} in {prefix}");
-        return Err(refusal(text));
-    }
-    Ok(prefix)
 }
 
 #[cfg(test)]

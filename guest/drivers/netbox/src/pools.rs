@@ -8,7 +8,7 @@ use crate::{
     system::System,
 };
 use ipam_driver::{Code, Error, Family, IpNet, Kind, PoolChoice, PoolRequest, log};
-use ipam_http_driver::{Http, Object, Of, PoolName, SystemOfRecord, is_end};
+use ipam_http_driver::{Http, Object, Of, PoolName, SystemOfRecord, fits, is_end};
 use serde_json::{Map, Value, json};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -86,9 +86,6 @@ impl<H: Http> System<H> {
 
     /// The prefix that NetBox has, or a new one.
     fn exact(&mut self, pool: IpNet, fields: Map<String, Value>) -> Result<Object, Error> {
-        if pool.prefix_len() == 0 {
-            return refused(Code::InvalidPool, "a pool is not all addresses");
-        }
         let in_pool = |base: &Base| match &base.within {
             Within::Prefix(prefix) => Some(*prefix).filter(|prefix| pool.contains(prefix)),
             Within::Found(_) => None,
@@ -107,7 +104,7 @@ impl<H: Http> System<H> {
         }
         let Some(made) = self.api.create(Of::Pools, pool, fields)? else {
             // Since a moment ago.
-            let first = self.find(pool)?;
+            let first = self.prefix(pool)?;
             let text = format!("NetBox has {pool}, and does not show it to this token");
             return first.map_or_else(|| refused(Code::PoolOverlap, text), |it| self.known(it));
         };
@@ -159,10 +156,7 @@ impl<H: Http> System<H> {
         let mut error = Error::new(Code::InvalidPool, text);
         for base in self.bases.clone() {
             let length = length.unwrap_or(base.size);
-            let fits = |net: &IpNet| {
-                Family::of(net) == family
-                    && (net.prefix_len()..=net.max_prefix_len()).contains(&length)
-            };
+            let fits = |net: &IpNet| fits(net, family, length);
             if let Within::Prefix(prefix) = &base.within
                 && !fits(prefix)
             {
@@ -209,7 +203,7 @@ impl<H: Http> System<H> {
     /// The prefixes that a base stands for. What a driver made has perhaps the same role.
     fn parents(&mut self, base: &Base) -> Result<Vec<Object>, Error> {
         match &base.within {
-            Within::Prefix(prefix) => Ok(self.find(*prefix)?.into_iter().collect()),
+            Within::Prefix(prefix) => Ok(self.prefix(*prefix)?.into_iter().collect()),
             Within::Found(filters) => {
                 let filters: Vec<(&str, &str)> =
                     filters.iter().map(|(key, value)| (&**key, &**value)).collect();

@@ -3,12 +3,12 @@
 use crate::{
     SPACE,
     api::{Api, DESCRIPTION_FILTER},
-    config::{Base, Config, Vrf},
+    config::{self, Base, Config, Vrf},
     made::Made,
 };
 use ipam_driver::{Code, Error, IpNet, PoolRequest, log};
 use ipam_http_driver::{
-    Http, Identity, Note, Object, Of, Page, Policy, PoolName, Server, SystemOfRecord,
+    Configured, Http, Identity, Note, Object, Of, Page, PoolName, Search, Server, SystemOfRecord,
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -25,7 +25,7 @@ const FIELD: &str = "field";
 
 /// NetBox, over a way to ask.
 #[derive(Debug)]
-pub(crate) struct System<H> {
+pub struct System<H> {
     pub(crate) api: Api<H>,
     pub(crate) identity: Identity,
     pub(crate) bases: Vec<Base>,
@@ -39,9 +39,9 @@ pub(crate) struct System<H> {
 }
 
 impl<H: Http> System<H> {
-    pub(crate) fn policy((server, config): (Server, Config), http: H) -> Policy<Self> {
+    pub(crate) fn new((server, config): (Server, Config), http: H) -> Self {
         let Config { identity, field, vrf, bases, gateway, made } = config;
-        Policy::new(Self {
+        Self {
             api: Api::new(server, http, field),
             identity,
             bases,
@@ -50,12 +50,10 @@ impl<H: Http> System<H> {
             vrf,
             is_vrf_known: false,
             moved: BTreeMap::new(),
-        })
+        }
     }
 
-    /// Asks NetBox who it is, and for the VRF, and tells the operator. A NetBox that does
-    /// not answer now is no reason not to start.
-    pub(crate) fn look(&mut self) {
+    pub(crate) fn look_at_all(&mut self) {
         let status = self.api.client.get("/status/");
         let status = status.and_then(|response| self.api.client.json(&response, 200));
         // A token is shown its NetBox whatever it may do there.
@@ -107,17 +105,6 @@ impl<H: Http> System<H> {
         let cut: String = printable.take(DESCRIPTION_CHARACTERS_MAX).collect();
         fields.insert("description".to_owned(), json!(cut));
     }
-
-    /// What an address has that is made.
-    pub(crate) fn fields(
-        &self,
-        pool: &PoolName,
-        note: &Note<'_>,
-    ) -> Result<Map<String, Value>, Error> {
-        let mut fields = self.made.with(&pool.options)?.address(note.endpoint);
-        self.sign(&mut fields, Some(&pool.key()), &note.words);
-        Ok(fields)
-    }
 }
 
 impl<H: Http> SystemOfRecord for System<H> {
@@ -148,41 +135,40 @@ impl<H: Http> SystemOfRecord for System<H> {
         self.pool(request)
     }
 
-    fn next(&mut self, pool: &PoolName, note: &Note<'_>) -> Result<Option<Object>, Error> {
-        self.next_address(pool, &self.fields(pool, note)?)
-    }
-
     fn make(
         &mut self,
         pool: &PoolName,
-        address: IpAddr,
+        address: Option<IpAddr>,
         note: &Note<'_>,
     ) -> Result<Option<Object>, Error> {
+        let mut fields = self.made.with(&pool.options)?.address(note.endpoint);
+        self.sign(&mut fields, Some(&pool.key()), &note.words);
+        let Some(address) = address else { return self.next_address(pool, &fields) };
         let net = IpNet::new(address, pool.net.prefix_len()).map_err(|_| Code::IpOutOfRange)?;
-        self.api.create(Of::Addresses, net, self.fields(pool, note)?)
+        self.api.create(Of::Addresses, net, fields)
     }
 
-    fn at(&mut self, _: &PoolName, address: IpAddr) -> Result<Vec<Object>, Error> {
-        let mut found = self.api.list(Of::Addresses, &[("address", &address.to_string())])?;
-        found.retain(|known| known.net.addr() == address);
-        Ok(found)
-    }
-
-    /// Not everybody's: a large prefix has more than a list may have.
-    fn ours(&mut self, pool: &PoolName) -> Result<Vec<Object>, Error> {
-        let (net, text) = (pool.net.to_string(), self.identity.text(Some(&pool.key())));
-        let filters = [("parent", &*net), (&self.api.identity_filter(), &text)];
-        self.api.list(Of::Addresses, &filters)
-    }
-
-    fn inside(&mut self, of: Of, _: u64, net: IpNet) -> Result<Vec<Object>, Error> {
-        let filter = if of == Of::Pools { "within" } else { "parent" };
-        self.api.list(of, &[(filter, &net.to_string())])
-    }
-
-    fn find(&mut self, net: IpNet) -> Result<Option<Object>, Error> {
-        let found = self.api.list(Of::Pools, &[("prefix", &net.to_string())])?;
-        Ok(found.into_iter().find(|known| known.net == net))
+    fn find(&mut self, search: &Search<'_>) -> Result<Vec<Object>, Error> {
+        let by = |net: IpNet| net.to_string();
+        match *search {
+            Search::At(_, address) => {
+                self.api.list(Of::Addresses, &[("address", &address.to_string())])
+            }
+            // Not everybody's: a large prefix has more than a list may have.
+            Search::OursIn(pool) => {
+                let text = self.identity.text(Some(&pool.key()));
+                let filter = self.api.identity_filter();
+                self.api.list(Of::Addresses, &[("parent", &by(pool.net)), (&filter, &text)])
+            }
+            Search::Ours(of) => {
+                self.api.list(of, &[(DESCRIPTION_FILTER, &self.identity.text(None))])
+            }
+            Search::In(Of::Addresses, _, net) => {
+                self.api.list(Of::Addresses, &[("parent", &by(net))])
+            }
+            Search::In(Of::Pools, _, net) => self.api.list(Of::Pools, &[("within", &by(net))]),
+            Search::Prefix(net) => self.api.list(Of::Pools, &[("prefix", &by(net))]),
+        }
     }
 
     fn get(&mut self, of: Of, id: u64) -> Result<Option<Object>, Error> {
@@ -240,9 +226,14 @@ impl<H: Http> SystemOfRecord for System<H> {
         items.retain(|known| !is_by_field || !self.identity.is_described(known));
         Ok((items, next))
     }
+}
 
-    /// NetBox took it from an IP range, and it has the range's length.
-    fn number_of_pool(&self, known: &Object) -> Option<u64> {
-        self.identity.pool_key(known)?.split_once('-')?.0.parse().ok()
+impl<H: Http> Configured<H> for System<H> {
+    fn read(text: &str, http: H) -> Result<Option<Self>, Error> {
+        Ok(config::read(text)?.map(|config| Self::new(config, http)))
+    }
+
+    fn look(&mut self) {
+        self.look_at_all();
     }
 }

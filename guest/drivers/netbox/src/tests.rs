@@ -5,9 +5,12 @@ mod fields;
 mod pools;
 mod records;
 
-use crate::{config, system::System};
+use crate::{
+    config::{self, Config},
+    system::System,
+};
 use ipam_driver::{AddressRequest, Code, Error, Family, Kind, Options, PoolChoice, PoolRequest};
-use ipam_http_driver::{Policy, Script, Turn, turn};
+use ipam_http_driver::{Policy, Script, Server, Turn, turn};
 
 const CONFIG: &str = r#"{
     "url": "https://netbox.example/api", "token": "0123abcd", "host": "node-1",
@@ -19,9 +22,13 @@ const CONFIG: &str = r#"{
 const TAG: &str = "wipam driver=netbox host=node-1";
 const POOL: &str = "netbox/17/10.64.0.0/26";
 
+fn system_policy(config: (Server, Config), script: Script) -> Policy<System<Script>> {
+    Policy::new(System::new(config, script))
+}
+
 fn policy(turns: &[Turn]) -> Policy<System<Script>> {
     let config = config::read(CONFIG).unwrap().unwrap();
-    System::policy(config, Script::new(turns.iter().cloned()))
+    system_policy(config, Script::new(turns.iter().cloned()))
 }
 
 /// The path of a list's page.
@@ -237,7 +244,7 @@ fn a_vrf_has_its_own_addresses() {
     get.request = get.request.replace("vrf_id=null", "vrf_id=7");
     let turns = [turn(post, 201, made(5, 9)), get];
     let nine = lease(Some("10.64.0.9"), &[]);
-    assert!(System::policy(config, Script::new(turns.clone())).request_address(&nine).is_ok());
+    assert!(system_policy(config, Script::new(turns.clone())).request_address(&nine).is_ok());
 
     // By its distinguisher or its name, which is looked up once.
     let named = CONFIG.replacen('{', r#"{"vrf": "65000:1","#, 1);
@@ -251,15 +258,14 @@ fn a_vrf_has_its_own_addresses() {
         .map(|it| turn(it.request.replace("0.9", "0.8"), it.status, it.body.replace("0.9", "0.8")));
     let script = Script::new(found.into_iter().chain(turns).chain(again));
     let eight = lease(Some("10.64.0.8"), &[]);
-    let mut policy = System::policy(config::read(&named).unwrap().unwrap(), script);
+    let mut policy = system_policy(config::read(&named).unwrap().unwrap(), script);
     assert!(policy.request_address(&nine).is_ok() && policy.request_address(&eight).is_ok());
     for (turns, words) in [
         (vec![vrfs("rd", ""), vrfs("name", "")], "no VRF"),
         (vec![vrfs("rd", ""), vrfs("name", r#"{"id": 7}, {"id": 8}"#)], "several VRFs"),
     ] {
         let config = config::read(&named).unwrap().unwrap();
-        let refused =
-            System::policy(config, Script::new(turns)).request_address(&nine).unwrap_err();
+        let refused = system_policy(config, Script::new(turns)).request_address(&nine).unwrap_err();
         assert!(refused.text().contains(words), "{refused}");
     }
 }

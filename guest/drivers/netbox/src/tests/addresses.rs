@@ -94,10 +94,10 @@ fn the_start_looks_at_what_the_token_may_see() {
     };
     let status = turn("GET /status/", 200, r#"{"netbox-version": "4.6.8"}"#);
     let all = [page("prefixes", "prefix", 200), page("ip-addresses", "address", 200)];
-    policy(&[status.clone(), all[0].clone(), all[1].clone()]).system.look();
+    policy(&[status.clone(), all[0].clone(), all[1].clone()]).system.look_at_all();
     // It starts all the same.
-    policy(&[status, page("prefixes", "prefix", 403)]).system.look();
-    policy(&[turn("GET /status/", 0, "ConnectionRefused")]).system.look();
+    policy(&[status, page("prefixes", "prefix", 403)]).system.look_at_all();
+    policy(&[turn("GET /status/", 0, "ConnectionRefused")]).system.look_at_all();
 }
 
 #[test]

@@ -7,7 +7,10 @@ use ipam_http_driver::{Policy, Script, Turn};
 
 fn policy(more: &str, turns: &[Turn]) -> Policy<System<Script>> {
     let config = CONFIG.replacen('{', &format!("{{{more},"), 1);
-    System::policy(config::read(&config).unwrap().unwrap(), Script::new(turns.iter().cloned()))
+    super::system_policy(
+        config::read(&config).unwrap().unwrap(),
+        Script::new(turns.iter().cloned()),
+    )
 }
 
 fn request(pool: PoolChoice, options: &[(&str, &str)]) -> PoolRequest {
@@ -72,14 +75,16 @@ fn bases_are_found_by_role_tag_and_tenant() {
         super::cut(4, 26, 409, "{}"),
         super::cut(5, 26, 201, &object(17, "prefix", "10.64.0.0/26", TAG)),
     ];
-    let mut policy = System::policy(config::read(config).unwrap().unwrap(), Script::new(turns));
+    let mut policy =
+        super::system_policy(config::read(config).unwrap().unwrap(), Script::new(turns));
     assert_eq!(policy.request_pool(&request(ANY, &[])).unwrap().pool_id, POOL);
     drop(policy);
     // The first eight are asked, and not the ninth.
     let nine: Vec<_> = (1..=9).map(|id| object(id, "prefix", "10.64.0.0/24", "")).collect();
     let mut turns = vec![list("prefixes", "role=docker&tag=lan&status=container", &nine)];
     turns.extend((1..=8).map(|id| super::cut(id, 26, 409, "{}")));
-    let mut policy = System::policy(config::read(config).unwrap().unwrap(), Script::new(turns));
+    let mut policy =
+        super::system_policy(config::read(config).unwrap().unwrap(), Script::new(turns));
     let refused = policy.request_pool(&request(ANY, &[])).unwrap_err();
     assert_eq!(refused.code(), Code::NoMoreSubnets);
 }
@@ -97,7 +102,7 @@ fn a_sub_pool_is_what_ip_ranges_netbox_has_there() {
     };
     let config = CONFIG.replace("10.64.0.0/24", "10.60.0.0/24");
     let policy = |turns: Vec<Turn>| {
-        System::policy(config::read(&config).unwrap().unwrap(), Script::new(turns))
+        super::system_policy(config::read(&config).unwrap().unwrap(), Script::new(turns))
     };
     let exact = PoolChoice::Exact("10.64.0.0/26".parse().unwrap());
     let sub_pool = Some("10.64.0.32/28".parse().unwrap());
