@@ -13,4 +13,6 @@ mod netbox_kill;
 mod netbox_records;
 mod netbox_server;
 mod netbox_view;
+mod phpipam;
+mod phpipam_server;
 mod sticky;
