@@ -1,6 +1,9 @@
 //! What the suite finds: `wipam test`, as whoever wrote such a driver runs it.
 
-use crate::netbox_server::{NetBox, TOKEN};
+use crate::{
+    netbox_server::{NetBox, TOKEN},
+    phpipam_server::{self, PhpIpam},
+};
 use ipam_tests::{daemon::binary, programs};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -44,4 +47,17 @@ fn netbox_keeps_every_promise() {
     });
     let arguments = ["--http", &url, "--config", &config.to_string(), "--operations", "300"];
     check("netbox", &arguments, &[]);
+}
+
+#[test]
+fn phpipam_keeps_every_promise() {
+    let phpipam = PhpIpam::new(&["10.64.0.0/16", "fd64::/48"]);
+    let url = format!("http://{}/api/wipam", phpipam.address);
+    let pools = json!([{"base": "10.64.0.0/16", "size": 24}, {"base": "fd64::/48", "size": 64}]);
+    let config = json!({
+        "url": url, "token": phpipam_server::TOKEN, "host": "node-1", "section": 1,
+        "default-address-pools": pools,
+    });
+    let arguments = ["--http", &url, "--config", &config.to_string(), "--operations", "300"];
+    check("phpipam", &arguments, &[]);
 }
