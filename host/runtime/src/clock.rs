@@ -2,9 +2,10 @@
 //! began, so that the same requests give the same answers.
 //!
 //! Nothing waits for it either. Whatever time a guest wants to wait for has
-//! come at once, and its clock still stands: no guest can hold its thread in a
-//! host function, and one that loops until time has passed loops until its
-//! deadline. While an instance starts, it is 1970.
+//! come at once, and its monotonic clock says so: no guest can hold its thread
+//! in a host function, and the schedulers of Go and TinyGo, which sleep until
+//! that clock has passed a moment, find that it has. One that loops without a
+//! sleep loops until its deadline. While an instance starts, it is 1970.
 //!
 //! A driver that may ask by HTTP does wait, and its answers depend on others
 //! anyway: its monotonic clock runs on from that moment during a call, and its
@@ -27,15 +28,24 @@ use wasmtime_wasi::{
 
 /// What it can tell apart.
 const RESOLUTION: Duration = Duration::from_millis(1);
+/// Where the monotonic clock begins. Go's runtime does not start when it reads
+/// zero, and others count in milliseconds.
+const BEGIN: u64 = 1_000_000_000;
 
 /// The moment that an instance sees. Clones are the same clock.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Clock {
     /// Nanoseconds since the beginning of 1970.
     wall: Arc<AtomicU64>,
     /// The latest moment of all: replay tells of requests in the order of
     /// their kind, and a monotonic clock may not go back.
     latest: Arc<AtomicU64>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { wall: Arc::default(), latest: Arc::new(AtomicU64::new(BEGIN)) }
+    }
 }
 
 impl Clock {
@@ -66,12 +76,17 @@ impl HostWallClock for Clock {
     }
 }
 
-/// A moment that has come.
-struct Come;
+/// A moment that comes when it is waited for.
+struct Come {
+    clock: Clock,
+    at: u64,
+}
 
 #[async_trait]
 impl Pollable for Come {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        self.clock.run(self.at);
+    }
 }
 
 /// A moment that comes; nothing if that is beyond all reckoning.
@@ -105,6 +120,7 @@ impl monotonic_clock::Host for State {
     }
 
     fn subscribe_duration(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let come = Come { clock: self.clock.clone(), at: self.now()?.saturating_add(when) };
         let waits = self.http.is_granted();
         let table = self.ctx().table;
         if waits {
@@ -112,26 +128,28 @@ impl monotonic_clock::Host for State {
             let timer = table.push(timer)?;
             return subscribe(table, timer);
         }
-        let come = table.push(Come)?;
+        let come = table.push(come)?;
         subscribe(table, come)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Clock;
+    use super::{BEGIN, Clock};
     use std::time::{Duration, UNIX_EPOCH};
     use wasmtime_wasi::HostWallClock as _;
 
     #[test]
     fn it_stands_where_it_is_set_and_only_one_hand_goes_back() {
         let clock = Clock::default();
-        assert_eq!((clock.now(), clock.monotonic()), (Duration::ZERO, 0));
+        let second = Duration::from_secs(1);
+        let second_ns = 1_000_000_000;
+        assert_eq!((clock.now(), clock.monotonic()), (Duration::ZERO, BEGIN));
         for (at, monotonic) in [(7, 7), (3, 7), (9, 9)] {
-            clock.set(UNIX_EPOCH + Duration::from_nanos(at));
-            assert_eq!((clock.now(), clock.monotonic()), (Duration::from_nanos(at), monotonic));
+            clock.set(UNIX_EPOCH + at * second);
+            assert_eq!((clock.now(), clock.monotonic()), (at * second, monotonic * second_ns));
         }
-        clock.set(UNIX_EPOCH - Duration::from_secs(1));
+        clock.set(UNIX_EPOCH - second);
         assert_eq!(clock.now(), Duration::ZERO);
     }
 }

@@ -1,5 +1,6 @@
 //! WASI for guests whose language needs it: no files, no network, no
-//! environment, no input; both outputs go to the driver's log. Its clock is in
+//! environment, no input; both outputs go to the driver's log. There is one
+//! argument, since many a program looks for its own name in the first one. Its clock is in
 //! `clock`, and its random numbers are the same for everybody, unless the
 //! operator granted real ones.
 
@@ -10,6 +11,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 /// The most random bytes that a guest gets at once.
 const RANDOM_BYTES: u64 = 64 << 10;
+/// What a guest finds as the name of its program.
+const PROGRAM: &str = "driver";
 /// Where the random numbers begin. No secret hides behind them.
 const SEED: [u8; 32] = *b"wipam: the same for all drivers.";
 
@@ -24,6 +27,7 @@ pub(crate) fn inert(log: &Log, clock: &Clock, has_real_random: bool) -> WasiCtx 
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
+        .arg(PROGRAM)
         .wall_clock(clock.clone())
         .max_random_size(RANDOM_BYTES)
         .stdout(stream(Level::INFO))
@@ -36,3 +40,6 @@ pub(crate) fn inert(log: &Log, clock: &Clock, has_real_random: bool) -> WasiCtx 
     }
     context.build()
 }
+
+#[cfg(test)]
+mod tests;
