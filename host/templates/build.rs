@@ -2,7 +2,7 @@
 //! `wit/`, and what one language alone needs, which exists nowhere as a file
 //! because it follows from others:
 //!
-//! - C: the bindings of the contract, generated here;
+//! - C and Go: the bindings of the contract, generated here;
 //! - Rust: the SDK with a manifest that needs no workspace around it.
 //!
 //! Out: `files.rs`, which embeds all of them.
@@ -13,11 +13,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use wit_bindgen_core::{Files, wit_parser::Resolve};
+use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const LANGUAGES: [&str; 4] = ["c", "js", "python", "rust"];
+const LANGUAGES: [&str; 5] = ["c", "go", "js", "python", "rust"];
 const WORLD: &str = "ipam-driver";
 /// Where a Rust project keeps the SDK. Two levels deep, as in this repository,
 /// because the SDK looks for the contract in `../../wit`.
@@ -43,7 +43,11 @@ fn main() -> Result<()> {
         let mut project = contract.clone();
         gather(&root.join("guest/sdk/templates").join(language), "", &mut project)?;
         match language {
-            "c" => bindings(&root.join("wit"), &out, &mut project)?,
+            "c" => {
+                let generator = wit_bindgen_c::Opts::default().build();
+                bindings(generator, &root.join("wit"), &out.join("c"), &mut project)?;
+            }
+            "go" => bindings(go(), &root.join("wit"), &out.join("go"), &mut project)?,
             "rust" => sdk(&root, &out, &mut project)?,
             _ => {}
         }
@@ -76,15 +80,32 @@ fn gather(directory: &Path, prefix: &str, into: &mut Project) -> Result<()> {
     Ok(())
 }
 
-/// What `wit-bindgen c wit -w ipam-driver` makes.
-fn bindings(wit: &Path, out: &Path, project: &mut Project) -> Result<()> {
+/// What `wit-bindgen go wit -w ipam-driver --pkg-name driver/bindings` makes.
+fn go() -> Box<dyn WorldGenerator> {
+    wit_bindgen_go::Opts {
+        // The same with and without a gofmt on this machine.
+        format: wit_bindgen_go::Format::False,
+        pkg_name: Some("driver/bindings".to_owned()),
+        ..wit_bindgen_go::Opts::default()
+    }
+    .build()
+}
+
+/// What `wit-bindgen LANGUAGE wit -w ipam-driver` makes.
+fn bindings(
+    mut generator: Box<dyn WorldGenerator>,
+    wit: &Path,
+    out: &Path,
+    project: &mut Project,
+) -> Result<()> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(wit)?;
     let world = resolve.select_world(&[package], Some(WORLD))?;
     let mut files = Files::default();
-    wit_bindgen_c::Opts::default().build().generate(&mut resolve, world, &mut files)?;
+    generator.generate(&mut resolve, world, &mut files)?;
     for (name, bytes) in files.iter() {
         let file = out.join(name);
+        fs::create_dir_all(file.parent().ok_or("a file in a directory")?)?;
         fs::write(&file, bytes)?;
         project.push((format!("bindings/{name}"), file));
     }

@@ -7,6 +7,8 @@ use std::{fmt, str::FromStr};
 pub enum Language {
     /// C, by clang (as `zig cc` has it).
     C,
+    /// Go, by its own compiler.
+    Go,
     /// JavaScript, in QuickJS.
     Js,
     /// Python, in CPython.
@@ -21,13 +23,14 @@ pub struct UnknownLanguage;
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Rust, Self::Python, Self::Js, Self::C];
+    pub const ALL: [Self; 5] = [Self::Rust, Self::Python, Self::Js, Self::C, Self::Go];
 
     /// The word for it on a command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::C => "c",
+            Self::Go => "go",
             Self::Js => "js",
             Self::Python => "python",
             Self::Rust => "rust",

@@ -48,6 +48,7 @@ pub struct File {
 pub fn project(language: Language, name: &str) -> Vec<File> {
     let files = match language {
         Language::C => C,
+        Language::Go => GO,
         Language::Js => JS,
         Language::Python => PYTHON,
         Language::Rust => RUST,

@@ -38,7 +38,7 @@ fn a_language_is_read_as_it_is_written() {
         assert_eq!(language.as_str().parse(), Ok(language));
     }
     let error = "cobol".parse::<Language>().unwrap_err();
-    assert_eq!(error.to_string(), "expected rust, python, js, c");
+    assert_eq!(error.to_string(), "expected rust, python, js, c, go");
 }
 
 #[test]

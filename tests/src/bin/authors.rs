@@ -22,10 +22,13 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
 
-const LANGUAGES: [&str; 4] = ["rust", "python", "js", "c"];
+const LANGUAGES: [&str; 5] = ["rust", "python", "js", "c", "go"];
 /// What every template's driver answers.
 const POLICY: &str = "tests/authors/policy.txt";
+/// What Go's standard library looks for, before the driver of the template.
+const STARTUP: &str = "tests/authors/startup.go";
 const GUIDE: &str = "guest/README.md";
 /// CPython is 18 MB of code, for which a Cranelift without optimization may
 /// need a minute and more.
@@ -56,8 +59,12 @@ fn run() -> Result<()> {
     // One after the other: each compile has a limit of time.
     for language in LANGUAGES {
         let begin = Instant::now();
-        projects.push(Project::make(home.path(), language)?);
+        let project = Project::make(home.path(), language)?;
         println!("{language}: made and built in {:.0?}", begin.elapsed());
+        if language == "go" {
+            project.starts_with_usual_adapter()?;
+        }
+        projects.push(project);
     }
     let config = home.path().join("wipam.toml");
     write(&config, &configuration(&projects))?;
@@ -114,6 +121,26 @@ impl Project {
         let said = engine::run(&mut shell(&self.directory, &typed))?;
         let last = said.lines().last().unwrap_or_default();
         self.note(&typed, &format!("…\n{last}"));
+        Ok(())
+    }
+
+    /// A Go project also runs on what Wipam gives of WASI, instead of on what
+    /// its own adapter has.
+    fn starts_with_usual_adapter(&self) -> Result<()> {
+        let begin = Instant::now();
+        let adapter = self.directory.join("build/usual.wasm");
+        fs::write(adapter, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
+            .map_err(|error| error.to_string())?;
+        write(&self.directory.join("startup.go"), &read(&root().join(STARTUP))?)?;
+        let name = &self.name;
+        let script = format!(
+            "mv {name}.wasm build/kept.wasm
+            make {name}.wasm ADAPTER=build/usual.wasm
+            wipam test {name}.wasm --operations 5000
+            mv build/kept.wasm {name}.wasm"
+        );
+        engine::run(&mut shell(&self.directory, &script))?;
+        println!("{name}: with the usual adapter in {:.0?}", begin.elapsed());
         Ok(())
     }
 
@@ -272,6 +299,7 @@ fn shell(directory: &Path, script: &str) -> Command {
     command
         .env_remove("RUSTUP_TOOLCHAIN")
         .env("PATH", format!("{}:{path}", programs.display()))
+        .env("GOCACHE", kept.join("go"))
         .env("PIP_CACHE_DIR", kept.join("pip"))
         .env("npm_config_cache", kept.join("npm"))
         .env("ZIG_GLOBAL_CACHE_DIR", kept.join("zig"));

@@ -15,7 +15,7 @@ use std::{
 pub(crate) struct Args {
     /// The name of the driver and of the directory
     name: DriverName,
-    /// The language: rust, python, js or c
+    /// The language: rust, python, js, c or go
     #[arg(long, value_name = "LANGUAGE", default_value_t = Language::Rust)]
     lang: Language,
 }
