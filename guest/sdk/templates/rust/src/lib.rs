@@ -10,7 +10,7 @@
 
 use ipam_driver::{
     AddressGrant, AddressRequest, AddressSpaces, Code, Driver, Error, Family, IpNet, Ipv4Net,
-    Ipv6Net, PoolChoice, PoolGrant, PoolRequest, log,
+    Ipv6Net, PoolChoice, PoolGrant, PoolRequest,
 };
 use serde::Deserialize;
 use std::{
@@ -60,7 +60,6 @@ impl Driver for MyDriver {
                 return Err(refusal(format!("{block} is no block of automatic pools")));
             }
         }
-        log::debug("automatic pools are /24 and /64");
         Ok(Self { blocks, pools: BTreeMap::new() })
     }
 
