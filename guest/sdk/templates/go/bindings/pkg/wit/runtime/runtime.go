@@ -27,24 +27,3 @@ func Allocate(pinner *runtime.Pinner, size, align uintptr) unsafe.Pointer {
 	pinner.Pin(memory)
 	return memory
 }
-
-// The usual adapter keeps its clock still while this is set; adapter/adapter.wat
-// has a clock of its own.
-//
-//go:wasmimport wasi_snapshot_preview1 adapter_monotonic_clock_set_paused
-func setClockPaused(paused bool)
-
-// The host calls this before it passes a string or a list. It may collect
-// garbage, and that reads the clock; but a component may call no host function
-// meanwhile.
-//
-//go:wasmexport cabi_realloc
-func cabiRealloc(old unsafe.Pointer, oldSize, align, newSize uintptr) unsafe.Pointer {
-	if old != nil || oldSize != 0 {
-		panic("hosts pass what they know the size of")
-	}
-	setClockPaused(true)
-	memory := Allocate(&pinner, newSize, align)
-	setClockPaused(false)
-	return memory
-}
