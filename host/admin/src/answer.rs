@@ -187,7 +187,7 @@ impl Answers {
             Err(failure) => return Err(Stop::Error(failure.to_string())),
         };
         if released {
-            tracing::info!(%driver, pool_id = ?pool_id.as_str(), ?address, %by, "released");
+            tracing::info!(%driver, pool_id = ?pool_id.as_str(), address = address.map(display), %by, "released");
         }
         out.item(&wire::Released { released })
     }

@@ -38,6 +38,7 @@ mod origin;
 mod parse;
 mod record;
 mod request;
+mod show;
 pub mod text;
 
 pub use driver::{Callback, Driver, Factory, Start, Stored, Writes};

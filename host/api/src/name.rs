@@ -16,7 +16,7 @@ const DRIVER_NAME_MAX: usize = 64;
 /// assert!("lab-2.v1_x".parse::<DriverName>().is_ok());
 /// assert!("../../etc/x".parse::<DriverName>().is_err());
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DriverName(Arc<str>);
 
 /// A name that no driver can have.
@@ -56,7 +56,7 @@ impl Borrow<str> for DriverName {
 }
 
 /// A driver's own name for a pool: opaque, 1 to [`POOL_ID_MAX_BYTES`] bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PoolId(Arc<str>);
 
 /// A text that no pool id can be.
@@ -95,6 +95,20 @@ impl fmt::Display for PoolId {
 impl Borrow<str> for PoolId {
     fn borrow(&self) -> &str {
         &self.0
+    }
+}
+
+/// As its text in quotes: errors and logs show it to people.
+impl fmt::Debug for DriverName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// As its text in quotes: errors and logs show it to people.
+impl fmt::Debug for PoolId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 

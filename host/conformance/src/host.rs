@@ -18,7 +18,7 @@ pub(crate) fn need(asking: &mut Asking, request: Request) -> Result<Answer, Outc
     asking.ask(&request).map_err(|failure| match failure {
         Failure::Refused(error) => Outcome::not_applicable(show::exchange(&request, &Err(error))),
         failure @ Failure::Broken { .. } => {
-            Outcome::Fail { reason: reason(&failure), exchange: vec![show::request(&request)] }
+            Outcome::Fail { reason: reason(&failure), exchange: vec![request.to_string()] }
         }
     })
 }

@@ -77,7 +77,7 @@ fn ask_again<'a>(again: &mut Asking, exchanges: &'a [Exchange]) -> Result<(), Di
             Ok(answer) => Ok(answer),
             Err(Failure::Refused(error)) => Err(error),
             Err(failure) => {
-                let broke = format!("{} -> {}", show::request(asked), reason(&failure));
+                let broke = format!("{asked} -> {}", reason(&failure));
                 return Err((asked, first, broke));
             }
         };
@@ -133,7 +133,7 @@ pub(crate) fn replay(
             let now = match &answer {
                 Ok(answer) => show::exchange(&asked, &Ok(answer.clone())),
                 Err(Failure::Refused(error)) => show::exchange(&asked, &Err(error.clone())),
-                Err(failure) => format!("{} -> {}", show::request(&asked), reason(failure)),
+                Err(failure) => format!("{asked} -> {}", reason(failure)),
             };
             let want = match want {
                 Answered::Pool(id, pool) => format!("{} {pool}", show::quoted(id.as_str())),
@@ -155,7 +155,7 @@ pub(crate) fn respected(told: Told) -> Outcome {
     let Told { model, mut second } = told;
     let fail = |reason: String, asked: &Request| Outcome::Fail {
         reason,
-        exchange: vec![show::request(asked)],
+        exchange: vec![asked.to_string()],
     };
     let mut leased = Vec::new();
     for (_, _, grant) in model.pools.iter().take(ASKED_AGAIN) {

@@ -52,13 +52,13 @@ pub(crate) fn lock(shared: &Shared) -> MutexGuard<'_, Record> {
 const FRAMES: usize = 6;
 
 /// How the driver failed, and where in its component. The operator of a daemon
-/// reads all of it in one line; here, what was asked is shown apart, and what
+/// reads all of it in one line; here, frames have lines of their own, and what
 /// it was allowed is in the documentation.
 pub(crate) fn broke(failure: &Failure) -> (String, Vec<String>) {
     let text = failure.to_string();
-    let text = text.split("; asked: ").next().unwrap_or_default();
+    let text = text.split("; allowed: ").next().unwrap_or_default();
     let mut parts = text.split("; at ");
-    let reason = parts.next().unwrap_or_default().replace(": wasm trap: ", ": ");
+    let reason = parts.next().unwrap_or_default().replace("wasm trap: ", "");
     (reason, parts.take(FRAMES).map(|frame| format!("at {frame}")).collect())
 }
 
@@ -91,7 +91,7 @@ impl Recorder {
                 .iter()
                 .map(|(asked, answered)| show::exchange(asked, answered))
                 .collect();
-            exchange.extend(asked.map(|asked| format!("{} -> no answer", show::request(asked))));
+            exchange.extend(asked.map(|asked| format!("{asked} -> no answer")));
             let (reason, frames) = broke(failure);
             exchange.extend(frames);
             record.broke = Some(Broke { reason, exchange });
@@ -172,12 +172,12 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_without_what_it_was_allowed() {
-        let text = "start: took more than 5s: wasm trap: interrupt; at a!b (0x1); at a!c (0x2); \
-                    asked: x; allowed: y";
+        let text = "took more than 5s; in start(); wasm trap: interrupt; at a!b (0x1); at a!c (0x2); \
+                    allowed: y";
         let (reason, frames) = broke(&Failure::broken(text));
-        assert_eq!(reason, "driver failed: start: took more than 5s: interrupt");
+        assert_eq!(reason, "driver failed: took more than 5s; in start(); interrupt");
         assert_eq!(frames, ["at a!b (0x1)", "at a!c (0x2)"]);
-        let (reason, frames) = broke(&Failure::broken("answered 7; asked: x"));
-        assert_eq!((&*reason, frames.len()), ("driver failed: answered 7", 0));
+        let (reason, frames) = broke(&Failure::broken("answered 7; in a(); allowed: x"));
+        assert_eq!((&*reason, frames.len()), ("driver failed: answered 7; in a()", 0));
     }
 }

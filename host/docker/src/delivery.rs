@@ -49,7 +49,7 @@ impl Drop for Undelivered {
     fn drop(&mut self) {
         if let Some(receipt) = self.receipt.take() {
             tracing::info!(driver = %self.handle.name(), pool = ?receipt.pool_id.as_str(),
-                address = ?receipt.address, "answer not delivered: undone");
+                address = receipt.address.map(display), "answer not delivered: undone");
             self.handle.undo(receipt);
         }
     }

@@ -8,10 +8,11 @@ use crate::{
     halt::Halt,
     http::{self, Http},
     imports::State,
-    inspect::inspect,
+    inspect::{GrantKind, Need, inspect},
     instance::Instance,
     log::{Behaviour, Budget},
     quota::Allowance,
+    shape,
 };
 use ipam_api::{
     Callback, Digest, Driver, Factory, Failure, Start,
@@ -88,10 +89,14 @@ pub enum LoadError {
     #[error("it has more than {1} {0}")]
     TooManyNames(&'static str, usize),
     /// It needs a proposal to WebAssembly that is off.
-    #[error("it needs {proposal}, which drivers do not get here: {said}")]
+    #[error(
+        "it needs {proposal}, which drivers do not get here: build it without {way_out}: {said}"
+    )]
     Proposal {
         /// Its name.
         proposal: &'static str,
+        /// What to switch off.
+        way_out: &'static str,
         /// The validator's words.
         said: String,
     },
@@ -114,13 +119,21 @@ pub enum LoadError {
     #[error("it could not be compiled: {0}")]
     Compiler(String),
     /// It is not a driver.
-    #[error("it does not export {}", list(.0))]
+    #[error("it does not export {}", list(.0.iter()))]
     MissingExports(Vec<String>),
     /// It wants something that drivers do not get.
-    #[error("it imports what was not granted: {}", list(.0))]
-    UngrantedImports(Vec<String>),
-    /// It speaks another version of the contract.
-    #[error("it does not fit ipam:driver@0.1.0: {0}")]
+    #[error("it imports what was not granted: {}", ungranted(.0))]
+    UngrantedImports(Vec<Need>),
+    /// It is for another version of the contract.
+    #[error(
+        "it is built for ipam:driver@{0}, and this host serves 0.1: \
+         build it with the wit/ that `wipam new` writes"
+    )]
+    OtherContract(String),
+    /// Its types are not those of the contract.
+    #[error(
+        "it does not fit ipam:driver@0.1.0: {0}: build it with the wit/ that `wipam new` writes"
+    )]
     Mismatch(String),
 }
 
@@ -129,12 +142,27 @@ const LIST_BYTES: usize = 4 << 10;
 
 /// As many names as there is room for, and how many there are if that is not
 /// all.
-fn list(names: &[String]) -> String {
+fn list<'a>(names: impl ExactSizeIterator<Item = &'a String> + Clone) -> String {
     let mut said = Bounded::new(LIST_BYTES);
     // An error says that there was no more room, and so does `is_cut`.
-    let _ = write!(said, "{}", joined(names, ", "));
+    let _ = write!(said, "{}", joined(names.clone(), ", "));
     let all = if said.is_cut() { format!(" ({} in all)", names.len()) } else { String::new() };
     said.finish() + &all
+}
+
+/// What was not granted, and for each kind the line that grants it.
+fn ungranted(needs: &[Need]) -> String {
+    let kinds = [Some(GrantKind::Http), Some(GrantKind::Store), Some(GrantKind::Plugins), None];
+    let of = |kind| needs.iter().filter(move |need| need.grant == kind).map(|need| &need.import);
+    let said = kinds.into_iter().filter_map(|kind| {
+        let imports: Vec<&String> = of(kind).collect();
+        let imports = (!imports.is_empty()).then(|| list(imports.into_iter()))?;
+        Some(match kind {
+            Some(kind) => format!("{imports}: write {} into its table", kind.line()),
+            None => format!("{imports}: no grant provides that"),
+        })
+    });
+    said.collect::<Vec<_>>().join("; ")
 }
 
 impl Component {
@@ -168,6 +196,7 @@ impl Component {
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(words(error));
         let linker = http::link(linker, grants).map_err(mismatch)?;
         let pre = linker.instantiate_pre(&compiled).map_err(mismatch)?;
+        shape::check(&pre).map_err(mismatch)?;
         let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(mismatch)?;
         let ipam = ipam::GuestIndices::new(&pre).map_err(mismatch)?;
         let status = status::GuestIndices::new(&pre).ok();
@@ -235,13 +264,33 @@ impl Factory for Component {
 
 #[cfg(test)]
 mod tests {
-    use super::LoadError;
+    use super::{GrantKind, LoadError, Need};
 
     #[test]
     fn a_list_of_names_is_as_long_as_it_may_be() {
-        let few = LoadError::UngrantedImports(vec!["a:b/c".to_owned(), "d:e/f".to_owned()]);
-        assert_eq!(few.to_string(), "it imports what was not granted: a:b/c, d:e/f");
-        let many = LoadError::UngrantedImports(vec!["x".repeat(256); 600]).to_string();
+        let few = LoadError::MissingExports(vec!["a:b/c".to_owned(), "d:e/f".to_owned()]);
+        assert_eq!(few.to_string(), "it does not export a:b/c, d:e/f");
+        let many = LoadError::MissingExports(vec!["x".repeat(256); 600]).to_string();
         assert!(many.len() < 5 << 10 && many.ends_with("xx… (600 in all)"), "{many}");
+    }
+
+    #[test]
+    fn what_was_not_granted_is_named_with_the_line_that_grants_it() {
+        let need = |import: &str, grant| Need { import: import.to_owned(), grant };
+        let refusal = LoadError::UngrantedImports(vec![
+            need("acme:secret/backdoor@1.0.0", None),
+            need("wasi:http/types@0.2.0", Some(GrantKind::Http)),
+            need("ipam:driver/store@0.1.0", Some(GrantKind::Store)),
+            need("wasi:http/outgoing-handler@0.2.0", Some(GrantKind::Http)),
+        ]);
+        assert_eq!(
+            refusal.to_string(),
+            "it imports what was not granted: wasi:http/types@0.2.0, \
+             wasi:http/outgoing-handler@0.2.0: write http = [\"https://SERVER/PATH\"] into its table; \
+             ipam:driver/store@0.1.0: write store = { max-bytes = 1048576, max-keys = 1000 } into its \
+             table; acme:secret/backdoor@1.0.0: no grant provides that"
+        );
+        let many = LoadError::UngrantedImports(vec![need(&"x".repeat(256), None); 600]).to_string();
+        assert!(many.len() < 5 << 10 && many.contains("xx… (600 in all)"), "{many}");
     }
 }

@@ -38,6 +38,15 @@ pub(crate) fn words(missing: Proposal) -> &'static str {
     named.map_or("a proposal that is not finished", |(_, words)| words)
 }
 
+/// What whoever built with it switches off.
+pub(crate) fn without(missing: Proposal) -> &'static str {
+    if missing.intersects(ASYNC) { "async" } else { words(missing) }
+}
+
+/// What functions of components need that wait for others.
+const ASYNC: Proposal =
+    Proposal::CM_ASYNC.union(Proposal::CM_ASYNC_STACKFUL).union(Proposal::CM_MORE_ASYNC_BUILTINS);
+
 const NAMES: [(Proposal, &str); 17] = [
     (Proposal::THREADS, "threads"),
     (Proposal::SHARED_EVERYTHING_THREADS, "threads that share everything"),
@@ -55,10 +64,5 @@ const NAMES: [(Proposal, &str); 17] = [
     (Proposal::CM_ERROR_CONTEXT, "error contexts"),
     (Proposal::CM_FIXED_LENGTH_LISTS, "lists of fixed length"),
     (Proposal::CM_MAP, "maps"),
-    (
-        Proposal::CM_ASYNC
-            .union(Proposal::CM_ASYNC_STACKFUL)
-            .union(Proposal::CM_MORE_ASYNC_BUILTINS),
-        "asynchronous functions",
-    ),
+    (ASYNC, "asynchronous functions"),
 ];

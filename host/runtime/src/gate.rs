@@ -13,7 +13,7 @@ mod footprint;
 
 use crate::{
     Limits, LoadError,
-    features::{FEATURES, words},
+    features::{FEATURES, without, words},
 };
 pub(crate) use footprint::Footprint;
 use footprint::{Frames, bytes};
@@ -97,7 +97,9 @@ pub(crate) fn pass(bytes: &[u8], limits: &Limits) -> Result<Footprint, LoadError
 fn refusal(error: wasmparser::Error) -> LoadError {
     let said = bounded(WORDS_BYTES, &error);
     match error.missing_wasm_feature() {
-        Some(missing) => LoadError::Proposal { proposal: words(missing), said },
+        Some(missing) => {
+            LoadError::Proposal { proposal: words(missing), way_out: without(missing), said }
+        }
         None => LoadError::Invalid(said),
     }
 }

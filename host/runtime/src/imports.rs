@@ -7,6 +7,7 @@ use crate::{
     convert,
     halt::{Halt, Left},
     http::Http,
+    last_words::Cause,
     log::Log,
     plugins::Plugins,
     quota::Quota,
@@ -66,8 +67,14 @@ impl State {
 
     /// A call begins that may take so long.
     pub(crate) fn begin(&mut self, time: Duration) {
+        self.log.words().forget();
         self.http.begin(time, self.clock.monotonic());
         self.plugins.begin(time);
+    }
+
+    /// What the driver said of the failure of the call under way.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.log.words().cause()
     }
 
     fn register(
@@ -134,7 +141,7 @@ impl log::Host for State {
             log::Level::Info => Level::INFO,
             log::Level::Debug => Level::DEBUG,
         };
-        self.log.say(level, &message);
+        self.log.log(level, &message);
     }
 }
 

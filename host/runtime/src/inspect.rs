@@ -17,8 +17,8 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// What it imports, in order.
     pub imports: Vec<String>,
-    /// The version of the contract that it was built for, as it names it.
-    /// Nothing if it is no driver.
+    /// The version of the contract that it was built for, as it names it: one
+    /// that this host serves, or another. Nothing if it is no driver.
     pub contract: Option<String>,
     /// What every driver exports and it does not.
     pub missing: Vec<String>,
@@ -91,14 +91,14 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
         }
     }
     let exported = |wanted: &str| exports.iter().find(|name| compatible(name, wanted));
-    let contract = exported(EXPORTS[1]).and_then(|name| name.rsplit_once('@'));
+    let contract = exports.iter().find_map(|name| name.strip_prefix("ipam:driver/ipam@"));
     let needs = imports
         .iter()
         .filter(|name| !is_for_all(name))
         .map(|name| Need { import: name.clone(), grant: GrantKind::of(name) });
     Ok(Inspection {
         digest: digest(bytes),
-        contract: contract.map(|(_, version)| version.to_owned()),
+        contract: contract.map(str::to_owned),
         missing: EXPORTS
             .into_iter()
             .filter(|wanted| exported(wanted).is_none())
@@ -118,11 +118,13 @@ pub fn digest(bytes: &[u8]) -> Digest {
 }
 
 /// Why a component would not be loaded with these limits, whatever it was
-/// granted: it is for a later WASI, needs a proposal that is off, or has more
-/// of something than is allowed. Nothing is compiled.
+/// granted: it is for a later WASI or another version of the contract, needs a
+/// proposal that is off, or has more of something than is allowed. Nothing is
+/// compiled.
 #[must_use]
 pub fn refusal(inspection: &Inspection, bytes: &[u8], limits: &Limits) -> Option<LoadError> {
-    inspection.later_wasi().or_else(|| gate::pass(bytes, limits).err())
+    let other = inspection.later_wasi().or_else(|| inspection.other_contract());
+    other.or_else(|| gate::pass(bytes, limits).err())
 }
 
 /// The names of the outermost component: exports and imports, and one more
@@ -158,6 +160,17 @@ fn is_for_all(import: &str) -> bool {
 }
 
 impl GrantKind {
+    /// The line of a driver's table that grants it, as an operator writes it
+    /// who has yet to fill it in.
+    #[must_use]
+    pub fn line(self) -> &'static str {
+        match self {
+            Self::Http => r#"http = ["https://SERVER/PATH"]"#,
+            Self::Store => "store = { max-bytes = 1048576, max-keys = 1000 }",
+            Self::Plugins => r#"plugins = ["NAME"]"#,
+        }
+    }
+
     fn of(import: &str) -> Option<Self> {
         if compatible(import, "ipam:driver/store@0.1.0") {
             return Some(Self::Store);
@@ -182,18 +195,28 @@ impl Inspection {
         Some(LoadError::LaterWasi(minor.to_owned()))
     }
 
+    /// Whether it is built for a version of the contract that this host does not
+    /// serve.
+    fn other_contract(&self) -> Option<LoadError> {
+        let version = self.exports.iter().chain(&self.imports).find_map(|name| {
+            let (_, version) = name.strip_prefix("ipam:driver/")?.split_once('@')?;
+            (!version.starts_with("0.1.")).then_some(version)
+        })?;
+        Some(LoadError::OtherContract(version.to_owned()))
+    }
+
     /// Judges it: everything that is missing or too much at once, since
     /// whoever reads it should not have to come back for the next one.
     pub(crate) fn judge(&self, grants: &Grants) -> Result<(), LoadError> {
-        if let Some(later) = self.later_wasi() {
-            return Err(later);
+        if let Some(other) = self.later_wasi().or_else(|| self.other_contract()) {
+            return Err(other);
         }
         if !self.missing.is_empty() {
             return Err(LoadError::MissingExports(self.missing.clone()));
         }
         let is_granted = |need: &&Need| need.grant.is_some_and(|kind| grants.has(kind));
         let ungranted = self.needs.iter().filter(|need| !is_granted(need));
-        let ungranted: Vec<String> = ungranted.map(|need| need.import.clone()).collect();
+        let ungranted: Vec<Need> = ungranted.cloned().collect();
         if ungranted.is_empty() { Ok(()) } else { Err(LoadError::UngrantedImports(ungranted)) }
     }
 }

@@ -16,7 +16,11 @@ use ipam_api::{
     AddressGrant, AddressRequest, AddressSpaces, Callback, Driver, Failure, HeldRecord, PoolGrant,
     PoolId, PoolRequest, PoolStatus, RecordPage, Start, Writes,
 };
-use std::{fmt::Debug, net::IpAddr, time::SystemTime};
+use std::{
+    fmt::{self, Display},
+    net::IpAddr,
+    time::SystemTime,
+};
 use wasmtime::Store;
 
 /// An instance that has started. Its store dies with it.
@@ -26,9 +30,10 @@ pub(crate) struct Instance {
     ipam: ipam::Guest,
     status: Option<status::Guest>,
     records: Option<records::Guest>,
-    /// Set by the first failure: a trap poisons the whole store, and a driver
-    /// that broke the contract remembers something that is not so.
-    broken: bool,
+    /// The first failure, which is told again instead of a call: a trap poisons
+    /// the whole store, and a driver that broke the contract remembers something
+    /// that is not so.
+    failed: Option<String>,
 }
 
 impl Instance {
@@ -43,9 +48,9 @@ impl Instance {
         let grants = &component.grants;
         let handles = Http::handles(grants, limits);
         let quota = Quota::new(&component.allowance, limits, component.host_bytes);
-        let quota = quota.map_err(|why| Failure::broken(format!("start: {why}")))?;
+        let quota = quota.map_err(|why| Failure::broken(format!("{why}; in start()")))?;
         let overlay = Overlay::new(&start.stored, grants.store, limits.call.hostcall_fuel);
-        let state = State::new(log, limits, grants, overlay, quota, &component.halt);
+        let state = State::new(log.clone(), limits, grants, overlay, quota, &component.halt);
         let mut store = Store::new(component.pre.engine(), state);
         store.limiter(|state| &mut state.quota);
         store.set_max_component_handles(handles);
@@ -54,13 +59,10 @@ impl Instance {
         halt::begin(&mut store, component.start_ticks, |state| &mut state.left);
         store.data_mut().begin(limits.instance.start_time);
         // Not its configuration: that may hold secrets.
-        let report = Report {
-            call: "start",
-            time: limits.instance.start_time,
-            request: &start.name,
-            limits,
-        };
-        let failed = |error: wasmtime::Error| report.trap(&error);
+        let name = fmt::from_fn(|to| start.name.iter().try_for_each(|name| write!(to, "{name:?}")));
+        let report =
+            Report { call: "start", time: limits.instance.start_time, request: &name, limits };
+        let failed = |error: wasmtime::Error| report.trap(&error, log.words().cause());
 
         let instance = component.pre.instantiate(&mut store).map_err(failed)?;
         let lifecycle = component.lifecycle.load(&mut store, &instance).map_err(failed)?;
@@ -80,7 +82,7 @@ impl Instance {
         match started.map_err(failed)? {
             Ok(()) => {
                 let component = component.clone();
-                Ok(Self { component, store, ipam, status, records, broken: false })
+                Ok(Self { component, store, ipam, status, records, failed: None })
             }
             Err(refusal) => Err(convert::error(refusal, &component.limits).into()),
         }
@@ -90,7 +92,7 @@ impl Instance {
     fn writing_call<T, U>(
         &mut self,
         function: &'static str,
-        request: &dyn Debug,
+        request: &dyn Display,
         call: impl FnOnce(&ipam::Guest, &mut Store<State>) -> wasmtime::Result<Result<T, types::Error>>,
         convert: impl FnOnce(T, &crate::Limits) -> Result<U, Broken>,
     ) -> Result<U, Failure> {
@@ -102,16 +104,16 @@ impl Instance {
     fn call<T, U>(
         &mut self,
         function: &'static str,
-        request: &dyn Debug,
+        request: &dyn Display,
         call: impl FnOnce(&ipam::Guest, &mut Store<State>) -> wasmtime::Result<Result<T, types::Error>>,
         convert: impl FnOnce(T, &crate::Limits) -> Result<U, Broken>,
     ) -> Result<U, Failure> {
-        if self.broken {
-            return Err(Failure::broken(format!("{function} was called after a failure")));
+        if let Some(reason) = &self.failed {
+            return Err(Failure::broken(reason));
         }
         if self.component.halt.is_set() {
-            self.broken = true;
-            return Err(Failure::broken(format!("{function} was called when the host ended")));
+            let reason = format!("{function} was called when the host ended");
+            return Err(Failure::broken(self.failed.insert(reason)));
         }
         let limits = &self.component.limits;
         halt::begin(&mut self.store, self.component.call_ticks, |state| &mut state.left);
@@ -120,10 +122,12 @@ impl Instance {
         let answer = match call(&self.ipam, &mut self.store) {
             Ok(Ok(value)) => convert(value, limits).map_err(|rule| report.violation(&rule)),
             Ok(Err(refusal)) => Err(convert::error(refusal, limits).into()),
-            Err(trap) => Err(report.trap(&trap)),
+            Err(trap) => Err(report.trap(&trap, self.store.data().cause())),
         };
         self.store.data_mut().overlay.close(answer.is_ok());
-        self.broken |= matches!(answer, Err(Failure::Broken { .. }));
+        if let Err(Failure::Broken { reason }) = &answer {
+            self.failed = Some(reason.clone());
+        }
         answer
     }
 }
@@ -140,7 +144,7 @@ impl Driver for Instance {
     fn default_address_spaces(&mut self) -> Result<AddressSpaces, Failure> {
         self.call(
             "get-default-address-spaces",
-            &(),
+            &"",
             |ipam, store| ipam.call_get_default_address_spaces(store),
             convert::address_spaces,
         )
@@ -159,7 +163,7 @@ impl Driver for Instance {
     fn release_pool(&mut self, pool_id: &PoolId) -> Result<(), Failure> {
         self.writing_call(
             "release-pool",
-            pool_id,
+            &format_args!("{pool_id:?}"),
             |ipam, store| ipam.call_release_pool(store, pool_id.as_str()),
             nothing,
         )
@@ -181,7 +185,7 @@ impl Driver for Instance {
         let told = convert::address_to_guest(address);
         self.writing_call(
             "release-address",
-            &(pool_id, address),
+            &format_args!("{pool_id:?}, {address}"),
             |ipam, store| ipam.call_release_address(store, pool_id.as_str(), told),
             nothing,
         )
@@ -192,7 +196,7 @@ impl Driver for Instance {
     }
 
     fn is_built_in(&mut self) -> Result<bool, Failure> {
-        self.call("is-built-in", &(), |ipam, store| ipam.call_is_built_in(store).map(Ok), nothing)
+        self.call("is-built-in", &"", |ipam, store| ipam.call_is_built_in(store).map(Ok), nothing)
     }
 
     fn memory_bytes(&self) -> Option<u64> {
@@ -203,7 +207,7 @@ impl Driver for Instance {
         let status = self.status.take()?;
         let answer = self.call(
             "pool-status",
-            pool_id,
+            &format_args!("{pool_id:?}"),
             |_, store| status.call_pool_status(store, pool_id.as_str()),
             |answer, _| Ok(convert::pool_status(answer)),
         );
@@ -219,7 +223,7 @@ impl Driver for Instance {
         let records = self.records.take()?;
         let answer = self.call(
             "list-records",
-            &(cursor, limit),
+            &format_args!("{}, {limit}", cursor.map_or("none".to_owned(), |it| format!("{it:?}"))),
             |_, store| records.call_list_records(store, cursor, limit),
             |page, limits| record::page(page, cursor, limit, limits),
         );
@@ -236,7 +240,10 @@ impl Driver for Instance {
         let told = address.map(convert::address_to_guest);
         let answer = self.call(
             "has-record",
-            &(pool_id, address),
+            &format_args!(
+                "{pool_id:?}, {}",
+                address.map_or("itself".to_owned(), |it| it.to_string())
+            ),
             |_, store| records.call_has_record(store, pool_id.as_str(), told),
             nothing,
         );
@@ -249,7 +256,7 @@ impl Driver for Instance {
         let told = record::to_guest(record);
         let answer = self.call(
             "remove-record",
-            record,
+            &format_args!("{:?}, {}", record.id.as_str(), record.pool),
             |_, store| records.call_remove_record(store, &told),
             nothing,
         );

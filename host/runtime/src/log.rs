@@ -1,12 +1,12 @@
 //! What a driver says to its operator, through the `log` import or WASI's
 //! standard streams: bounded, and on one line each.
 
-use crate::Limits;
+use crate::{Limits, last_words::LastWords};
 use ipam_api::text::bounded;
 use std::{
     fmt::Display,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -95,11 +95,15 @@ pub(crate) struct Log {
     driver: Arc<str>,
     line_bytes: usize,
     budget: Arc<Budget>,
+    words: Arc<Mutex<LastWords>>,
 }
+
+/// The most lines of one message; the last of them has the rest.
+const MESSAGE_LINES: usize = 64;
 
 impl Log {
     pub(crate) fn new(driver: Arc<str>, limits: &Limits, budget: Arc<Budget>) -> Self {
-        Self { driver, line_bytes: limits.answer.log_line_bytes, budget }
+        Self { driver, line_bytes: limits.answer.log_line_bytes, budget, words: Arc::default() }
     }
 
     /// Counts an attempt to register after the start.
@@ -110,6 +114,26 @@ impl Log {
     /// The longest line, in bytes.
     pub(crate) fn line_bytes(&self) -> usize {
         self.line_bytes
+    }
+
+    /// What a guest says through the `log` import, line by line.
+    pub(crate) fn log(&self, level: Level, message: &str) {
+        if level == Level::ERROR {
+            self.words().log(message);
+        }
+        let lines = message.splitn(MESSAGE_LINES, '\n').map(str::trim_end);
+        lines.filter(|line| !line.is_empty()).for_each(|line| self.say(level, line));
+    }
+
+    /// A line that a guest writes on its standard error.
+    pub(crate) fn complain(&self, line: &str) {
+        self.words().write(line);
+        self.say(Level::WARN, line);
+    }
+
+    /// What the guest said last in this call, should it come to nothing.
+    pub(crate) fn words(&self) -> MutexGuard<'_, LastWords> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says one line, or counts it among the dropped. It is bounded, and

@@ -1,6 +1,6 @@
-//! What an operator is told when an instance failed: which call, how it ended,
-//! where in the component that was, with what it was asked, and what it was
-//! allowed.
+//! What an operator is told when an instance failed: the cause first, in the
+//! driver's own words if it had any, then which call it was with what it was
+//! asked, where in the component that was, and what it was allowed.
 //!
 //! All of it is for the operator. A caller hears of an internal error, because
 //! that is all that [`Failure::contract`] says.
@@ -10,10 +10,10 @@
 //! are unfolded at all: those of C++ cannot be bounded, because their
 //! demangler unfolds them before it writes anything.
 
-use crate::Limits;
+use crate::{Limits, last_words::Cause};
 use ipam_api::{Failure, text::bounded};
 use std::{
-    fmt::{self, Debug, Display},
+    fmt::{self, Display},
     time::Duration,
 };
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
@@ -29,40 +29,48 @@ pub(crate) struct Report<'a> {
     pub(crate) call: &'static str,
     /// How long it may take.
     pub(crate) time: Duration,
-    pub(crate) request: &'a dyn Debug,
+    /// What it was asked, as its arguments.
+    pub(crate) request: &'a dyn Display,
     pub(crate) limits: &'a Limits,
 }
 
 impl Report<'_> {
     /// The call did not return. The error holds the backtrace, with the names
-    /// of functions if the component has kept them.
-    pub(crate) fn trap(&self, error: &wasmtime::Error) -> Failure {
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => {
-                self.failure(format_args!("took more than {:?}: {}", self.time, ended(error)))
-            }
-            _ => self.failure(ended(error)),
+    /// of functions if the component has kept them; `said` is what the driver
+    /// said of it before.
+    pub(crate) fn trap(&self, error: &wasmtime::Error, said: Option<Cause>) -> Failure {
+        match (error.downcast_ref::<Trap>(), said) {
+            (Some(Trap::Interrupt), _) => self.failure(
+                format_args!("took more than {:?}", self.time),
+                format_args!("; {}{}", ended(error), frames(error)),
+            ),
+            (_, Some(Cause { message, trace })) => self.failure(
+                message,
+                format_args!("; {}{}{}", ended(error), lines(&trace), frames(error)),
+            ),
+            (_, None) => self.failure(ended(error), frames(error)),
         }
     }
 
     /// The call returned what the contract forbids.
     pub(crate) fn violation(&self, rule: &str) -> Failure {
-        self.failure(format_args!("answered {rule}"))
+        self.failure(format_args!("answered {rule}"), "")
     }
 
-    fn failure(&self, reason: impl Display) -> Failure {
+    fn failure(&self, cause: impl Display, trace: impl Display) -> Failure {
         let bytes_max = self.limits.answer.report_bytes;
         Failure::broken(format_args!(
-            "{}: {}; asked: {}; allowed: {}",
+            "{}; in {}({}){}; allowed: {}",
+            bounded(bytes_max, cause),
             self.call,
-            bounded(bytes_max, reason),
-            bounded(bytes_max, format_args!("{:?}", self.request)),
+            bounded(bytes_max, self.request),
+            bounded(bytes_max, trace),
             self.limits
         ))
     }
 }
 
-/// How a call ended, and where: the causes, then the frames, innermost first.
+/// How a call ended: the causes, the last one first.
 fn ended(error: &wasmtime::Error) -> impl Display {
     fmt::from_fn(move |to| {
         let mut between = "";
@@ -70,9 +78,18 @@ fn ended(error: &wasmtime::Error) -> impl Display {
             write!(to, "{between}{cause}")?;
             between = ": ";
         }
-        let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
-        frames.iter().try_for_each(|frame| write!(to, "; at {}", place(frame)))
+        Ok(())
     })
+}
+
+/// Where it ended, innermost first.
+fn frames(error: &wasmtime::Error) -> impl Display {
+    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
+    fmt::from_fn(move |to| frames.iter().try_for_each(|frame| write!(to, "; at {}", place(frame))))
+}
+
+fn lines(trace: &[String]) -> impl Display {
+    fmt::from_fn(move |to| trace.iter().try_for_each(|line| write!(to, "; {line}")))
 }
 
 /// Whether a cause is the engine's own list of frames, which is told only by

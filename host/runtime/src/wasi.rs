@@ -18,9 +18,9 @@ const SEED: [u8; 32] = *b"wipam: the same for all drivers.";
 
 /// A context that can do nothing but write to the log.
 pub(crate) fn inert(log: &Log, clock: &Clock, has_real_random: bool) -> WasiCtx {
-    let stream = |level| {
+    let stream = |tell: fn(&Log, &str)| {
         let log = log.clone();
-        Lines::new(log.line_bytes(), move |line| log.say(level, line))
+        Lines::new(log.line_bytes(), move |line| tell(&log, line))
     };
     let mut context = WasiCtxBuilder::new();
     context
@@ -30,8 +30,8 @@ pub(crate) fn inert(log: &Log, clock: &Clock, has_real_random: bool) -> WasiCtx 
         .arg(PROGRAM)
         .wall_clock(clock.clone())
         .max_random_size(RANDOM_BYTES)
-        .stdout(stream(Level::INFO))
-        .stderr(stream(Level::WARN));
+        .stdout(stream(|log, line| log.say(Level::INFO, line)))
+        .stderr(stream(Log::complain));
     if !has_real_random {
         context
             .secure_random(StdRng::from_seed(SEED))

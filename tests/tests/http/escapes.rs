@@ -119,7 +119,7 @@ fn the_host_header_is_the_host() {
 #[test]
 fn without_a_grant_it_is_not_loaded() {
     let Err(LoadError::UngrantedImports(listed)) = load(quick(), &[]) else { panic!("loaded") };
-    assert!(listed.iter().all(|import| import.starts_with("wasi:http/")), "{listed:?}");
+    assert!(listed.iter().all(|need| need.import.starts_with("wasi:http/")), "{listed:?}");
     assert_eq!(listed.len(), 2);
 }
 

@@ -18,7 +18,7 @@ pub(super) fn stable(case: &mut Case<'_>) -> Check {
     // Whatever comes of it.
     let _ = offers::any(case)?;
     if case.spaces()? != first {
-        fail!("they were {first:?} before");
+        fail!("they were {:?} and {:?} before", first.0, first.1);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 import callback from "ipam:driver/callback@0.1.0";
 import log from "ipam:driver/log@0.1.0";
-import { fromParts, parts } from "./network.js";
+import { fromParts, numbers, parts } from "./network.js";
 import { Policy, Refusal } from "./policy.js";
 
 const NAME = "@NAME@";
@@ -16,7 +16,7 @@ let policy = new Policy();
 /** Turns a Refusal into the contract's error; whatever else it was is logged. */
 const refusing = (call) => (...asked) => {
   try {
-    return call(...asked);
+    return numbers(call(...asked));
   } catch (error) {
     if (error instanceof Refusal) throw { tag: error.code, val: error.message };
     log.log("error", `${error}\n${error.stack}`);

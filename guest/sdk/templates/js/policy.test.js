@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { formatAddress, parseAddress, parsePrefix } from "./network.js";
+import { formatAddress, numbers, parseAddress, parsePrefix } from "./network.js";
 import { Policy, Refusal } from "./policy.js";
 
 const prefix = (text) => parsePrefix(text) ?? assert.fail(text);
@@ -104,4 +104,12 @@ test("the operator says where pools come from", () => {
   ]) {
     refuses("invalid-request", () => new Policy(wrong));
   }
+});
+
+test("a BigInt is no number of the contract", () => {
+  const answer = { poolId: "a", pool: { length: 24, address: { tag: "ipv4", val: [10, 64, 0, 0] } }, data: [] };
+  assert.equal(numbers(answer), answer);
+  assert.equal(numbers(undefined), undefined);
+  answer.pool.length = 24n;
+  assert.throws(() => numbers(answer), /the answer\.pool\.length is a BigInt, and not a number/);
 });

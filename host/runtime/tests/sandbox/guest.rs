@@ -5,6 +5,7 @@
 //! test puts in its place. It answers every request with success: the pool
 //! `p`, 10.0.0.0/8, and no address.
 
+use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
@@ -102,6 +103,11 @@ const EXPORTS: [(&str, &str, &str, &str); 7] = [
 /// A driver with these imports, whose `functions` do what they say: name and
 /// body.
 pub(crate) fn guest(imports: &str, functions: &[(&str, &str)]) -> Vec<u8> {
+    guest_of(Path::new("../../wit"), imports, functions)
+}
+
+/// The same, made for the contract in a directory.
+pub(crate) fn guest_of(wit: &Path, imports: &str, functions: &[(&str, &str)]) -> Vec<u8> {
     let mut text = format!("(module {imports} {FRAME}");
     for (interface, name, ty, nothing) in EXPORTS {
         let told = functions.iter().find(|(function, _)| *function == name);
@@ -116,7 +122,7 @@ pub(crate) fn guest(imports: &str, functions: &[(&str, &str)]) -> Vec<u8> {
     text += ")";
     let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::default();
-    resolve.push_dir("../../wit").unwrap();
+    resolve.push_dir(wit).unwrap();
     for package in WASI[..4].iter().chain(&OTHERS).chain(&WASI[4..]) {
         resolve.push_str("guest.wit", package).unwrap_or_else(|error| panic!("{error:#}"));
     }

@@ -1,11 +1,14 @@
 //! What a component can make its host say, and what that costs.
 
 use crate::{
-    guest::guest,
-    lab::{any_address, any_pool, load, make, reason, runtime, start, started},
+    guest::{guest, guest_of},
+    lab::{any_address, any_pool, load, make, overhear, reason, runtime, start, started},
 };
 use ipam_runtime::{CallLimits, InstanceLimits, Limits};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 /// A name of C++ in which each type is a pair of the one before it.
 fn unfolding(levels: usize) -> String {
@@ -29,7 +32,10 @@ fn names_of_cxx_are_not_unfolded() {
     assert!(told.contains(&format!("!{name} (0x")), "{told}");
     let boom = format!("(func $boom (@name \"{name}\") unreachable) (start $boom)");
     let told = reason(start(&guest("", &[("", &boom)]), Limits::default()));
-    assert!(told.starts_with("start: wasm trap: wasm `unreachable`"), "{told}");
+    assert!(
+        told.starts_with("wasm trap: wasm `unreachable` instruction executed; in start(); at "),
+        "{told}"
+    );
     assert!(told.contains(&format!("!{name} (0x")), "{told}");
 }
 
@@ -54,7 +60,10 @@ fn a_core_start_function_ends_at_the_deadline_of_the_start() {
     };
     let began = Instant::now();
     let told = reason(start(&guest("", &[("", forever)]), limits));
-    assert!(told.starts_with("start: took more than 50ms: wasm trap: interrupt; at "), "{told}");
+    assert!(
+        told.starts_with("took more than 50ms; in start(); wasm trap: interrupt; at "),
+        "{told}"
+    );
     assert!(began.elapsed() < Duration::from_secs(20));
 }
 
@@ -93,4 +102,73 @@ fn limits_are_told_by_their_keys() {
         "; allowed: instance.start = 10s, call.time = 1.5s, instance.memory = 67108864B, ";
     assert!(told.contains(allowed), "{told}");
     assert!(!told.contains("Limits") && !told.contains("\\n"), "{told}");
+}
+
+/// The message of an exception comes before what the engine knows of it, and its
+/// lines are lines of the log.
+#[test]
+fn what_the_driver_said_of_a_failure_is_told_first() {
+    let import = r#"(import "ipam:driver/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
+    let said = "TypeError: no rack\\0a    at choose (policy.js:80)\\0a";
+    let data = format!("(data (i32.const 6144) \"{said}\")");
+    let bytes = said.replace("\\0a", "\n").len();
+    let fails = format!(
+        "(call $log (i32.const 0) (i32.const 6144) (i32.const {bytes}))
+         (if (i32.eqz (i32.const 0)) (then unreachable)) (i32.const 1024)"
+    );
+    let component = guest(import, &[("request-address", &fails), ("", &data)]);
+    let mut told = String::new();
+    let log = overhear(|| {
+        let mut driver = started(&component, Limits::default());
+        told = reason(driver.request_address(&any_address()));
+    });
+    let want = "TypeError: no rack; in request-address(\"p\", any); wasm trap: wasm `unreachable` \
+                instruction executed; at choose (policy.js:80); at ";
+    assert!(told.starts_with(want), "{told}");
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines[0].contains("TypeError: no rack") && lines[1].contains("at choose"), "{log}");
+    // What it said in another call is of no account.
+    let quiet = "(if (local.get 1) (then unreachable)) (i32.const 1024)";
+    let says =
+        format!("(call $log (i32.const 0) (i32.const 6144) (i32.const {bytes})) (i32.const 3072)");
+    let functions = [("request-pool", &*says), ("release-pool", quiet), ("", &data)];
+    let mut driver = started(&guest(import, &functions), Limits::default());
+    let pool = driver.request_pool(&any_pool()).unwrap_or_else(|it| panic!("{it}"));
+    let told = reason(driver.release_pool(&pool.pool_id));
+    assert!(told.starts_with("wasm trap: "), "{told}");
+}
+
+/// Built for the same version of a contract that was changed.
+#[test]
+fn a_record_of_another_shape_is_refused_with_its_function() {
+    let log = r#"(import "ipam:driver/log@0.1.0" "log" (func (param i32 i32 i32 i32)))"#;
+    for (file, from, to, imports, words) in [
+        ("ipam.wit", "data: options,", "", "", ["request-pool: ", "expected record of 3 fields"]),
+        (
+            "log.wit",
+            "message: string)",
+            "message: string, more: u32)",
+            log,
+            ["ipam:driver/log", "`log`"],
+        ),
+    ] {
+        let wit = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir("../../wit").unwrap().map(Result::unwrap) {
+            let mut text = fs::read_to_string(entry.path()).unwrap();
+            if entry.file_name() == file {
+                assert!(text.contains(from));
+                text = text.replacen(from, to, 1);
+            }
+            if entry.path().extension().is_some_and(|it| it == "wit") {
+                fs::write(wit.path().join(entry.file_name()), text).unwrap();
+            }
+        }
+        let component = guest_of(wit.path(), imports, &[]);
+        let refused = runtime().load("guest", &component, Limits::default()).unwrap_err();
+        let refused = refused.to_string();
+        assert!(refused.starts_with("it does not fit ipam:driver@0.1.0: "), "{refused}");
+        assert!(words.iter().all(|word| refused.contains(word)), "{refused}");
+        assert!(refused.ends_with("build it with the wit/ that `wipam new` writes"), "{refused}");
+    }
 }

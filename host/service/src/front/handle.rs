@@ -102,7 +102,8 @@ impl DriverHandle for Handle {
     fn undo(&self, receipt: Receipt) {
         if !self.handle.queue.undo(receipt.clone()) {
             tracing::error!(
-                driver = %self.handle.name, pool_id = ?receipt.pool_id.as_str(), address = ?receipt.address,
+                driver = %self.handle.name, pool_id = ?receipt.pool_id.as_str(),
+                address = receipt.address.map(display),
                 "an answer was not delivered and its driver is gone: its grant stays",
             );
         }

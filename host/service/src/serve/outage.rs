@@ -135,7 +135,8 @@ impl Processor {
         if self.deferred.releases.len() >= self.settings.limits.releases_kept_max {
             let receipt = release.receipt();
             tracing::error!(
-                driver = %self.settings.name, pool_id = ?receipt.pool_id.as_str(), address = ?receipt.address,
+                driver = %self.settings.name, pool_id = ?receipt.pool_id.as_str(),
+                address = receipt.address.map(display),
                 "a release is lost: too many are kept",
             );
             return false;

@@ -97,7 +97,7 @@ impl Processor {
         }
         tracing::info!(
             driver = %self.settings.name, by = %audit.by, record = ?record.id.as_str(),
-            space = ?record.address_space, pool = %record.pool, address = ?record.address,
+            space = ?record.address_space, pool = %record.pool, address = record.address.map(display),
             "removed from the system of record",
         );
         Ok(Removal::Removed)

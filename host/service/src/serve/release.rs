@@ -69,7 +69,8 @@ impl Processor {
 
     pub(super) fn lose_notification(&self, (pool_id, address): &Release) {
         tracing::error!(
-            driver = %self.settings.name, pool_id = ?pool_id.as_str(), ?address,
+            driver = %self.settings.name, pool_id = ?pool_id.as_str(),
+            address = address.map(display),
             "the driver will not be notified of a release: too many are pending",
         );
     }
@@ -124,7 +125,8 @@ impl Processor {
             let outcome = match notified {
                 Err(Failure::Refused(refusal)) if refusal.kind() != Kind::Unavailable => {
                     tracing::warn!(
-                        driver = %self.settings.name, pool_id = ?pool_id.as_str(), ?address, %refusal,
+                        driver = %self.settings.name, pool_id = ?pool_id.as_str(),
+                        address = address.map(display), %refusal,
                         "the driver refused a pending release",
                     );
                     Ok(())

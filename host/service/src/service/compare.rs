@@ -104,8 +104,8 @@ fn compare(snapshot: &Snapshot, at: Time, deadline: &Deadline) -> CheckReport {
         match fresh.pool_status(pool_id) {
             Ok(Some(found)) if found == *serving => {}
             Ok(found) => report.differs(format!(
-                "pool {pool_id:?}: a new instance has {}, the one in service {serving:?}",
-                found.map_or("nothing".to_owned(), |found| format!("{found:?}")),
+                "pool {pool_id:?}: a new instance has {}, the one in service {serving}",
+                found.map_or("nothing".to_owned(), |found| found.to_string()),
             )),
             Err(failure) => report.differs(format!("pool {pool_id:?}: {failure}")),
         }

@@ -54,6 +54,9 @@ struct Needed {
     import: String,
     /// The key that would grant it; nothing if nothing would.
     grant: Option<&'static str>,
+    /// The whole line.
+    #[serde(skip)]
+    line: Option<&'static str>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
@@ -78,6 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let Inspection { digest, exports, imports, contract, missing, needs, uses_random } = inspection;
     let needed = |Need { import, grant }| Needed {
         import,
+        line: grant.map(GrantKind::line),
         grant: grant.map(|kind| match kind {
             GrantKind::Http => "http",
             GrantKind::Store => "store",
@@ -122,9 +126,9 @@ fn print(shown: &Shown, json: bool) -> io::Result<()> {
     {
         all.iter().try_for_each(|value| line(name, value))?;
     }
-    for Needed { import, grant } in &shown.needs {
-        match grant {
-            Some(key) => line("needs", &format!("{key}, for {import}"))?,
+    for Needed { import, line: grants, .. } in &shown.needs {
+        match grants {
+            Some(grants) => line("needs", &format!("{import}: write {grants} into its table"))?,
             None => line("needs", &format!("{import}, which no grant provides"))?,
         }
     }
