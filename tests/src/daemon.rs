@@ -33,6 +33,12 @@ pub fn binary() -> PathBuf {
     path.expect("no `wipam` beside this test: run `cargo test --workspace`, or `cargo build`")
 }
 
+/// Where `wipam test` keeps compiled code: nowhere outside of this repository.
+#[must_use]
+pub fn cache_home() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/cache"))
+}
+
 /// Waits for what is sure to come.
 ///
 /// # Panics

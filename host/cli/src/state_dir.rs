@@ -149,7 +149,7 @@ impl StateDir {
 }
 
 /// An absolute path to a directory that is ours alone, made if it is not there.
-fn private(path: &Path) -> Result<PathBuf, Fatal> {
+pub(crate) fn private(path: &Path) -> Result<PathBuf, Fatal> {
     let made = match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         made => made,

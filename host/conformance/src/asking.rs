@@ -15,8 +15,8 @@ const BEGIN: u64 = 1_767_225_600;
 /// Each question is asked so much later than the one before it, so that an
 /// address that must rest has rested. It is the same time in each run.
 const STEP: u64 = 3600;
-/// How many names a component may register.
-const NAMES_MAX: usize = 64;
+/// How many names a component may register, if nobody says otherwise.
+pub(crate) const NAMES_MAX: usize = 64;
 
 /// What one start registered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub(crate) struct Registered {
 struct Register {
     registered: Arc<Mutex<Registered>>,
     is_built_in: bool,
+    names_max: usize,
 }
 
 impl Register {
@@ -43,8 +44,9 @@ impl Register {
         if registered.names.iter().any(|(known, _)| *known == name) {
             return Err(invalid("it is registered already".to_owned()));
         }
-        if registered.names.len() == NAMES_MAX {
-            return Err(invalid(format!("a component may register {NAMES_MAX} names")));
+        if registered.names.len() >= self.names_max {
+            let names_max = self.names_max;
+            return Err(invalid(format!("a component may register {names_max} names")));
         }
         Ok(name)
     }
@@ -85,6 +87,7 @@ pub(crate) struct Maker {
     pub(crate) factory: Arc<dyn Factory>,
     pub(crate) config: String,
     pub(crate) is_built_in: bool,
+    pub(crate) names_max: usize,
 }
 
 impl Maker {
@@ -95,7 +98,8 @@ impl Maker {
         stored: Stored,
     ) -> Result<Asking, Failure> {
         let registered = Arc::<Mutex<Registered>>::default();
-        let callback = Register { registered: registered.clone(), is_built_in: self.is_built_in };
+        let Self { is_built_in, names_max, .. } = *self;
+        let callback = Register { registered: registered.clone(), is_built_in, names_max };
         let start = Start {
             name: name.cloned(),
             config: self.config.clone(),

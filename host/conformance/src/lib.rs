@@ -37,7 +37,7 @@ pub use ipam_report::{Outcome, PromiseResult, Section};
 pub use junit::junit;
 pub use outcome::Report;
 
-use asking::{Maker, Registered};
+use asking::{Maker, NAMES_MAX, Registered};
 use ipam_api::{Callback, Capability, Digest, Driver, DriverName, Factory, Failure, Start};
 use ipam_runtime::{Component, Suite};
 use recorder::reason;
@@ -50,6 +50,8 @@ pub struct Options {
     pub config: String,
     /// Which of its names; all of them if none is given.
     pub name: Option<DriverName>,
+    /// The most names that it may register.
+    pub names_max: usize,
     /// The seed of the random numbers.
     pub seed: u64,
     /// How many random operations there are.
@@ -69,6 +71,7 @@ impl Default for Options {
         Self {
             config: "{}".to_owned(),
             name: None,
+            names_max: NAMES_MAX,
             seed: 1,
             operations: 100_000,
             resting: false,
@@ -135,7 +138,8 @@ pub fn test(
         }
         Target::Plugin(plugin) => (Arc::new(plugin.clone()), false),
     };
-    let maker = Maker { factory, config: options.config.clone(), is_built_in };
+    let Options { config, names_max, .. } = options.clone();
+    let maker = Maker { factory, config, is_built_in, names_max };
     let (registered, outcome) = match maker.make(None, ipam_api::Stored::new()) {
         Ok(asking) => (asking.registered.clone(), registers(&asking.registered)),
         Err(failure) => (

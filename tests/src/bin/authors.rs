@@ -300,6 +300,7 @@ fn shell(directory: &Path, script: &str) -> Command {
         .env_remove("RUSTUP_TOOLCHAIN")
         .env("PATH", format!("{}:{path}", programs.display()))
         .env("GOCACHE", kept.join("go"))
+        .env("XDG_CACHE_HOME", daemon::cache_home())
         .env("PIP_CACHE_DIR", kept.join("pip"))
         .env("npm_config_cache", kept.join("npm"))
         .env("ZIG_GLOBAL_CACHE_DIR", kept.join("zig"));

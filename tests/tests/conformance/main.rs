@@ -8,5 +8,6 @@ mod built_in;
 mod defects;
 mod docker;
 mod hostile;
+mod in_service;
 mod plain_wasmtime;
 mod ran;

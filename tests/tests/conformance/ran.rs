@@ -2,7 +2,7 @@
 
 use ipam_tests::daemon;
 use serde_json::Value;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 /// What came of one run.
 #[derive(Debug)]
@@ -16,8 +16,14 @@ pub(crate) struct Ran {
 
 /// Runs it with these arguments.
 pub(crate) fn wipam_test(arguments: &[&str]) -> Ran {
-    let output =
-        Command::new(daemon::binary()).args(["test", "--json"]).args(arguments).output().unwrap();
+    wipam_test_in(&daemon::cache_home(), arguments)
+}
+
+/// The same with another place for compiled code.
+pub(crate) fn wipam_test_in(cache_home: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(daemon::binary());
+    command.args(["test", "--json"]).args(arguments).env("XDG_CACHE_HOME", cache_home);
+    let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     Ran {
         code: output.status.code().unwrap(),

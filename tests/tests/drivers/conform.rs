@@ -4,7 +4,10 @@ use crate::{
     netbox_server::{NetBox, TOKEN},
     phpipam_server::{self, PhpIpam},
 };
-use ipam_tests::{daemon::binary, programs};
+use ipam_tests::{
+    daemon::{binary, cache_home},
+    programs,
+};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -13,7 +16,7 @@ use std::process::Command;
 fn check(driver: &str, arguments: &[&str], broken: &[&str]) {
     let mut command = Command::new(binary());
     command.args(["test", "--json"]).arg(programs::driver(driver)).args(arguments);
-    let output = command.output().unwrap();
+    let output = command.env("XDG_CACHE_HOME", cache_home()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |outcome: &str| -> Vec<&Value> {

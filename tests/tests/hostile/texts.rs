@@ -2,7 +2,7 @@
 
 use crate::harness::{BOUND, Harness};
 use ipam_api::text::is_plain;
-use ipam_tests::daemon::{binary, wait};
+use ipam_tests::daemon::{binary, cache_home, wait};
 use serde_json::json;
 use std::{fs, io::Write as _, path::Path, process::Command, time::Instant};
 
@@ -103,10 +103,12 @@ fn a_file_of_long_names_is_refused_in_few_words() {
     assert!(said < 64 << 10, "{said} bytes in the log");
     let grown = peak_kib(&harness) - before.0;
     assert!(grown < GROWTH_MAX_KIB, "{grown} KiB more");
-    for command in [&["driver", "inspect"][..], &["driver", "inspect", "--json"], &["test"]] {
-        let output = Command::new(binary()).args(command).arg(&file).output().unwrap();
+    for words in [&["driver", "inspect"][..], &["driver", "inspect", "--json"], &["test"]] {
+        let mut command = Command::new(binary());
+        let output =
+            command.args(words).arg(&file).env("XDG_CACHE_HOME", cache_home()).output().unwrap();
         let said = output.stdout.len() + output.stderr.len();
-        assert!(said < 512 << 10, "{command:?} says {said} bytes");
+        assert!(said < 512 << 10, "{words:?} says {said} bytes");
     }
 }
 

@@ -1,37 +1,43 @@
 //! `wipam test`: asks a driver for every promise of the contract, in a process
 //! of its own, within the limits that it has in service.
 
+mod tested;
+
 use crate::{
-    component::component,
-    driver_config::DriverSettings,
     fatal::Fatal,
     logging::{self, LogFormat},
+    state_dir::private,
 };
 use ipam_admin::json;
 use ipam_api::{DriverName, text::escaped};
 use ipam_conformance_host::{Options, Outcome, Plugin, PromiseResult, Report, Target, junit, test};
-use ipam_runtime::{CallLimits, Grants, Limits, PluginGrant, Runtime, StoreLimits, UrlPrefix};
+use ipam_runtime::{LoadError, Runtime, UrlPrefix};
 use serde::Serialize;
 use std::{
-    fs,
+    env, fs,
     io::{self, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
+use tested::Tested;
 
 /// Test a driver against every rule of the contract, without a daemon
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The driver's component, or builtin:default, builtin:null, builtin:remote
-    #[arg(required_unless_present = "docker_socket")]
+    /// The driver's component, or builtin:default, builtin:null, builtin:remote;
+    /// with --driver that of its table, if none is given
+    #[arg(required_unless_present_any = ["docker_socket", "driver"])]
     file: Option<String>,
     /// Test the Docker IPAM plugin that listens on this socket
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "config", "store", "http", "plugin", "random"])]
     docker_socket: Option<PathBuf>,
-    /// The driver's configuration, as JSON
-    #[arg(long, value_name = "JSON", default_value = "{}")]
+    /// The driver's configuration, as JSON; with --driver, a configuration file of `wipam serve`
+    #[arg(long, value_name = "JSON|FILE", default_value = "{}")]
     config: String,
+    /// Test with what this driver has in that file: configuration, limits and grants
+    #[arg(long, value_name = "NAME", requires = "config", conflicts_with_all = ["docker_socket", "store", "http", "plugin", "random", "call_ms"])]
+    driver: Option<String>,
     /// Test only this name, if the driver registers several
     #[arg(long, value_name = "NAME")]
     name: Option<DriverName>,
@@ -70,20 +76,8 @@ pub(crate) struct Args {
     junit: Option<PathBuf>,
 }
 
-impl Args {
-    /// The plugins that are granted.
-    fn plugins(&self) -> PluginGrant {
-        let usual = PluginGrant::default();
-        PluginGrant {
-            names: self.plugin.iter().cloned().collect(),
-            sockets: self.plugin_sockets.clone().map_or(usual.sockets, |directory| vec![directory]),
-            ..usual
-        }
-    }
-}
-
 const AFTER_HELP: &str = "\
-The driver runs within its usual limits. A rule about something that the driver does
+The driver runs within its usual limits, or with --driver within those of its table. A rule about something that the driver does
 not offer is not applicable. For each rule that it breaks, the requests and responses
 that show it are printed.
 
@@ -92,37 +86,28 @@ cannot be written, or wrong command line.
 
 Examples:
   wipam test lab.wasm --junit report.xml
+  wipam test --config /etc/wipam.toml --driver lab lab-2.wasm
   wipam test --docker-socket /run/docker/plugins/lab.sock";
 
-/// What `--store` grants.
-const STORE: StoreLimits = StoreLimits { bytes_max: 1 << 20, keys_max: 1000 };
-
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
-    let config: serde_json::Value = serde_json::from_str(&args.config)
-        .map_err(|error| Fatal::Usage(format!("--config: {error}")))?;
-    if !config.is_object() {
-        return Err(Fatal::Usage("--config: it is not a JSON object".to_owned()));
-    }
+    let tested = match (&args.driver, &args.file) {
+        (Some(name), file) => {
+            Some(Tested::in_service(Path::new(&args.config), name, file.as_deref())?)
+        }
+        (None, Some(file)) => Some(Tested::of_flags(file, args)?),
+        (None, None) => None,
+    };
     // What the driver says, its panics above all.
     logging::start(LogFormat::Text)?;
-    // Compiled code is of no use to anybody else, and foreign code must not be
-    // found there.
-    let cache = tempfile::tempdir().map_err(|error| usage("a temporary directory", &error))?;
     let compiler = ["/proc/self/exe", "compile"].map(Into::into).to_vec();
+    let cache = Cache::new()?;
     let runtime =
         Runtime::with_compiler(cache.path(), compiler).map_err(|it| usage("wasm", &it))?;
-    let target = target(args, &runtime)?;
     let suite = runtime.suite(ipam_builtin::CONFORMANCE).map_err(|it| usage("the suite", &it))?;
-    let options = Options {
-        config: args.config.clone(),
-        name: args.name.clone(),
-        seed: args.seed,
-        operations: args.operations,
-        resting: args.resting,
-        // Behind a driver that bridges to plugins are plugins.
-        nameless: args.docker_socket.is_some() || !args.plugin.is_empty(),
-        has_real_random: args.random,
-        asks_others: !args.http.is_empty() || !args.plugin.is_empty(),
+    let options = options(args, tested.as_ref());
+    let target = match tested {
+        Some(tested) => component(tested, &runtime)?,
+        None => plugin(args)?,
     };
     // Whether the report can be written is known before the suite has run for
     // minutes.
@@ -161,30 +146,82 @@ fn usage(what: &str, why: &dyn std::error::Error) -> Fatal {
     Fatal::Usage(format!("{what}: {why}"))
 }
 
-fn target(args: &Args, runtime: &Runtime) -> Result<Target, Fatal> {
-    let call_time = Duration::from_millis(args.call_ms);
-    let Some(file) = &args.file else {
-        let socket = args.docker_socket.as_deref().unwrap_or(Path::new(""));
-        let plugin = Plugin::new(socket, call_time);
-        plugin.probe().map_err(|error| usage(&socket.display().to_string(), &error))?;
-        return Ok(Target::Plugin(plugin));
+fn options(args: &Args, tested: Option<&Tested>) -> Options {
+    let usual = Options {
+        name: args.name.clone(),
+        seed: args.seed,
+        operations: args.operations,
+        resting: args.resting,
+        ..Options::default()
     };
-    let limits = Limits {
-        call: CallLimits { time: call_time, ..CallLimits::default() },
-        ..Limits::default()
+    let Some(Tested { grants, config, names_max, .. }) = tested else {
+        return Options { nameless: true, ..usual };
     };
-    let (label, bytes, is_built_in) = component(file)?;
-    let store = DriverSettings::new(file, None, Path::new(""))?.grants.store;
-    let grants = Grants {
-        store: args.store.then_some(STORE).or(store),
-        http: args.http.clone(),
-        plugins: args.plugins(),
-        random_real: args.random,
-    };
-    let component = runtime
-        .load_granted(&label, &bytes, limits, &grants)
-        .map_err(|error| usage(file, &error))?;
-    Ok(Target::Component { component, is_built_in })
+    let has_plugins = !grants.plugins.names.is_empty();
+    Options {
+        config: config.clone(),
+        names_max: names_max.unwrap_or(usual.names_max),
+        // Behind a driver that bridges to plugins are plugins.
+        nameless: has_plugins,
+        has_real_random: grants.random_real,
+        asks_others: has_plugins || !grants.http.is_empty(),
+        ..usual
+    }
+}
+
+fn component(tested: Tested, runtime: &Runtime) -> Result<Target, Fatal> {
+    let Tested { label, bytes, is_built_in, limits, grants, .. } = tested;
+    match runtime.load_granted(&label, &bytes, limits, &grants) {
+        Ok(component) => Ok(Target::Component { component, is_built_in }),
+        Err(error @ LoadError::UngrantedImports(_)) => Err(Fatal::Usage(format!(
+            "{label}: {error} (here: --store, --http, --plugin, or --config FILE --driver NAME)"
+        ))),
+        Err(error) => Err(usage(&label, &error)),
+    }
+}
+
+fn plugin(args: &Args) -> Result<Target, Fatal> {
+    let socket = args.docker_socket.as_deref().unwrap_or(Path::new(""));
+    let plugin = Plugin::new(socket, Duration::from_millis(args.call_ms));
+    plugin.probe().map_err(|error| usage(&socket.display().to_string(), &error))?;
+    Ok(Target::Plugin(plugin))
+}
+
+/// Where compiled code is: what lies there is executed, so it is this user's
+/// alone. wasmtime keeps it within 512 MiB, what was used least recently goes
+/// first.
+enum Cache {
+    /// From one run to the next.
+    Kept(PathBuf),
+    /// For whoever has no such directory.
+    OfThisRun(tempfile::TempDir),
+}
+
+impl Cache {
+    /// `$XDG_CACHE_HOME/wipam` or `~/.cache/wipam`.
+    fn new() -> Result<Self, Fatal> {
+        let of = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")));
+        let kept = home.ok_or_else(|| "there is no home".to_owned()).and_then(|home| {
+            fs::create_dir_all(&home).map_err(|error| error.to_string())?;
+            private(&home.join("wipam")).map_err(|error| error.to_string())
+        });
+        match kept {
+            Ok(path) => Ok(Self::Kept(path)),
+            Err(why) => {
+                tracing::info!(%why, "compiled code is not kept");
+                let directory = tempfile::tempdir();
+                Ok(Self::OfThisRun(directory.map_err(|it| usage("a temporary directory", &it))?))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::OfThisRun(directory) => directory.path(),
+        }
+    }
 }
 
 fn write_junit(file: fs::File, reports: &[Report]) -> io::Result<()> {

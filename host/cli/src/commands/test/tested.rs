@@ -1,0 +1,108 @@
+//! What is tested, and within which limits: by flags, or as a configuration file
+//! has it.
+
+use super::Args;
+use crate::{
+    built_in::BuiltIn,
+    component::{component, of_source},
+    config::{Flags, Settings},
+    driver_config::{DriverSettings, Source},
+    fatal::Fatal,
+    predefined,
+};
+use ipam_runtime::{CallLimits, Grants, Limits, PluginGrant, StoreLimits};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// What `--store` grants.
+const STORE: StoreLimits = StoreLimits { bytes_max: 1 << 20, keys_max: 1000 };
+/// A site id like any other, so that each run has the same IPv6 addresses.
+const SITE_ID: &str = "00000000000000000000000000000000";
+
+/// A driver's component, and what it gets.
+pub(super) struct Tested {
+    /// What to call it in the log.
+    pub(super) label: String,
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_built_in: bool,
+    pub(super) limits: Limits,
+    pub(super) grants: Grants,
+    /// The most names that it may register, if that is not for the test to say.
+    pub(super) names_max: Option<usize>,
+    /// Its own table, one JSON object.
+    pub(super) config: String,
+}
+
+impl Tested {
+    /// By flags.
+    pub(super) fn of_flags(file: &str, args: &Args) -> Result<Self, Fatal> {
+        let config: serde_json::Value = serde_json::from_str(&args.config)
+            .map_err(|error| Fatal::Usage(format!("--config: {error}")))?;
+        if !config.is_object() {
+            return Err(Fatal::Usage("--config: it is not a JSON object".to_owned()));
+        }
+        let time = Duration::from_millis(args.call_ms);
+        let limits =
+            Limits { call: CallLimits { time, ..CallLimits::default() }, ..Limits::default() };
+        let (label, bytes, is_built_in) = component(file)?;
+        let store = DriverSettings::new(file, None, Path::new(""))?.grants.store;
+        let grants = Grants {
+            store: args.store.then_some(STORE).or(store),
+            http: args.http.clone(),
+            plugins: plugins(args),
+            random_real: args.random,
+        };
+        let config = args.config.clone();
+        Ok(Self { label, bytes, is_built_in, limits, grants, names_max: None, config })
+    }
+
+    /// As `serve` has it by this file; another version of it if a component is
+    /// given.
+    pub(super) fn in_service(path: &Path, name: &str, file: Option<&str>) -> Result<Self, Fatal> {
+        let flags = Flags { config: Some(path.to_owned()), ..Flags::default() };
+        let drivers = Settings::new(flags)?.drivers;
+        let usage = |why: String| Fatal::Usage(format!("{}: {why}", path.display()));
+        let names: Vec<String> = drivers.iter().map(called).collect();
+        let one = drivers.into_iter().find(|driver| called(driver) == name);
+        let DriverSettings { source, limits, grants, pools, mut config, .. } =
+            one.ok_or_else(|| {
+                usage(format!("it has no driver {name}; it has {}", names.join(", ")))
+            })?;
+        if source == Source::BuiltIn(BuiltIn::Default) {
+            predefined::check(&config, pools.as_deref()).map_err(usage)?;
+            config.entry("site-id").or_insert_with(|| SITE_ID.into());
+        }
+        let source = match file {
+            Some(file) => DriverSettings::new(file, None, Path::new(""))?.source,
+            None => source,
+        };
+        let (label, bytes, is_built_in) = of_source(&source, &limits)?;
+        let config = serde_json::Value::Object(config).to_string();
+        let names_max = Some(limits.instance.names);
+        Ok(Self { label, bytes, is_built_in, limits, grants, names_max, config })
+    }
+}
+
+/// What a table's driver is called before it has said so itself: by `name`, or
+/// after its file.
+fn called(driver: &DriverSettings) -> String {
+    let of_file = |path: &PathBuf| path.file_stem().unwrap_or_default().display().to_string();
+    match (&driver.rename, &driver.source) {
+        (Some(name), _) => name.to_string(),
+        (None, Source::BuiltIn(which)) => which.name().to_owned(),
+        (None, Source::File(path)) => of_file(path),
+        (None, Source::Registry(reference)) => of_file(&reference.repository().into()),
+    }
+}
+
+/// The plugins that flags grant.
+fn plugins(args: &Args) -> PluginGrant {
+    let usual = PluginGrant::default();
+    PluginGrant {
+        names: args.plugin.iter().cloned().collect(),
+        sockets: args.plugin_sockets.clone().map_or(usual.sockets, |directory| vec![directory]),
+        ..usual
+    }
+}
