@@ -18,6 +18,8 @@ use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const LANGUAGES: [&str; 5] = ["c", "go", "js", "python", "rust"];
+/// A driver around another one, in Rust.
+const WRAPPER: &str = "wrap";
 const WORLD: &str = "ipam-driver";
 /// Where a Rust project keeps the SDK. Two levels deep, as in this repository,
 /// because the SDK looks for the contract in `../../wit`.
@@ -39,7 +41,7 @@ fn main() -> Result<()> {
     let mut contract = Project::new();
     gather(&root.join("wit"), "wit", &mut contract)?;
     let mut text = String::new();
-    for language in LANGUAGES {
+    for language in LANGUAGES.into_iter().chain([WRAPPER]) {
         let mut project = contract.clone();
         gather(&root.join("guest/sdk/templates").join(language), "", &mut project)?;
         match language {

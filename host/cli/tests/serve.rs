@@ -273,6 +273,19 @@ fn a_file_is_looked_at_without_running_it() {
     assert!(String::from_utf8(shown.stderr).unwrap().contains("it is not WebAssembly"));
 }
 
+#[test]
+fn what_imports_no_driver_is_put_around_none() {
+    let place = Place::new();
+    let (file, out) = (place.write("x.wasm", ipam_builtin::DEFAULT), place.path("out.wasm"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wipam"));
+    command.args(["compose", &file, "--around", "builtin:null", "-o"]).arg(&out);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let words = "it imports no driver: ipam:driver/lifecycle@, ipam:driver/ipam@";
+    assert!(said.contains(words) && !out.exists(), "{said}");
+}
+
 /// What is asked wrongly is refused before any daemon is asked.
 #[test]
 fn a_reconciliation_that_frees_has_a_least_grace() {

@@ -53,6 +53,23 @@ pub fn project(language: Language, name: &str) -> Vec<File> {
         Language::Python => PYTHON,
         Language::Rust => RUST,
     };
+    named(files, name)
+}
+
+/// The files of a project that builds a driver around another one, in Rust.
+///
+/// ```
+/// use ipam_templates::wrapper;
+///
+/// assert!(wrapper("quota").iter().any(|file| file.path == "src/policy.rs"));
+/// ```
+#[must_use]
+pub fn wrapper(name: &str) -> Vec<File> {
+    named(WRAP, name)
+}
+
+/// A template's files, with the driver's name in them.
+fn named(files: &[(&'static str, &[u8])], name: &str) -> Vec<File> {
     let file = |(path, bytes): &(&'static str, &[u8])| {
         let bytes = match str::from_utf8(bytes) {
             Ok(text) => text.replace(NAME, name).into_bytes(),

@@ -71,7 +71,7 @@ export const formatPrefix = (prefix) => `${formatAddress(prefix)}/${prefix.lengt
  * The answer, if all its numbers are numbers. The engine traps on a BigInt where
  * the contract has a number, and does not say so.
  */
-export function numbers(answer, path = "the answer") {
+export function numbers(answer, path = "answer") {
   if (typeof answer === "bigint") throw new TypeError(`${path} is a BigInt, and not a number: use Number()`);
   if (typeof answer === "object" && answer !== null) {
     for (const [key, value] of Object.entries(answer)) numbers(value, `${path}.${key}`);

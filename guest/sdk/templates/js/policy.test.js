@@ -111,5 +111,5 @@ test("a BigInt is no number of the contract", () => {
   assert.equal(numbers(answer), answer);
   assert.equal(numbers(undefined), undefined);
   answer.pool.length = 24n;
-  assert.throws(() => numbers(answer), /the answer\.pool\.length is a BigInt, and not a number/);
+  assert.throws(() => numbers(answer), /answer\.pool\.length is a BigInt, and not a number/);
 });

@@ -1,12 +1,13 @@
 //! `wipam compose`: joins a driver with what it imports and with the suite, so
-//! that plain `wasmtime run` can test or call it. Nothing is run.
+//! that plain `wasmtime run` can test or call it; or a driver that is made to be
+//! around another one with that. Nothing is run.
 
 use crate::{component::component, fatal::Fatal};
 use ipam_runtime::{GrantKind, Inspection, inspect};
 use std::{fs, path::PathBuf};
 use wac_graph::{CompositionGraph, EncodeOptions, PlugError, plug, types::Package};
 
-/// Compose a driver with the conformance suite, for plain `wasmtime run`
+/// Compose a driver with the conformance suite, for plain `wasmtime run`, or with a driver that it wraps
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -18,6 +19,9 @@ pub(crate) struct Args {
     /// Leave out the suite: only the driver, for `wasmtime run --invoke`
     #[arg(long)]
     stub_only: bool,
+    /// Instead: put FILE around this driver, which it imports
+    #[arg(long, value_name = "INNER", conflicts_with = "stub_only")]
+    around: Option<String>,
 }
 
 const AFTER_HELP: &str = "\
@@ -29,16 +33,35 @@ Exit codes: 0 written, 1 failed, 2 wrong command line.
 Examples:
   wipam compose lab.wasm -o test.wasm && wasmtime run test.wasm
   wipam compose lab.wasm --stub-only -o call.wasm
-  wasmtime run --invoke 'get-default-address-spaces()' call.wasm";
+  wasmtime run --invoke 'get-default-address-spaces()' call.wasm
+  wipam compose wrapper.wasm --around lab.wasm -o quota.wasm";
 
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
-    let Args { file, output, stub_only } = args;
+    let Args { file, output, stub_only, around } = args;
     let failed = |why: String| Fatal::Failed(format!("{file}: {why}"));
     let (_, driver, _) = component(file)?;
-    let Inspection { missing, needs, .. } =
+    let Inspection { missing, needs, imports, .. } =
         inspect(&driver).map_err(|error| failed(error.to_string()))?;
     if !missing.is_empty() {
         return Err(failed(format!("it does not export {}", missing.join(", "))));
+    }
+    let write = |composed: Vec<u8>| {
+        fs::write(output, composed)
+            .map_err(|error| Fatal::Failed(format!("{}: {error}", output.display())))
+    };
+    if let Some(inner) = around {
+        let (_, inner, _) = component(inner)?;
+        if !imports.iter().any(|it| is_driver(it)) {
+            return Err(failed(format!("it imports no driver: {}", DRIVER.join(", "))));
+        }
+        let joined = join(&driver, &inner).map_err(failed)?;
+        let left = inspect(&joined).map_err(|error| failed(error.to_string()))?.imports;
+        return match left.iter().find(|it| is_driver(it)) {
+            Some(left) => {
+                Err(failed(format!("the inner driver does not fit: {left} is left open")))
+            }
+            None => write(joined),
+        };
     }
     // A store is in memory, and HTTP is wasmtime's own; there is no plugin to
     // call, and nobody knows the others.
@@ -66,8 +89,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     if let Some(import) = left.iter().find(is_left) {
         return Err(failed(format!("it does not fit: {import} is left open")));
     }
-    fs::write(output, composed)
-        .map_err(|error| Fatal::Failed(format!("{}: {error}", output.display())))
+    write(composed)
+}
+
+/// What a driver is to whoever asks it.
+const DRIVER: [&str; 2] = ["ipam:driver/lifecycle@", "ipam:driver/ipam@"];
+
+fn is_driver(import: &str) -> bool {
+    DRIVER.iter().any(|it| import.starts_with(it))
 }
 
 /// Gives `socket` what it imports and `plug` exports. What imports nothing of

@@ -2,7 +2,7 @@
 
 use crate::fatal::Fatal;
 use ipam_api::{DriverName, names};
-use ipam_templates::{File, Language, project};
+use ipam_templates::{File, Language, project, wrapper};
 use std::{
     fs,
     io::{self, Write as _},
@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// The language: rust, python, js, c or go
     #[arg(long, value_name = "LANGUAGE", default_value_t = Language::Rust)]
     lang: Language,
+    /// A driver around another one, in Rust: a quota, an allow-list, an audit line
+    #[arg(long, conflicts_with = "lang")]
+    wrap: bool,
 }
 
 const AFTER_HELP: &str = "\
@@ -27,23 +30,25 @@ commands; `make` builds NAME.wasm with the language's own tools.
 Exit codes: 0 created, 1 failed, for example because the directory is not empty, 2 wrong command line.
 
 Example:
-  wipam new lab --lang python && make -C lab && wipam serve --driver lab/lab.wasm";
+  wipam new lab --lang python && make -C lab && wipam serve --driver lab/lab.wasm
+  wipam new quota --wrap && make -C quota INNER=../lab/lab.wasm";
 
 /// What built-in drivers are called, and what Docker sees them as.
 const TAKEN: [&str; 4] = [names::DEFAULT_IPAM, names::NULL_IPAM, "wipam", "wipam-null"];
 
 pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
-    let Args { name, lang } = args;
+    let Args { name, lang, wrap } = args;
     if TAKEN.contains(&name.as_str()) {
         return Err(Fatal::Usage(format!("{name} is the name of a built-in driver")));
     }
     let directory = Path::new(name.as_str());
-    let files = project(*lang, name.as_str());
+    let name_text = name.as_str();
+    let files = if *wrap { wrapper(name_text) } else { project(*lang, name_text) };
     write(directory, &files).map_err(|error| {
         Fatal::Failed(format!("cannot create the project {}: {error}", directory.display()))
     })?;
     // Whoever closed standard output has the project all the same.
-    let _ = io::stdout().write_all(next(name).as_bytes());
+    let _ = io::stdout().write_all(next(name, *wrap).as_bytes());
     Ok(())
 }
 
@@ -68,16 +73,21 @@ fn write(directory: &Path, files: &[File]) -> io::Result<()> {
     Ok(())
 }
 
-fn next(name: &DriverName) -> String {
+fn next(name: &DriverName, wrap: bool) -> String {
+    // A wrapper has the name of the driver in it, unless it is given another.
+    let (make, named) = match wrap {
+        true => ("make INNER=../lab/lab.wasm", format!("{name}=")),
+        false => ("make", String::new()),
+    };
     format!(
         "The driver {name} is in the directory {name}. Next:\n\
          \n  cd {name}\
          \n  {:<40}# its tests, then {name}.wasm\
          \n  {:<40}# every promise of the contract\
          \n  wipam driver inspect {name}.wasm\
-         \n  wipam serve --driver {name}.wasm\
+         \n  wipam serve --driver {named}{name}.wasm\
          \n  docker network create --ipam-driver {name} lab\n",
-        "make",
+        make,
         format!("wipam test {name}.wasm"),
     )
 }
