@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod callers;
+pub mod contract;
 pub mod daemon;
 pub mod engine;
 pub mod exchange;

@@ -7,6 +7,8 @@
 mod checked;
 #[path = "registry/locked.rs"]
 mod locked;
+#[path = "registry/package.rs"]
+mod package;
 #[path = "registry/real.rs"]
 mod real;
 #[path = "../../host/registry/src/tests/server.rs"]

@@ -268,6 +268,15 @@ fn a_file_is_looked_at_without_running_it() {
         let shown = String::from_utf8(inspect(&component, &["--json"]).stdout).unwrap();
         assert!(shown.contains(&format!(r#""refused":"{words}"#)), "{shown}");
     }
+    let words = r#"(component
+        (@custom "producers" "\01\0cprocessed-by\01\05rustc\041.95") (@custom "version" "1.2"))"#;
+    let component = wat::parse_str(words).unwrap();
+    let shown = String::from_utf8(inspect(&component, &[]).stdout).unwrap();
+    for line in ["producer  processed-by rustc 1.95\n", "says      version 1.2\n"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    let shown = String::from_utf8(inspect(&component, &["--json"]).stdout).unwrap();
+    assert!(shown.contains(r#""annotations":{"version":"1.2"},"packages":null"#), "{shown}");
     let shown = inspect(b"hello", &[]);
     assert_eq!(shown.status.code(), Some(1));
     assert!(String::from_utf8(shown.stderr).unwrap().contains("it is not WebAssembly"));

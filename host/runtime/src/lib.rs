@@ -53,6 +53,7 @@ mod last_words;
 mod limits;
 mod lines;
 mod log;
+mod metadata;
 mod plugins;
 mod quota;
 mod report;
@@ -72,5 +73,6 @@ pub use limits::{
     AnswerLimits, CallLimits, CompileLimits, HttpLimits, InstanceLimits, Limits, PluginLimits,
 };
 pub use log::Behaviour;
+pub use metadata::{Metadata, Producer, metadata};
 pub use runtime::{Runtime, SetupError, read_file};
 pub use suite::{Subject, Suite, SuiteEnd};

@@ -6,9 +6,14 @@ use crate::{
     output::Output,
     remote::{Location, RegistryFlags, component, location},
 };
-use ipam_runtime::{GrantKind, Inspection, Limits, Need, inspect, read_file, refusal};
+use ipam_runtime::{
+    GrantKind, Inspection, Limits, Metadata, Need, Producer, inspect, metadata, read_file, refusal,
+};
 use serde::Serialize;
-use std::io::{self, ErrorKind};
+use std::{
+    collections::BTreeMap,
+    io::{self, ErrorKind},
+};
 
 /// Show what a file exports, imports and needs, without running it
 #[derive(Debug, clap::Args)]
@@ -44,9 +49,22 @@ struct Shown {
     missing: Vec<String>,
     needs: Vec<Needed>,
     uses_random: bool,
+    /// With what it was made, as it says itself: field, name, version.
+    producers: Vec<Made>,
+    /// What its author says of it.
+    annotations: BTreeMap<&'static str, String>,
+    /// How many packages its list of dependencies has, if it has one.
+    packages: Option<usize>,
     /// Why `serve` refuses it, with the limits that drivers have if nothing
     /// else is written down; grants and what it lacks aside.
     refused: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Made {
+    field: String,
+    name: String,
+    version: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +97,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let inspection = inspect(&bytes).map_err(|error| failed(&error))?;
     let refused = refusal(&inspection, &bytes, &Limits::default()).map(|why| why.to_string());
     let Inspection { digest, exports, imports, contract, missing, needs, uses_random } = inspection;
+    let Metadata { producers, annotations, packages } = metadata(&bytes);
+    let made = |Producer { field, name, version }| Made { field, name, version };
     let needed = |Need { import, grant }| Needed {
         import,
         line: grant.map(GrantKind::line),
@@ -98,6 +118,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         missing,
         needs: needs.into_iter().map(needed).collect(),
         uses_random,
+        producers: producers.into_iter().map(made).collect(),
+        annotations: annotations.into_iter().collect(),
+        packages,
         refused,
     };
     match print(&shown, *json) {
@@ -134,6 +157,15 @@ fn print(shown: &Shown, json: bool) -> io::Result<()> {
     }
     if shown.uses_random {
         line("random", "the same each time, or random = \"real\"")?;
+    }
+    for Made { field, name, version } in &shown.producers {
+        line("producer", format!("{field} {name} {version}").trim_end())?;
+    }
+    for (name, text) in &shown.annotations {
+        line("says", &format!("{name} {text}"))?;
+    }
+    if let Some(packages) = shown.packages {
+        line("packages", &format!("{packages} in its list of dependencies"))?;
     }
     if let Some(why) = &shown.refused {
         line("refused", why)?;
