@@ -58,10 +58,8 @@ impl Interface<'_> {
     fn function(&self, name: &str) -> Option<ComponentFunc> {
         let component = self.pre.component();
         let interface = component.get_export_index(None, self.interface)?;
-        match component.get_export(Some(&interface), name)?.0 {
-            ComponentItem::ComponentFunc(function) => Some(function),
-            _ => None,
-        }
+        let (item, _) = component.get_export(Some(&interface), name)?;
+        if let ComponentItem::ComponentFunc(function) = item { Some(function) } else { None }
     }
 
     fn has<P, A>(&self, name: &str) -> wasmtime::Result<()>
