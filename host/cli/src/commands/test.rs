@@ -11,7 +11,7 @@ use crate::{
 use ipam_admin::json;
 use ipam_api::{DriverName, text::escaped};
 use ipam_conformance_host::{Options, Outcome, Plugin, PromiseResult, Report, Target, junit, test};
-use ipam_runtime::{LoadError, Runtime, UrlPrefix};
+use ipam_runtime::{LoadError, Runtime};
 use serde::Serialize;
 use std::{
     env, fs,
@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tested::Tested;
+use tested::{Granted, Tested};
 
 /// Test a driver against every rule of the contract, without a daemon
 #[derive(Debug, clap::Args)]
@@ -41,27 +41,11 @@ pub(crate) struct Args {
     /// Test only this name, if the driver registers several
     #[arg(long, value_name = "NAME")]
     name: Option<DriverName>,
-    /// Grant a store of 1 MiB and 1000 keys
-    #[arg(long)]
-    store: bool,
-    /// Grant HTTP requests to URLs that begin with this; may be repeated
-    #[arg(long, value_name = "URL")]
-    http: Vec<UrlPrefix>,
-    /// Grant calls to this Docker plugin; may be repeated
-    #[arg(long, value_name = "NAME")]
-    plugin: Vec<DriverName>,
-    /// Directory of the plugin sockets, instead of /run/docker/plugins
-    #[arg(long, value_name = "DIR", requires = "plugin")]
-    plugin_sockets: Option<PathBuf>,
-    /// Grant real random numbers
-    #[arg(long)]
-    random: bool,
+    #[command(flatten)]
+    granted: Granted,
     /// The driver rests released addresses for over an hour: do not expect them back
     #[arg(long)]
     resting: bool,
-    /// How long one call may take, in milliseconds
-    #[arg(long, value_name = "NUMBER", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
-    call_ms: u64,
     /// Seed of the random operations
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -94,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         (Some(name), file) => {
             Some(Tested::in_service(Path::new(&args.config), name, file.as_deref())?)
         }
-        (None, Some(file)) => Some(Tested::of_flags(file, args)?),
+        (None, Some(file)) => Some(Tested::of_flags(file, &args.config, &args.granted)?),
         (None, None) => None,
     };
     // What the driver says, its panics above all.
@@ -182,7 +166,7 @@ fn component(tested: Tested, runtime: &Runtime) -> Result<Target, Fatal> {
 
 fn plugin(args: &Args) -> Result<Target, Fatal> {
     let socket = args.docker_socket.as_deref().unwrap_or(Path::new(""));
-    let plugin = Plugin::new(socket, Duration::from_millis(args.call_ms));
+    let plugin = Plugin::new(socket, Duration::from_millis(args.granted.call_ms));
     plugin.probe().map_err(|error| usage(&socket.display().to_string(), &error))?;
     Ok(Target::Plugin(plugin))
 }

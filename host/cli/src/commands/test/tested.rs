@@ -1,7 +1,6 @@
 //! What is tested, and within which limits: by flags, or as a configuration file
 //! has it.
 
-use super::Args;
 use crate::{
     built_in::BuiltIn,
     component::{component, of_source},
@@ -10,7 +9,8 @@ use crate::{
     fatal::Fatal,
     predefined,
 };
-use ipam_runtime::{CallLimits, Grants, Limits, PluginGrant, StoreLimits};
+use ipam_api::DriverName;
+use ipam_runtime::{CallLimits, Grants, Limits, PluginGrant, StoreLimits, UrlPrefix};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -20,6 +20,29 @@ use std::{
 const STORE: StoreLimits = StoreLimits { bytes_max: 1 << 20, keys_max: 1000 };
 /// A site id like any other, so that each run has the same IPv6 addresses.
 const SITE_ID: &str = "00000000000000000000000000000000";
+
+/// What flags grant a driver, where no table does.
+#[derive(Debug, clap::Args)]
+pub(super) struct Granted {
+    /// Grant a store of 1 MiB and 1000 keys
+    #[arg(long)]
+    pub(super) store: bool,
+    /// Grant HTTP requests to URLs that begin with this; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(super) http: Vec<UrlPrefix>,
+    /// Grant calls to this Docker plugin; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) plugin: Vec<DriverName>,
+    /// Directory of the plugin sockets, instead of /run/docker/plugins
+    #[arg(long, value_name = "DIR", requires = "plugin")]
+    pub(super) plugin_sockets: Option<PathBuf>,
+    /// Grant real random numbers
+    #[arg(long)]
+    pub(super) random: bool,
+    /// How long one call may take, in milliseconds
+    #[arg(long, value_name = "NUMBER", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub(super) call_ms: u64,
+}
 
 /// A driver's component, and what it gets.
 pub(super) struct Tested {
@@ -37,10 +60,10 @@ pub(super) struct Tested {
 
 impl Tested {
     /// By flags.
-    pub(super) fn of_flags(file: &str, args: &Args) -> Result<Self, Fatal> {
-        let config: serde_json::Value = serde_json::from_str(&args.config)
+    pub(super) fn of_flags(file: &str, config: &str, args: &Granted) -> Result<Self, Fatal> {
+        let read: serde_json::Value = serde_json::from_str(config)
             .map_err(|error| Fatal::Usage(format!("--config: {error}")))?;
-        if !config.is_object() {
+        if !read.is_object() {
             return Err(Fatal::Usage("--config: it is not a JSON object".to_owned()));
         }
         let time = Duration::from_millis(args.call_ms);
@@ -54,7 +77,7 @@ impl Tested {
             plugins: plugins(args),
             random_real: args.random,
         };
-        let config = args.config.clone();
+        let config = config.to_owned();
         Ok(Self { label, bytes, is_built_in, limits, grants, names_max: None, config })
     }
 
@@ -98,7 +121,7 @@ fn called(driver: &DriverSettings) -> String {
 }
 
 /// The plugins that flags grant.
-fn plugins(args: &Args) -> PluginGrant {
+fn plugins(args: &Granted) -> PluginGrant {
     let usual = PluginGrant::default();
     PluginGrant {
         names: args.plugin.iter().cloned().collect(),
