@@ -21,6 +21,8 @@ pub(crate) const SIGNATURES_BYTES_MAX: usize = 16 << 20;
 /// The largest answer to a request for a token, and the longest text of an error,
 /// in bytes.
 pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// The longest answer of a proxy that is asked for a connection, in bytes.
+pub(crate) const PROXY_HEAD_BYTES_MAX: usize = 16 << 10;
 /// How many redirects of one request are followed.
 pub(crate) const REDIRECTS_MAX: usize = 5;
 /// How often a request is sent if it fails temporarily.
@@ -38,6 +40,8 @@ pub(crate) const CREDENTIALS_BYTES_MAX: usize = 1 << 20;
 /// What the cache keeps, in bytes. What was not used for the longest time goes
 /// first.
 pub(crate) const CACHE_BYTES_MAX: u64 = 1 << 30;
+/// How many artifacts of the cache are looked at for a component.
+pub(crate) const LOOKED_AT_MAX: usize = 1024;
 /// The largest lock file, in bytes.
 pub(crate) const LOCK_BYTES_MAX: usize = 1 << 20;
 /// The longest note about a signature that was passed over, in bytes: it may have

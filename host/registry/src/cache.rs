@@ -6,7 +6,7 @@
 
 use crate::{
     artifact::Artifact,
-    bounds::{CACHE_BYTES_MAX, MANIFEST_BYTES_MAX, SIGNATURES_BYTES_MAX},
+    bounds::{CACHE_BYTES_MAX, LOOKED_AT_MAX, MANIFEST_BYTES_MAX, SIGNATURES_BYTES_MAX},
     error::Error,
     file::{PRIVATE, put, read},
     which::Which,
@@ -36,6 +36,8 @@ enum CachedEvidence {
     SimpleSigning(String, String),
 }
 
+/// What the name of a file of signatures ends with, behind that of their artifact's.
+const SIGNATURES: &str = ".signatures";
 /// Base64 takes a third more than what it stands for, and JSON a little.
 const EVIDENCE_FILE_BYTES_MAX: usize = 2 * SIGNATURES_BYTES_MAX;
 
@@ -51,6 +53,28 @@ impl Cache {
     pub fn artifact(&self, digest: Digest) -> Option<Artifact> {
         let bytes = self.get(digest, MANIFEST_BYTES_MAX)?;
         Artifact::of_manifest("the manifest", Which::Digest(digest), bytes).ok()
+    }
+
+    /// Which artifacts have this component, of those that are kept.
+    #[must_use]
+    pub fn with_component(&self, component: Digest) -> Vec<Digest> {
+        let Ok(files) = fs::read_dir(&self.directory) else { return Vec::new() };
+        let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+        let manifests = names.filter_map(|name| {
+            let digest = name.strip_suffix(SIGNATURES)?.replacen('-', ":", 1);
+            digest.parse().ok()
+        });
+        let is_it = |digest: &Digest| {
+            // Who looks does not use it: it stays no longer.
+            let bytes = read(&self.path(*digest, ""), MANIFEST_BYTES_MAX).ok();
+            let artifact = bytes.and_then(|bytes| {
+                Artifact::of_manifest("the manifest", Which::Digest(*digest), bytes).ok()
+            });
+            artifact.is_some_and(|artifact| artifact.component_digest() == component)
+        };
+        let mut found: Vec<_> = manifests.take(LOOKED_AT_MAX).filter(is_it).collect();
+        found.sort_by_key(|digest| digest.0);
+        found
     }
 
     /// What is kept under this digest, if it has at most so many bytes and is
@@ -70,7 +94,7 @@ impl Cache {
     /// What was found that may be a signature of this artifact.
     #[must_use]
     pub fn evidence(&self, artifact: &Artifact) -> Option<Vec<Evidence>> {
-        let path = self.path(artifact.digest(), ".signatures");
+        let path = self.path(artifact.digest(), SIGNATURES);
         let kept: Vec<CachedEvidence> =
             serde_json::from_slice(&self.read(&path, EVIDENCE_FILE_BYTES_MAX)?).ok()?;
         let one = |kept| {
@@ -118,7 +142,7 @@ impl Cache {
             None => put(&self.path(component_digest, ""), PRIVATE, component),
         };
         component_put
-            .and_then(|()| put(&self.path(digest, ".signatures"), PRIVATE, &kept))
+            .and_then(|()| put(&self.path(digest, SIGNATURES), PRIVATE, &kept))
             .and_then(|()| put(&self.path(digest, ""), PRIVATE, artifact.manifest()))
             .and_then(|()| self.trim())
             .map_err(Error::io(self.directory.display()))
@@ -167,7 +191,7 @@ fn bytes_of(evidence: &Evidence) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Cache;
+    use super::{Cache, SIGNATURES};
     use crate::{
         artifact::Artifact,
         bounds::SIGNATURES_BYTES_MAX,
@@ -197,6 +221,8 @@ mod tests {
         cache.put(&artifact, b"component", &evidence).unwrap();
         let found = cache.artifact(artifact.digest()).unwrap();
         assert_eq!(found, artifact);
+        assert_eq!(cache.with_component(found.component_digest()), [found.digest()]);
+        assert!(cache.with_component(found.digest()).is_empty());
         assert_eq!(cache.get(found.component_digest(), 9).as_deref(), Some(&b"component"[..]));
         assert_eq!(cache.get(found.component_digest(), 8), None);
         assert_eq!(cache.evidence(&found).unwrap(), evidence);
@@ -247,7 +273,7 @@ mod tests {
             fs::metadata(&path).unwrap().ino()
         };
         assert_eq!(written(), written());
-        fs::write(cache.path(artifact.digest(), ".signatures"), "x").unwrap();
+        fs::write(cache.path(artifact.digest(), SIGNATURES), "x").unwrap();
         assert_eq!(cache.evidence(&artifact), None);
     }
 

@@ -70,6 +70,11 @@ struct Printed {
     secret: String,
 }
 
+/// A user and a password, as HTTP has them.
+pub(crate) fn basic_value(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
 /// Where Docker keeps its configuration.
 pub(crate) fn of_docker() -> Option<PathBuf> {
     let of = |name| env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);

@@ -69,6 +69,14 @@ pub enum Error {
     /// Logging in failed.
     #[error("cannot log in: {0}")]
     Login(String),
+    /// The proxy cannot be used as it is configured.
+    #[error("the proxy {proxy}: {why}")]
+    Proxy {
+        /// Its host and port, or which variable should have them.
+        proxy: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The deadline for all requests passed.
     #[error("it took longer than {0:?}")]
     TimedOut(Duration),
@@ -115,6 +123,7 @@ impl Error {
             | Self::Layout(_)
             | Self::Redirect { .. }
             | Self::Login(_)
+            | Self::Proxy { .. }
             | Self::Io { .. } => false,
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     credentials::of_docker,
     error::Error,
     manifest::{Descriptor, INDEX, Index, MANIFEST, fallback_tag},
+    proxy::Proxies,
     reference::Reference,
     tls,
     transport::{Call, Progress, Transport, refused},
@@ -18,7 +19,7 @@ use crate::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use ipam_api::Digest;
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     runtime::Runtime,
     time::{Instant, timeout_at},
@@ -32,6 +33,7 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 pub struct Client {
     plain_http: Vec<String>,
     credentials: Option<PathBuf>,
+    proxies: Arc<Proxies>,
     time: Duration,
 }
 
@@ -46,16 +48,24 @@ pub enum Access {
 
 impl Client {
     /// A client that speaks to these registries in the clear, by host and port,
-    /// to all others by TLS, and has Docker's credentials.
+    /// to all others by TLS, and has Docker's credentials and the environment's
+    /// proxies.
     #[must_use]
     pub fn new(plain_http: Vec<String>) -> Self {
-        Self { plain_http, credentials: of_docker(), time: PULL_TIME }
+        let proxies = Arc::new(Proxies::of_environment());
+        Self { plain_http, credentials: of_docker(), proxies, time: PULL_TIME }
     }
 
     /// The same with the credentials of another file, in Docker's format.
     #[must_use]
     pub fn with_credentials(self, file: Option<PathBuf>) -> Self {
         Self { credentials: file, ..self }
+    }
+
+    /// The same with these proxies.
+    #[cfg(test)]
+    pub(crate) fn through(self, proxies: Proxies) -> Self {
+        Self { proxies: Arc::new(proxies), ..self }
     }
 
     /// The same in a hurry.
@@ -85,6 +95,7 @@ impl Client {
             plain_http: self.plain_http.clone(),
             credentials: self.credentials.clone(),
             tls: tls::MACHINE.clone(),
+            proxies: self.proxies.clone(),
             authorization: None,
             connection: None,
         };

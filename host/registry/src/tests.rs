@@ -2,6 +2,7 @@
 
 mod copying;
 mod login;
+mod proxied;
 mod server;
 mod signatures;
 

@@ -10,26 +10,20 @@
 //!   that may pass.
 
 use crate::{
-    bounds::{ANSWER_BYTES_MAX, ATTEMPTS, BACK_OFF, CONNECT_TIME, REDIRECTS_MAX},
+    bounds::{ANSWER_BYTES_MAX, ATTEMPTS, BACK_OFF, REDIRECTS_MAX},
     challenge::Challenge,
-    credentials::{Credentials, look_up},
+    connect::connect,
+    credentials::{Credentials, basic_value, look_up},
     error::{Error, may_pass},
-    tls,
+    proxy::Proxies,
     url::{Origin, Url, escaped},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use ipam_http_client::Connection;
 use serde::Deserialize;
 use std::{path::PathBuf, sync::Arc};
-use tokio::{
-    net::TcpStream,
-    time::{sleep, timeout},
-};
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{ClientConfig, pki_types::ServerName},
-};
+use tokio::time::sleep;
+use tokio_rustls::rustls::ClientConfig;
 
 const USER_AGENT: &str = concat!("wipam/", env!("CARGO_PKG_VERSION"));
 
@@ -43,6 +37,7 @@ pub(crate) struct Transport {
     pub(crate) plain_http: Vec<String>,
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) proxies: Arc<Proxies>,
     /// What the registry wants to see.
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) connection: Option<(Origin, Connection)>,
@@ -157,20 +152,55 @@ impl Transport {
         if url.origin == self.origin {
             headers.extend(self.authorization.clone().map(|it| (header::AUTHORIZATION, it)));
         }
-        let request = request(&call.method, url, &headers, call.body)?;
+        let request = self.request(call, url, headers)?;
         let mut connection = match self.connection.take() {
             Some((origin, open)) if origin == url.origin && open.is_open() => open,
-            _ => connect(&url.origin, &self.tls).await?,
+            _ => connect(&url.origin, &self.tls, &self.proxies).await?,
         };
         // The text of an error may be longer than what was asked for.
         let most = call.most.max(ANSWER_BYTES_MAX);
         let answer = connection.send_watched(request, most, progress).await;
         let answer = answer.map_err(|error| failed(&url.origin, call, &error))?;
+        self.check_proxy(&url.origin, &answer)?;
         if answer.status().is_success() && answer.body().len() > call.most {
             return Err(Error::TooLarge { what: call.what.clone(), most: call.most });
         }
         self.connection = Some((url.origin.clone(), connection));
         Ok(answer)
+    }
+
+    /// A proxy for hosts in the clear is asked for the whole URL.
+    fn request(
+        &self,
+        call: &Call<'_>,
+        Url { origin, path }: &Url,
+        mut headers: Vec<(header::HeaderName, HeaderValue)>,
+    ) -> Result<Request<Vec<u8>>, Error> {
+        let mut uri = path.clone();
+        if let Some(proxy) = self.proxies.before(origin)?.filter(|_| origin.is_plain) {
+            uri = format!("http://{}{path}", origin.authority());
+            let value = proxy.authorization.clone();
+            headers.extend(value.map(|value| (header::PROXY_AUTHORIZATION, value)));
+        }
+        let mut request = Request::builder()
+            .method(&call.method)
+            .uri(uri)
+            .header(header::HOST, origin.authority())
+            .header(header::USER_AGENT, USER_AGENT);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        request.body(call.body.to_vec()).map_err(Error::layout)
+    }
+
+    /// Whether it is the proxy that answers.
+    fn check_proxy(&self, origin: &Origin, answer: &Answer) -> Result<(), Error> {
+        match self.proxies.before(origin)? {
+            Some(proxy) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(proxy.refused())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Gets what the registry asks for.
@@ -184,7 +214,7 @@ impl Transport {
         let denied = |advice| Error::Denied { what: what.to_owned(), advice };
         let value = match (challenge, credentials) {
             (Some(Challenge::Basic), Some(Credentials::Basic { user, password })) => {
-                basic(&user, &password)
+                basic_value(&user, &password)
             }
             (Some(Challenge::Basic), Some(Credentials::Identity(_))) => {
                 return Err(denied("the registry wants a password, and Docker has a token"));
@@ -240,7 +270,7 @@ impl Transport {
                 url.path.push(if url.path.contains('?') { '&' } else { '?' });
                 url.path.push_str(&form);
                 if let Some(Credentials::Basic { user, password }) = credentials {
-                    let value = HeaderValue::from_str(&basic(&user, &password));
+                    let value = HeaderValue::from_str(&basic_value(&user, &password));
                     headers.extend(value.ok().map(|value| (header::AUTHORIZATION, value)));
                 }
                 (Method::GET, String::new())
@@ -254,10 +284,11 @@ impl Transport {
             body: body.as_bytes(),
             most: ANSWER_BYTES_MAX,
         };
-        let request = request(&call.method, &call.url, &call.headers, call.body)?;
-        let mut connection = connect(&call.url.origin, &self.tls).await?;
+        let request = self.request(&call, &call.url, call.headers.clone())?;
+        let mut connection = connect(&call.url.origin, &self.tls, &self.proxies).await?;
         let answer = connection.send(request, call.most).await;
         let answer = answer.map_err(|error| failed(&call.url.origin, &call, &error))?;
+        self.check_proxy(&call.url.origin, &answer)?;
         if answer.status().is_server_error() {
             return Err(refused(&call.what, &answer));
         }
@@ -275,27 +306,6 @@ impl Transport {
         let token = token.token.or(token.access_token);
         token.ok_or_else(|| Error::Login("there is no token in the answer".to_owned()))
     }
-}
-
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-}
-
-fn request(
-    method: &Method,
-    url: &Url,
-    headers: &[(header::HeaderName, HeaderValue)],
-    body: &[u8],
-) -> Result<Request<Vec<u8>>, Error> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(&url.path)
-        .header(header::HOST, url.origin.authority())
-        .header(header::USER_AGENT, USER_AGENT);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    request.body(body.to_vec()).map_err(Error::layout)
 }
 
 fn failed(origin: &Origin, call: &Call<'_>, error: &ipam_http_client::Error) -> Error {
@@ -336,24 +346,4 @@ fn said(body: &[u8]) -> String {
     let errors: Option<Errors> = serde_json::from_slice(body).ok();
     let first = errors.and_then(|errors| errors.errors.into_iter().next());
     first.and_then(|one| one.message).unwrap_or_default()
-}
-
-async fn connect(origin: &Origin, config: &Arc<ClientConfig>) -> Result<Connection, Error> {
-    let unreachable = |why: String| Error::Unreachable { host: origin.authority(), why };
-    let connecting = async {
-        let host = origin.host.trim_matches(['[', ']']);
-        let stream = TcpStream::connect((host, origin.port)).await;
-        let stream = stream.map_err(|error| unreachable(error.to_string()))?;
-        let connection = if origin.is_plain {
-            Connection::over(stream).await
-        } else {
-            let name = ServerName::try_from(host.to_owned())
-                .map_err(|error| unreachable(error.to_string()))?;
-            let stream = TlsConnector::from(config.clone()).connect(name, stream).await;
-            Connection::over(stream.map_err(|error| unreachable(tls::why(&error)))?).await
-        };
-        connection.map_err(|error| unreachable(error.to_string()))
-    };
-    let connected = timeout(CONNECT_TIME, connecting).await;
-    connected.unwrap_or_else(|_| Err(unreachable(format!("no connection in {CONNECT_TIME:?}"))))
 }

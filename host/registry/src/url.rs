@@ -3,6 +3,8 @@
 use crate::{bounds::SHOWN_BYTES, error::Error, reference::is_registry};
 use http::Uri;
 use ipam_api::text::bounded;
+use std::io;
+use tokio::net::TcpStream;
 
 /// A host to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +35,16 @@ impl Origin {
         Self::of_authority(registry, port, is_plain)
     }
 
-    fn of_authority(authority: &str, default: u16, is_plain: bool) -> Self {
+    pub(crate) fn of_authority(authority: &str, default: u16, is_plain: bool) -> Self {
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, port.parse().unwrap_or(default)),
             _ => (authority, default),
         };
         Self { host: host.to_ascii_lowercase(), port, is_plain }
+    }
+
+    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
+        TcpStream::connect((self.host.trim_matches(['[', ']']), self.port)).await
     }
 
     /// As the `Host` field has it.

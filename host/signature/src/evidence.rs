@@ -71,7 +71,8 @@ impl fmt::Display for Finding {
             Self::Unknown(_) => f.write_str("a signature by another key"),
             Self::NotPlain => f.write_str(
                 "a signature in the name of an Ed25519 key that is none, or is Ed25519ph, which \
-                 cosign 3 makes of artifacts and which is not checked here: sign with a P-256 key",
+                 cosign 3.1.1 makes of artifacts and neither cosign nor Wipam verifies: sign with \
+                 a P-256 key, which `cosign generate-key-pair` makes",
             ),
         }
     }

@@ -18,13 +18,15 @@
 //!   says something of an artifact, perhaps that it is bad;
 //! - a key's hint only says which key is tried first.
 //!
-//! Keys are ECDSA on P-256 and Ed25519. Not Ed25519ph, in which cosign 3 signs
-//! artifacts with an Ed25519 key: ring does not have it, and a second
-//! implementation of the curve for one form is not worth its trust.
+//! Keys are ECDSA on P-256 and Ed25519. Not Ed25519ph, in which cosign 3.1.1 signs
+//! artifacts with an Ed25519 key: cosign itself does not verify that, and [is to
+//! sign] them in plain Ed25519, which is checked here. ring does not have
+//! Ed25519ph, and `ed25519-dalek` is six crates more.
 //!
 //! The transparency log, timestamps and certificates are not looked at. This
 //! crate signs nothing, and knows no registry.
 //!
+//! [is to sign]: https://github.com/sigstore/cosign/pull/5074
 //! [Sigstore bundle]: https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto
 //! [simple signing]: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
 

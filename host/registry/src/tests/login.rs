@@ -68,6 +68,7 @@ fn token(realm: &Server, is_plain: bool) -> Result<String, String> {
         plain_http: vec![realm.authority.clone()],
         credentials: None,
         tls: tls::MACHINE.clone(),
+        proxies: Arc::default(),
         authorization: None,
         connection: None,
     };
