@@ -52,8 +52,9 @@ impl Answers {
                 done.map_err(|it| Stop::Error(format!("{driver} still fails: {}", it.reason)))
             }
             Ask::Upgrade { driver, file, force } => {
+                let file = file.as_deref().map(component).transpose()?;
                 let Upgrade { upgraded, notes } =
-                    self.host.upgrade(&name(&driver)?, component(&file)?, force)?;
+                    self.host.upgrade(&name(&driver)?, file, force)?;
                 notes.into_iter().for_each(|note| out.note(note));
                 for upgraded in upgraded {
                     out.item(&wire::Upgraded {

@@ -2,6 +2,7 @@
 
 use crate::{
     Timestamp,
+    host::Host,
     lookup::Answers,
     out::{Out, Stop},
     rows,
@@ -27,6 +28,7 @@ impl Tenures {
         self.all.entry((driver.clone(), granted.generation)).or_insert_with(|| Tenure {
             granted,
             digest: None,
+            artifacts: Vec::new(),
             released_at: None,
             released_by: None,
         })
@@ -41,6 +43,17 @@ impl Tenures {
 
     fn released(&mut self, driver: &DriverName, granted: Address, cause: Audit) {
         self.of(driver, granted).end(cause);
+    }
+
+    fn name_artifacts(&mut self, host: &dyn Host) {
+        let mut known = BTreeMap::new();
+        for tenure in self.all.values_mut() {
+            let Some(Ok(component)) = tenure.digest.as_deref().map(str::parse) else { continue };
+            let artifacts = known.entry(component).or_insert_with(|| {
+                host.artifacts_with(component).iter().map(ToString::to_string).collect()
+            });
+            tenure.artifacts.clone_from(artifacts);
+        }
     }
 
     /// The tenure of that generation ended, if it is known.
@@ -143,6 +156,7 @@ pub(crate) fn list(
         ControlFlow::Continue(())
     };
     answers.view()?.history(&mut visit).map_err(|error| with_causes(&error))?;
+    tenures.name_artifacts(&*answers.host);
 
     let mut told: Vec<&Tenure> =
         tenures.all.values().filter(|tenure| at.is_none_or(|at| tenure.is_of(at))).collect();

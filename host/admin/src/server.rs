@@ -204,7 +204,7 @@ mod tests {
             None
         }
 
-        fn upgrade(&self, _: &DriverName, _: &Path, _: bool) -> Result<Upgrade, String> {
+        fn upgrade(&self, _: &DriverName, _: Option<&Path>, _: bool) -> Result<Upgrade, String> {
             Err("nobody".to_owned())
         }
     }

@@ -115,8 +115,10 @@ pub enum Ask {
         /// Which driver.
         driver: String,
         /// An absolute path, which the daemon can read, or what an artifact of a
-        /// registry is called, which begins with [`REFERENCE`].
-        file: PathBuf,
+        /// registry is called, which begins with [`REFERENCE`]; nothing for what the
+        /// configuration named when it was read last.
+        #[serde(default)]
+        file: Option<PathBuf>,
         /// Whether it may need something else than the one before it.
         force: bool,
     },
@@ -184,6 +186,10 @@ pub struct Driver {
     pub docker_name: Option<String>,
     /// The SHA-256 of its file.
     pub digest: Option<String>,
+    /// The artifact that it came from, with the digest of its manifest; nothing if it
+    /// is a file.
+    #[serde(default)]
+    pub artifact: Option<String>,
     /// The name of its address space for single hosts.
     pub local_space: Option<String>,
     /// The name of its address space for clusters.
@@ -368,6 +374,10 @@ pub struct Tenure {
     pub granted: Address,
     /// The SHA-256 of the file of the driver that granted it, if that is kept.
     pub digest: Option<String>,
+    /// The digests of the manifests of artifacts that have this file, as far as they
+    /// are kept.
+    #[serde(default)]
+    pub artifacts: Vec<String>,
     /// When it was released; nothing if it is held.
     pub released_at: Option<Timestamp>,
     /// On whose account; nothing if it is held.

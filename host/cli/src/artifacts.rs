@@ -83,6 +83,11 @@ impl Artifacts {
         }
     }
 
+    /// Which of those that were fetched have this component, as far as they are kept.
+    pub(crate) fn with_component(&self, component: Digest) -> Vec<Digest> {
+        self.cache.with_component(component)
+    }
+
     /// The component of a reference, if it may be used.
     pub(crate) fn fetch(
         &self,

@@ -51,7 +51,7 @@ impl Source {
 }
 
 /// Whether two paths lead to one file.
-pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+fn is_same_file(one: &Path, other: &Path) -> bool {
     one == other
         || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
 }

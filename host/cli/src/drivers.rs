@@ -54,7 +54,11 @@ struct Loaded {
     names: Vec<DriverName>,
     /// Of what serves now.
     digest: Option<Digest>,
+    artifact: Option<ArtifactOf>,
 }
+
+/// A reference, and the digest of the manifest that it led to.
+type ArtifactOf = (Reference, Digest);
 
 /// A component that is ready to be put in service.
 struct Ready {
@@ -63,7 +67,7 @@ struct Ready {
     /// One JSON object.
     config: String,
     /// What to lock when it serves.
-    locks: Option<(Reference, Digest)>,
+    artifact: Option<ArtifactOf>,
 }
 
 impl Drivers {
@@ -202,7 +206,7 @@ impl Drivers {
         look_up: LookUp,
     ) -> Result<(), String> {
         let _at_work = self.work_on(&settings)?;
-        let Ready { factory, origin, config, locks } = self.ready(&settings, look_up)?;
+        let Ready { factory, origin, config, artifact } = self.ready(&settings, look_up)?;
         let digest = factory.digest();
         let rename = settings.rename.clone();
         // What is built in is what it says that it is.
@@ -222,15 +226,15 @@ impl Drivers {
             ..LoadOptions::new(origin)
         };
         let names = self.service.load(factory, options).map_err(|error| error.to_string())?;
-        self.note(Loaded { settings, names, digest });
-        self.keep_locked(locks, digest);
+        self.note(Loaded { settings, names, digest, artifact: artifact.clone() });
+        self.keep_locked(artifact, digest);
         Ok(())
     }
 
     /// Locks what serves, once it serves for every entry of that reference: a
     /// restart loads one version for all of them.
-    fn keep_locked(&self, locks: Option<(Reference, Digest)>, component: Option<Digest>) {
-        let Some((reference, digest)) = locks else { return };
+    fn keep_locked(&self, artifact: Option<ArtifactOf>, component: Option<Digest>) {
+        let Some((reference, digest)) = artifact else { return };
         let source = Source::Registry(reference.clone());
         let is_other = |one: &Loaded| one.settings.source == source && one.digest != component;
         if self.loaded().iter().any(is_other) {
@@ -241,7 +245,7 @@ impl Drivers {
     }
 
     fn ready(&self, settings: &DriverSettings, look_up: LookUp) -> Result<Ready, String> {
-        let mut locks = None;
+        let mut artifact = None;
         let mut config = settings.config.clone();
         let label = settings.rename.as_ref().map(DriverName::as_str);
         let read;
@@ -262,14 +266,14 @@ impl Drivers {
             Source::Registry(reference) => {
                 let fetched = self.fetch(reference, settings, look_up)?;
                 read = fetched.bytes;
-                locks = Some((reference.clone(), fetched.digest));
+                artifact = Some((reference.clone(), fetched.digest));
                 let last = reference.repository().rsplit('/').next().unwrap_or_default();
                 (label.unwrap_or(last).into(), &read[..], Origin::Component)
             }
         };
         let component = self.component(&label, bytes, settings)?;
         let config = serde_json::Value::Object(config).to_string();
-        Ok(Ready { factory: Arc::new(component), origin, config, locks })
+        Ok(Ready { factory: Arc::new(component), origin, config, artifact })
     }
 
     fn fetch(

@@ -29,6 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
         "FAILURES",
         "MEMORY",
         "DIGEST",
+        "ARTIFACT",
         "REASON",
     ];
     list(&args.daemon, &Ask::Drivers, &columns, |driver: &Driver| {
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
             driver.failures.to_string(),
             format!("{} KiB", driver.memory_bytes >> 10),
             short(driver.digest.as_deref()),
+            short(driver.artifact.as_deref().and_then(|it| Some(it.rsplit_once('@')?.1))),
             // A backtrace is long; all of it is in the log and in JSON.
             driver.last_failure.as_deref().map(|it| bounded(80, it)).unwrap_or_default(),
         ]

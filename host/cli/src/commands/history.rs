@@ -9,6 +9,7 @@ use ipam_admin::{
     Timestamp,
     wire::{Ask, Tenure},
 };
+use ipam_api::text::joined;
 use std::{cell::Cell, net::IpAddr};
 
 /// Show who held an address when
@@ -48,12 +49,13 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
         "BY",
         "RELEASED BY",
         "DIGEST",
+        "ARTIFACT",
     ];
     let ask = Ask::History { address, driver, at };
     let nobody = Cell::new(true);
     let listed = list(&daemon, &ask, &columns, |tenure: &Tenure| {
         nobody.set(false);
-        let Tenure { granted, digest, released_at, released_by } = tenure;
+        let Tenure { granted, digest, artifacts, released_at, released_by } = tenure;
         let until = match (released_at, released_by) {
             (Some(at), _) => at.to_string(),
             (None, Some(_)) => "-".to_owned(),
@@ -70,6 +72,10 @@ pub(crate) fn run(args: Args) -> Result<(), Fatal> {
             granted.granted_by.clone(),
             or_dash(released_by.clone()),
             short(digest.as_deref()),
+            match &artifacts[..] {
+                [] => "-".to_owned(),
+                some => joined(some.iter().map(|it| short(Some(it))), " ").to_string(),
+            },
         ]
     });
     if listed.is_ok() && nobody.get() && !daemon.json {

@@ -43,7 +43,7 @@ impl Drivers {
 
     fn renew(&self, known: Loaded, settings: DriverSettings) -> Result<(), String> {
         let _at_work = self.work_on(&settings)?;
-        let Ready { factory, origin, config, locks } =
+        let Ready { factory, origin, config, artifact } =
             self.ready(&settings, LookUp::IfReachable)?;
         let digest = factory.digest();
         let is_new = |one: &DriverSettings| {
@@ -60,8 +60,8 @@ impl Drivers {
             }
         }
         self.service.bound_pools(&known.names[0], settings.pools.as_deref());
-        self.note(Loaded { settings, digest, ..known });
-        self.keep_locked(locks, digest);
+        self.note(Loaded { settings, digest, artifact: artifact.clone(), ..known });
+        self.keep_locked(artifact, digest);
         Ok(())
     }
 }

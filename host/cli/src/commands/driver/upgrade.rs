@@ -15,9 +15,9 @@ pub(crate) struct Args {
     /// The driver's name
     name: String,
     /// The component: a file, or oci://REGISTRY/REPOSITORY:TAG, whose tag is looked
-    /// up again
+    /// up again [default: what the configuration names]
     #[arg(value_name = "FILE|REF")]
-    file: PathBuf,
+    file: Option<PathBuf>,
     /// Upgrade even if the new version needs other capabilities or, having one
     /// name, registers another one
     #[arg(long)]
@@ -30,7 +30,8 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 The new version is shown everything that the ledger holds while the old one serves.
 If it disagrees, the old version stays, and the entry that differs is printed.
-The next start loads the file that the configuration names.
+The next start loads what the configuration names. Without FILE|REF that is read, or
+looked up, now; the configuration itself is read again by SIGHUP.
 
 Exit codes: 0 upgraded, 1 failed, and the old version serves, 2 wrong command line.";
 
@@ -41,7 +42,10 @@ fn is_reference(file: &Path) -> bool {
 pub(crate) fn run(args: Args) -> Result<(), Fatal> {
     let Args { name, file, force, daemon } = args;
     // The daemon's directory is not ours, and a reference is no path.
-    let file = if is_reference(&file) { file } else { absolute(&file)? };
+    let file = match file {
+        Some(path) if !is_reference(&path) => Some(absolute(&path)?),
+        file => file,
+    };
     let ask = Ask::Upgrade { driver: name, file, force };
     let columns = ["DRIVER", "FROM", "TO", "ENTRIES SHOWN", "EVENTS SINCE"];
     list(&daemon, &ask, &columns, |upgraded: &Upgraded| {
