@@ -166,10 +166,7 @@ impl Engine {
         arguments: &[&str],
     ) -> Result<Self, String> {
         let mut engine = Self::prepare(directory, programs)?;
-        let mut wipam = Command::new("nsenter");
-        wipam.arg(engine.network()).arg("--").arg(daemon::binary());
-        let plugins = directory.join("run/plugins");
-        engine.wipam = Some(Daemon::start_as(wipam, directory, &plugins, arguments));
+        engine.start_wipam(arguments);
         engine.start_dockerd()?;
         Ok(engine)
     }
@@ -182,6 +179,21 @@ impl Engine {
         let mut engine = Self::prepare(directory, programs)?;
         engine.start_dockerd()?;
         Ok(engine)
+    }
+
+    /// Starts a Wipam beside it, on the state of the one before, which ends first.
+    ///
+    /// # Panics
+    /// When it does not come up; its log is shown.
+    pub fn start_wipam(&mut self, arguments: &[&str]) {
+        if let Some(before) = self.wipam.take() {
+            let ended = before.terminate().is_ok_and(|status| status.success());
+            assert!(ended, "the one before ends");
+        }
+        let mut wipam = Command::new("nsenter");
+        wipam.arg(self.network()).arg("--").arg(daemon::binary());
+        let plugins = self.directory.join("run/plugins");
+        self.wipam = Some(Daemon::start_as(wipam, &self.directory, &plugins, arguments));
     }
 
     fn prepare(directory: &Path, programs: &str) -> Result<Self, String> {

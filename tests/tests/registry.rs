@@ -9,6 +9,10 @@ mod checked;
 mod locked;
 #[path = "registry/package.rs"]
 mod package;
+#[path = "registry/machine.rs"]
+mod machine;
+#[path = "registry/proxied.rs"]
+mod proxied;
 #[path = "registry/real.rs"]
 mod real;
 #[path = "../../host/registry/src/tests/server.rs"]
@@ -180,6 +184,13 @@ fn serving(daemon: &Daemon) -> String {
     lab["digest"].as_str().unwrap().to_owned()
 }
 
+/// The artifact that serves.
+fn artifact(daemon: &Daemon) -> Option<String> {
+    let drivers = wipam(daemon, &["drivers"]).done();
+    let lab = drivers.iter().find(|driver| driver["name"] == "lab").unwrap();
+    lab["artifact"].as_str().map(str::to_owned)
+}
+
 fn asks(daemon: &Daemon, prefix: &str) -> bool {
     let mut client = Client::connect(&daemon.socket("lab")).unwrap();
     let pool = json!({"AddressSpace": "lab", "Pool": prefix});
@@ -193,6 +204,12 @@ fn a_signed_driver_serves_and_a_restart_needs_no_registry() {
     let daemon = setup.start();
     assert_eq!(serving(&daemon), sha256(&component("one")));
     assert!(asks(&daemon, "192.0.2.0/24"));
+    assert_eq!(
+        artifact(&daemon).unwrap(),
+        format!("{}@{}", setup.reference(), sha256(&fixture("one.json")))
+    );
+    let history = wipam(&daemon, &["history", "192.0.2.1"]).done();
+    assert_eq!(history[0]["artifacts"], json!([sha256(&fixture("one.json"))]));
     assert!(daemon.log().contains("signed_by=\"acme (bdc53ccc9ccf)\""), "{}", daemon.log());
     let digest = sha256(&fixture("one.json"));
     assert!(setup.lock().contains(&digest), "{}", setup.lock());
@@ -248,6 +265,15 @@ fn what_another_key_signed_is_refused_and_the_old_version_serves_on() {
     setup.files.tag("one");
     let done = wipam(&daemon, &["driver", "upgrade", "lab", &setup.reference()]).done();
     assert_eq!(done[0]["to"].as_str(), Some(&*sha256(&component("one"))));
+    // So does what the configuration names, which is looked up again.
+    setup.files.tag("foreign");
+    assert!(wipam(&daemon, &["driver", "upgrade", "lab"]).refused().contains(words));
+    setup.files.tag("two");
+    let done = wipam(&daemon, &["driver", "upgrade", "lab"]).done();
+    assert_eq!(done[0]["to"].as_str(), Some(&*sha256(&component("two"))));
+    assert!(setup.lock().contains(&sha256(&fixture("two.json"))), "{}", setup.lock());
+    setup.files.tag("one");
+    assert!(daemon.hangup("configuration reloaded").contains("driver upgraded"));
     // A tag that is gone changes nothing.
     setup.files.clear();
     assert!(daemon.hangup("configuration reloaded").contains("is not there"));

@@ -1,10 +1,11 @@
-//! Debian's docker-registry, cosign of two suites, and dockerd.
+//! Debian's docker-registry, and cosign of two suites.
 
-use super::{command, ran, root, serving};
+use super::{command, ran, root};
 use ipam_tests::{
     daemon::{binary, wait},
-    engine::{Engine, fetch_from, install, is_root, run},
+    engine::{fetch_from, install, is_root, run},
 };
+use serde_json::Value;
 use std::{
     fs,
     net::TcpStream,
@@ -13,19 +14,19 @@ use std::{
 };
 
 /// A registry in a directory of its own. Killed when dropped.
-struct Registry {
+pub(super) struct Registry {
     child: Child,
-    authority: String,
+    pub(super) authority: String,
 }
 
 impl Registry {
     /// Starts one, by a command that may bring it into another network.
-    fn start(command: Command, directory: &Path, port: u16) -> Self {
+    pub(super) fn start(command: Command, directory: &Path, port: u16) -> Self {
         Self::start_with(command, directory, port, "", "")
     }
 
     /// The same with more of its sections.
-    fn start_with(
+    pub(super) fn start_with(
         mut command: Command,
         directory: &Path,
         port: u16,
@@ -53,8 +54,8 @@ impl Drop for Registry {
 }
 
 /// A cosign, and how its version signs without a network.
-struct Cosign {
-    program: PathBuf,
+pub(super) struct Cosign {
+    pub(super) program: PathBuf,
     directory: PathBuf,
     is_3: bool,
 }
@@ -62,7 +63,7 @@ struct Cosign {
 impl Cosign {
     /// Unpacks that of a suite; says in one line if it cannot.
     #[expect(clippy::print_stdout, reason = "what was skipped, and why, is for whoever runs it")]
-    fn of_suite(suite: &str, directory: &Path) -> Option<Self> {
+    pub(super) fn of_suite(suite: &str, directory: &Path) -> Option<Self> {
         if let Err(error) = fetch_from(directory, suite, &["cosign"]) {
             println!("skipped: no cosign of {suite}: {error}");
             return None;
@@ -80,13 +81,13 @@ impl Cosign {
     }
 
     /// Makes a pair of keys; where the public one is.
-    fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         self.run(&["generate-key-pair", "--output-key-prefix", name]).unwrap();
         self.directory.join(format!("{name}.pub")).display().to_string()
     }
 
     /// The flags that keep it from the network.
-    fn alone(&self) -> &'static [&'static str] {
+    pub(super) fn alone(&self) -> &'static [&'static str] {
         if self.is_3 { &["--signing-config", "sc.json"] } else { &["--tlog-upload=false"] }
     }
 
@@ -99,7 +100,7 @@ impl Cosign {
 
 /// Without root, or without the package, it says that it does not.
 #[expect(clippy::print_stdout, reason = "what was skipped, and why, is for whoever runs it")]
-fn has_registry() -> bool {
+pub(super) fn has_registry() -> bool {
     if !is_root() {
         println!("skipped: installing docker-registry needs root");
         return false;
@@ -113,7 +114,7 @@ fn has_registry() -> bool {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -182,6 +183,41 @@ fn believes(cosign: &Cosign, directory: &Path) {
         cosign.run(&[&head[..], &tail].concat()).unwrap();
         command(&["verify", file, "--key", acme]).unwrap();
         assert!(command(&["verify", file, "--key", other]).unwrap_err().contains("another key"));
+        judges_as_we_do(cosign, directory, "acme.pub");
+        judges_as_we_do(cosign, directory, "other.pub");
+    }
+}
+
+/// Of the bundle of a file, and of what somebody made of it.
+fn judges_as_we_do(cosign: &Cosign, directory: &Path, key: &str) {
+    let path = |name: &str| directory.join(name).display().to_string();
+    let sound = fs::read_to_string(path("lab.wasm.sigstore.json")).unwrap();
+    let sound: Value = serde_json::from_str(&sound).unwrap();
+    let changed = |pointer: &str, to: &str| {
+        let mut bundle = sound.clone();
+        *bundle.pointer_mut(pointer).unwrap() = to.into();
+        bundle
+    };
+    let digest = "/messageSignature/messageDigest/digest";
+    // The SHA-256 of `another`.
+    let another = "rkSKyGxOjk3sZFcpcI70GHOuecbf+E7/czYJiUh/COU=";
+    for (bundle, content) in [
+        (sound.clone(), ipam_builtin::DEFAULT),
+        (sound.clone(), b"another"),
+        (changed("/verificationMaterial/publicKey/hint", "AAAA"), ipam_builtin::DEFAULT),
+        (changed(digest, another), ipam_builtin::DEFAULT),
+        (changed(digest, another), b"another"),
+        (changed("/messageSignature/signature", "MAYCAQECAQE="), ipam_builtin::DEFAULT),
+        (changed("/messageSignature/signature", ""), ipam_builtin::DEFAULT),
+        (changed("/mediaType", "application/json"), ipam_builtin::DEFAULT),
+    ] {
+        fs::write(path("judged.wasm"), content).unwrap();
+        fs::write(path("judged.wasm.sigstore.json"), bundle.to_string()).unwrap();
+        let head = ["verify-blob", "--key", key, "--insecure-ignore-tlog=true"];
+        let tail = ["--bundle", "judged.wasm.sigstore.json", "judged.wasm"];
+        let cosigns = cosign.run(&[&head[..], &tail].concat());
+        let ours = command(&["verify", &path("judged.wasm"), "--key", &path(key)]);
+        assert_eq!(cosigns.is_ok(), ours.is_ok(), "{key}: {bundle}: {cosigns:?}; {ours:?}");
     }
 }
 
@@ -224,66 +260,4 @@ fn a_registry_may_want_a_password_and_have_its_own_authority() {
     let pull = ["pull", &reference, "-o", got.to_str().unwrap()];
     ask(&authority, directory.path(), &pull).unwrap();
     assert_eq!(fs::read(got).unwrap(), ipam_builtin::DEFAULT);
-}
-
-/// A machine without the driver: its Docker gets an address from what a registry
-/// has, and goes on when that is gone.
-#[test]
-#[expect(clippy::print_stdout, reason = "what was skipped, and why, is for whoever runs it")]
-fn docker_gets_an_address_from_a_driver_of_a_registry() {
-    if !has_registry() {
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let Some(cosign) = Cosign::of_suite("forky", directory.path()) else { return };
-    let config = directory.path().join("wipam.toml");
-    fs::write(&config, "[[driver]]\nfile = \"builtin:default\"\n").unwrap();
-    let home = directory.path().join("engine");
-    fs::create_dir(&home).unwrap();
-    let engine = Engine::start_with(&home, "", &["--config", config.to_str().unwrap()]).unwrap();
-    let inside = engine.network();
-    let start = |program: &str| {
-        let mut command = Command::new("nsenter");
-        command.args([&*inside, "--", program]);
-        command
-    };
-    let registry = Registry::start(start("docker-registry"), directory.path(), 5000);
-    let file = directory.path().join("lab.wasm");
-    fs::write(&file, ipam_builtin::DEFAULT).unwrap();
-    let reference = "oci://127.0.0.1:5000/acme/lab:1.0";
-    let push = || {
-        let mut push = start(binary().to_str().unwrap());
-        push.args(["driver", "push", file.to_str().unwrap(), reference, "--json"]);
-        run(push.args(["--plain-http", "127.0.0.1:5000"]))
-    };
-    wait(|| push().is_ok());
-    let pushed: serde_json::Value = serde_json::from_str(&push().unwrap()).unwrap();
-    let key = cosign.key("acme");
-    let of = format!("127.0.0.1:5000/acme/lab@{}", pushed["digest"].as_str().unwrap());
-    let mut sign = start(cosign.program.to_str().unwrap());
-    sign.current_dir(directory.path()).env("COSIGN_PASSWORD", "");
-    sign.args(["sign", "--yes", "--key", "acme.key", "--allow-http-registry"]);
-    run(sign.args(cosign.alone()).arg(of)).unwrap();
-    let text = format!(
-        "[registries]\nplain-http = [\"127.0.0.1:5000\"]\n\
-         [signatures]\nall-of = [{{ key = \"{key}\" }}]\n\
-         [[driver]]\nfile = \"builtin:default\"\n\
-         [[driver]]\nfile = \"{reference}\"\nname = \"lab\"\n"
-    );
-    fs::write(&config, text).unwrap();
-    let said = engine.wipam().hangup("configuration reloaded");
-    assert!(said.contains("the artifact was fetched"), "{said}");
-    drop(registry);
-    engine.import_image().unwrap();
-    let create = ["network", "create", "--ipam-driver", "lab", "--subnet", "192.0.2.0/24", "lab"];
-    engine.docker(&create).unwrap();
-    let show =
-        ["run", "--rm", "--network", "lab", "bb:1", "ip", "-o", "-4", "addr", "show", "eth0"];
-    let shown = engine.docker(&show).unwrap();
-    println!("{shown}");
-    assert!(shown.contains("192.0.2.2/24"), "{shown}");
-    // Without the registry, it is loaded again.
-    assert!(engine.wipam().hangup("configuration reloaded").contains("what was locked is used"));
-    assert!(!serving(engine.wipam()).is_empty());
-    engine.docker(&show).unwrap();
 }
