@@ -33,7 +33,8 @@ fn read(directory: &Path) {
     let Ok(layout) = Layout::open(directory) else { return };
     let Ok(digest) = layout.only() else { return };
     let mut target = Target::Layout(layout);
-    let artifact = Artifact::resolve(&mut target, Which::Digest(digest)).expect("it was read");
+    // The digest of its layer may be none.
+    let Ok(artifact) = Artifact::resolve(&mut target, Which::Digest(digest)) else { return };
     assert_eq!(artifact.digest(), sha256(artifact.manifest()));
     if let Ok(bytes) = artifact.component(&mut target, COMPONENT_BYTES, &mut |_| ()) {
         assert_eq!(artifact.component_digest(), sha256(&bytes));
