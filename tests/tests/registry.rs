@@ -7,10 +7,10 @@
 mod checked;
 #[path = "registry/locked.rs"]
 mod locked;
-#[path = "registry/package.rs"]
-mod package;
 #[path = "registry/machine.rs"]
 mod machine;
+#[path = "registry/package.rs"]
+mod package;
 #[path = "registry/proxied.rs"]
 mod proxied;
 #[path = "registry/real.rs"]
