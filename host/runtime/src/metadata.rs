@@ -39,6 +39,8 @@ const TEXT_BYTES: usize = 256;
 const PRODUCERS_MAX: usize = 32;
 /// The most that a list of dependencies may have when it is unpacked, in bytes.
 const LIST_BYTES: usize = 4 << 20;
+/// The most lists that are unpacked: a component has one for each of its modules.
+const LISTS_MAX: usize = 16;
 /// The names of annotations.
 const ANNOTATIONS: [&str; 7] =
     ["version", "description", "authors", "licenses", "source", "homepage", "revision"];
@@ -47,12 +49,18 @@ const ANNOTATIONS: [&str; 7] =
 #[must_use]
 pub fn metadata(bytes: &[u8]) -> Metadata {
     let mut metadata = Metadata::default();
-    let mut depth = 0_usize;
+    let (mut depth, mut lists) = (0_usize, 0);
     for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "most of a component is not a word")]
         match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if section.name() == ".dep-v0" => {
+                lists += 1;
+                if lists <= LISTS_MAX {
+                    metadata.list(section.data());
+                }
+            }
             Payload::CustomSection(section) => metadata.read(&section, depth == 0),
             _ => {}
         }
@@ -65,15 +73,17 @@ impl Metadata {
         let annotation = ANNOTATIONS.iter().find(|name| **name == section.name());
         match (section.as_known(), annotation) {
             (KnownCustom::Producers(producers), _) => self.producers(producers),
-            (_, Some(name)) if is_outermost => {
+            (_, Some(name)) if is_outermost && !self.annotations.iter().any(|it| it.0 == *name) => {
                 let text = String::from_utf8_lossy(section.data());
                 self.annotations.push((name, bounded(TEXT_BYTES, text)));
             }
-            _ if section.name() == ".dep-v0" => {
-                let found = packages(section.data());
-                self.packages = found.map(|more| more.saturating_add(self.packages.unwrap_or(0)));
-            }
             _ => {}
+        }
+    }
+
+    fn list(&mut self, packed: &[u8]) {
+        if let Some(more) = packages(packed) {
+            self.packages = Some(more.saturating_add(self.packages.unwrap_or(0)));
         }
     }
 
@@ -105,7 +115,7 @@ fn packages(packed: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Metadata, Producer, metadata, packages};
+    use super::{LISTS_MAX, Metadata, Producer, metadata, packages};
 
     fn packed(json: &str) -> Vec<u8> {
         miniz_oxide::deflate::compress_to_vec_zlib(json.as_bytes(), 6)
@@ -133,6 +143,18 @@ mod tests {
         };
         assert_eq!(metadata(&wat::parse_str(text).unwrap()), want);
         assert_eq!(metadata(b"\0asm\x0d\0\x01\0\xff\xff\xff"), Metadata::default());
+    }
+
+    #[test]
+    fn what_is_said_again_and_again_is_read_so_often_and_no_more() {
+        let list = packed(r#"{"packages":[{"name":"a"}]}"#);
+        let list: String = list.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let lists = format!(r#"(@custom ".dep-v0" "{list}")"#).repeat(LISTS_MAX + 1);
+        let versions = r#"(@custom "version" "1")(@custom "version" "2")"#;
+        let text = format!(r#"(component {lists} {versions} (@custom ".dep-v0" "nonsense"))"#);
+        let read = metadata(&wat::parse_str(text).unwrap());
+        assert_eq!(read.packages, Some(LISTS_MAX));
+        assert_eq!(read.annotations, [("version", "1".to_owned())]);
     }
 
     #[test]

@@ -222,14 +222,14 @@ impl State {
             ["subnets", parent, "first_subnet", mask] => {
                 let parent: u64 = parent.parse().unwrap();
                 let mut free = self.subnets[&parent].net.subnets(mask.parse().unwrap()).unwrap();
-                let slaves: Vec<IpNet> = self
-                    .subnets
-                    .values()
-                    .filter(|it| it.master == parent)
-                    .map(|it| it.net)
-                    .collect();
-                let is_free =
-                    |net: &IpNet| !slaves.iter().any(|it| net.contains(it) || it.contains(net));
+                let slaves = self.subnets.values().filter(|it| it.master == parent);
+                let slaves: BTreeMap<IpAddr, IpNet> =
+                    slaves.map(|it| (it.net.network(), it.net)).collect();
+                // Slaves do not overlap: the last one that begins before its end tells.
+                let is_free = |net: &IpNet| {
+                    let before = slaves.range(..=net.broadcast()).next_back();
+                    before.is_none_or(|(_, slave)| !net.contains(slave) && !slave.contains(net))
+                };
                 let Some(free) = free.find(is_free) else { return says(404, "No subnets found") };
                 made(self.subnet(free, text("description"), parent), Some(free.to_string()))
             }
