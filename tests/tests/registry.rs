@@ -208,7 +208,11 @@ fn a_signed_driver_serves_and_a_restart_needs_no_registry() {
         artifact(&daemon).unwrap(),
         format!("{}@{}", setup.reference(), sha256(&fixture("one.json")))
     );
-    let history = wipam(&daemon, &["history", "192.0.2.1"]).done();
+    let pools = wipam(&daemon, &["pools", "--driver", "lab"]).done();
+    let any = json!({"PoolID": pools[0]["pool_id"], "Address": ""});
+    let (_, body) = Client::connect(&daemon.socket("lab")).unwrap().ask("RequestAddress", &any);
+    let (address, _) = body["Address"].as_str().unwrap().split_once('/').unwrap();
+    let history = wipam(&daemon, &["history", address]).done();
     assert_eq!(history[0]["artifacts"], json!([sha256(&fixture("one.json"))]));
     assert!(daemon.log().contains("signed_by=\"acme (bdc53ccc9ccf)\""), "{}", daemon.log());
     let digest = sha256(&fixture("one.json"));
