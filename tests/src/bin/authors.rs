@@ -171,8 +171,9 @@ impl Project {
 
     fn note(&mut self, typed: &str, said: &str) {
         self.typed += &format!("$ {typed}\n");
-        // Who made it is another version on another machine.
-        for line in said.lines().filter(|line| !line.starts_with("producer ")) {
+        // What made it, and of how much, is another version on another day.
+        let lasts = |line: &&str| !["producer ", "packages "].iter().any(|it| line.starts_with(it));
+        for line in said.lines().filter(lasts) {
             self.typed += lasting(line).trim_end();
             self.typed.push('\n');
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     thread,
 };
@@ -221,16 +221,8 @@ impl State {
             }
             ["subnets", parent, "first_subnet", mask] => {
                 let parent: u64 = parent.parse().unwrap();
-                let mut free = self.subnets[&parent].net.subnets(mask.parse().unwrap()).unwrap();
-                let slaves = self.subnets.values().filter(|it| it.master == parent);
-                let slaves: BTreeMap<IpAddr, IpNet> =
-                    slaves.map(|it| (it.net.network(), it.net)).collect();
-                // Slaves do not overlap: the last one that begins before its end tells.
-                let is_free = |net: &IpNet| {
-                    let before = slaves.range(..=net.broadcast()).next_back();
-                    before.is_none_or(|(_, slave)| !net.contains(slave) && !slave.contains(net))
-                };
-                let Some(free) = free.find(is_free) else { return says(404, "No subnets found") };
+                let free = self.first_subnet(parent, mask.parse().unwrap());
+                let Some(free) = free else { return says(404, "No subnets found") };
                 made(self.subnet(free, text("description"), parent), Some(free.to_string()))
             }
             ["addresses", "first_free", subnet] => {
@@ -257,6 +249,31 @@ impl State {
             }
             _ => says(400, "Invalid controller"),
         }
+    }
+
+    /// Behind each slave it goes on: a /64 has too many /126 in it to try them.
+    fn first_subnet(&self, parent: u64, mask: u8) -> Option<IpNet> {
+        let slaves = self.subnets.values().filter(|it| it.master == parent);
+        let slaves: BTreeMap<IpAddr, IpNet> = slaves.map(|it| (it.net.network(), it.net)).collect();
+        let net = self.subnets[&parent].net;
+        let mut at = Some(net.network());
+        while let Some(free) = at.map(|at| IpNet::new(at, mask).unwrap().trunc())
+            && net.contains(&free)
+        {
+            // Slaves do not overlap: the last one that begins before its end tells.
+            let before = slaves.range(..=free.broadcast()).next_back().map(|(_, slave)| slave);
+            let taken = before.filter(|slave| free.contains(*slave) || slave.contains(&free));
+            let Some(slave) = taken else { return Some(free) };
+            at = match free.broadcast().max(slave.broadcast()) {
+                IpAddr::V4(last) => {
+                    last.to_bits().checked_add(1).map(|it| Ipv4Addr::from(it).into())
+                }
+                IpAddr::V6(last) => {
+                    last.to_bits().checked_add(1).map(|it| Ipv6Addr::from(it).into())
+                }
+            };
+        }
+        None
     }
 
     /// Of an IPv4 subnet that is no pool neither the first nor the last.
