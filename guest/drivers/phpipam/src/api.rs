@@ -49,12 +49,12 @@ impl<H: Http> System<H> {
     pub(crate) fn answer(&self, response: &Response, status: u16) -> Result<Option<Value>, Error> {
         let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let says = text(&body, "message");
-        let (is_gone, is_making) = (says.starts_with("Invalid subnet Id"), status == 201);
+        let (is_gone, is_making) = (says.starts_with("Invalid subnet "), status == 201);
         match response.status {
-            // A proxy's.
             404 if says.is_empty() => Err(Error::other(Kind::Unavailable, "another server's 404")),
-            400 | 404 if is_gone && !is_making => Ok(None),
-            404 if !is_gone => Ok(None),
+            400 | 404 if is_gone && is_making => Err(Error::other(Kind::NotFound, says)),
+            400 | 404 if is_gone => Ok(None),
+            404 => Ok(None),
             409 if is_making => Ok(None),
             // Of all there is, where there is nothing.
             500 if says.starts_with("Unable to read ") => Ok(None),

@@ -121,6 +121,11 @@ fn any_address_is_the_first_free_one_after_what_is_left_over() {
     assert_eq!(lease(&mut policy, &web), Err(Code::NoAvailableIps));
     drop(policy);
 
+    // A subnet that phpIPAM has no more is not a request that it does not understand.
+    let gone = turn(first(""), 400, r#"{"message": "Invalid subnet identifier"}"#);
+    let mut policy = self::policy(&[none(OURS), gone]);
+    assert_eq!(lease(&mut policy, &request(None, &[])), Err(Code::Other(Kind::NotFound)));
+
     // An answer that was lost is looked for.
     let lost = turn(first(""), 0, "ConnectionTerminated");
     let mut policy = self::policy(&[none(OURS), lost, list(OURS, &left[1..2])]);
