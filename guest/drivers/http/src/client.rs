@@ -1,7 +1,7 @@
 //! Asking a server, and what its answers mean.
 
 use crate::{Http, Method, Request, Response, Server};
-use ipam_driver::{Error, Kind};
+use ipam_driver::{Error, Kind, log};
 use serde_json::Value;
 
 /// Bytes of the server's words that are passed on.
@@ -43,7 +43,8 @@ impl<H: Http> Client<H> {
         self.ask(Method::Patch, path, Some(body))
     }
 
-    /// Sends a DELETE, which deletes an object, or those that the body names.
+    /// Sends a DELETE, which deletes an object, or those that the body names. One that the
+    /// server could not do (500) is sent once more: what is deleted twice is gone once.
     pub fn delete(&mut self, path: &str, body: Option<&Value>) -> Result<Response, Error> {
         self.ask(Method::Delete, path, body)
     }
@@ -58,7 +59,11 @@ impl<H: Http> Client<H> {
         let request = Request { server: &self.server, method, path, body: &body };
         let mut answer = self.http.send(&request);
         let is_lost = |reason: &String| LOST.iter().any(|lost| reason.starts_with(lost));
-        if method == Method::Get && answer.as_ref().is_err_and(is_lost) {
+        // NetBox's database ends one of two deletions that wait for each other with a 500.
+        let was_undone = |it: &Response| method == Method::Delete && it.status == 500;
+        if method == Method::Get && answer.as_ref().is_err_and(is_lost)
+            || answer.as_ref().is_ok_and(was_undone)
+        {
             answer = self.http.send(&request);
         }
         answer.map_err(|reason| {
@@ -81,7 +86,8 @@ impl<H: Http> Client<H> {
         serde_json::from_slice(&response.body).map_err(|_| self.odd("that is no JSON"))
     }
 
-    /// The error of an answer that is no success, with the server's text if it has one.
+    /// The error of an answer that is no success, with the server's text if it has one;
+    /// that of a server that broke (500 and above) goes to the log.
     #[must_use]
     pub fn refusal(&self, response: &Response) -> Error {
         let status = response.status;
@@ -94,6 +100,11 @@ impl<H: Http> Client<H> {
         };
         let text = format!("{} answers {status}", self.server.name);
         match self.words(response) {
+            // What broke in a server is its operators' business, and no caller's.
+            Some(words) if status >= 500 => {
+                log::warn(format!("{text}: {words}"));
+                Error::other(kind, text)
+            }
             Some(words) => Error::other(kind, format!("{text}: {words}")),
             None => Error::other(kind, text),
         }

@@ -36,8 +36,9 @@ fn every_answer_that_is_not_hoped_for_has_its_error() {
     check_words(301, "", Kind::Internal, "Lab answers 301");
     check_words(201, "{", Kind::Internal, "Lab's answer is not understood: that is no JSON");
     let long = format!(r#"{{"detail": "{}"}}"#, "ü".repeat(1000));
-    let cut = format!("Lab answers 500: {}", "ü".repeat(150));
-    check_words(500, &long, Kind::Unavailable, &cut);
+    let cut = format!("Lab answers 400: {}", "ü".repeat(150));
+    check_words(400, &long, Kind::BadRequest, &cut);
+    check_words(500, &long, Kind::Unavailable, "Lab answers 500");
     let lost = "ConnectionTerminated";
     check_words(0, lost, Kind::Unavailable, &format!("Lab does not answer: {lost}"));
 }
@@ -59,6 +60,19 @@ fn only_what_reads_is_sent_again_and_once() {
     assert!(client(&[turn("GET /x/", 0, "ConnectionRefused")]).get("/x/").is_err());
     let lost = [turn("DELETE /x/", 0, "ConnectionTerminated")];
     assert!(client(&lost).delete("/x/", None).is_err());
+}
+
+#[test]
+fn a_deletion_that_the_server_could_not_do_is_sent_again_and_once() {
+    let [undone, done] = [500, 204].map(|status| turn("DELETE /x/", status, ""));
+    assert_eq!(client(&[undone.clone(), done]).delete("/x/", None).unwrap().status, 204);
+    assert_eq!(client(&[undone.clone(), undone]).delete("/x/", None).unwrap().status, 500);
+    for status in [502, 503, 429] {
+        let once = [turn("DELETE /x/", status, "")];
+        assert_eq!(client(&once).delete("/x/", None).unwrap().status, status);
+    }
+    let made = [turn("POST /x/ {}", 500, "")];
+    assert_eq!(client(&made).post("/x/", &serde_json::json!({})).unwrap().status, 500);
 }
 
 #[test]

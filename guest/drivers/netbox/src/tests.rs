@@ -146,7 +146,7 @@ fn only_addresses_of_ours_are_deleted() {
     // The host tells again what may end, and only that.
     for (status, body, kind) in [
         (0, "ConnectionRefused", Kind::Unavailable),
-        (500, "", Kind::Unavailable),
+        (503, "", Kind::Unavailable),
         (403, "", Kind::Unavailable),
         (301, "", Kind::Unavailable),
         (400, "", Kind::BadRequest),
@@ -213,8 +213,8 @@ fn every_answer_that_is_not_hoped_for_has_its_error() {
         "NetBox does not answer: ConnectionTimeout",
     );
     let long = format!(r#"{{"detail": "{}"}}"#, "ü".repeat(1000));
-    let shortened = format!("NetBox answers 500: {}", "ü".repeat(150));
-    check_words(500, &long, Kind::Unavailable, &shortened);
+    let shortened = format!("NetBox answers 400: {}", "ü".repeat(150));
+    check_words(400, &long, Kind::BadRequest, &shortened);
 
     let odd = |text: &str| format!("NetBox's answer is not understood: {text}");
     check_words(201, "\u{0}garbage", Kind::Internal, &odd("that is no JSON"));

@@ -217,7 +217,7 @@ fn only_what_is_ours_is_deleted() {
     for (status, body, kind) in [
         (404, "<html>", Kind::Unavailable),
         (403, NONE, Kind::Unavailable),
-        (500, NONE, Kind::Unavailable),
+        (503, NONE, Kind::Unavailable),
         (400, NONE, Kind::BadRequest),
         (409, NONE, Kind::BadRequest),
     ] {

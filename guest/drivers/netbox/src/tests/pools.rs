@@ -177,7 +177,7 @@ fn only_prefixes_of_ours_are_deleted() {
     for foreign in foreign {
         assert_eq!(policy(&[inside(&[]), get(&foreign)]).release_pool(POOL), Ok(()));
     }
-    let turns = [inside(&[]), get(&ours), children(&[]), delete(500)];
+    let turns = [inside(&[]), get(&ours), children(&[]), delete(503)];
     let refused = policy(&turns).release_pool(POOL).unwrap_err();
     assert_eq!(refused.code(), Code::Other(Kind::Unavailable));
 }
