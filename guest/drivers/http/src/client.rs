@@ -110,6 +110,34 @@ impl<H: Http> Client<H> {
         }
     }
 
+    /// The refusal of an answer that means that something is not there, whatever its status.
+    #[must_use]
+    pub fn not_found(&self, response: &Response) -> Error {
+        Error::other(Kind::NotFound, self.refusal(response).text())
+    }
+
+    /// The refusal of an answer that is not the server's own, but a proxy's or another
+    /// site's: it says nothing of what is there.
+    #[must_use]
+    pub fn another_server(&self, response: &Response) -> Error {
+        let (name, status) = (self.server.name, response.status);
+        let text = format!("another server than {name} answers {status}: is the url right?");
+        Error::other(Kind::Unavailable, text)
+    }
+
+    /// Whether the server says that something is not there: a 404 with words of its own.
+    ///
+    /// # Errors
+    /// `unavailable` for a 404 of another server.
+    pub fn is_gone(&self, response: &Response) -> Result<bool, Error> {
+        if response.status != 404 {
+            return Ok(false);
+        }
+        let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let is_own = body.get(self.server.words).is_some_and(Value::is_string);
+        if is_own { Ok(true) } else { Err(self.another_server(response)) }
+    }
+
     /// What the server says of an error, if it does in JSON.
     fn words(&self, response: &Response) -> Option<String> {
         let value: Value = serde_json::from_slice(&response.body).ok()?;

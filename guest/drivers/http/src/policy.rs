@@ -52,6 +52,10 @@ impl<S: SystemOfRecord> Policy<S> {
         {
             return Err(Error::new(Code::InvalidPool, "a pool is not all addresses"));
         }
+        if request.sub_pool.is_some() && !S::HAS_SUB_POOLS {
+            let text = format!("{} has no sub-pools: leave out --ip-range", S::NAME);
+            return Err(Error::new(Code::InvalidSubPool, text));
+        }
         let (name, gateway) = self.system.request_pool(request)?;
         let id = name.id()?;
         if self.pools.contains(&id) {

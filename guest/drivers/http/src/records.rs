@@ -131,5 +131,5 @@ fn kind<S: SystemOfRecord>(of: Of) -> &'static str {
 }
 
 fn unreadable<S: SystemOfRecord>() -> Error {
-    Error::new(Code::InvalidRequest, format!("that is no record of {}", S::NAME))
+    Error::new(Code::InvalidRequest, format!("{} has no such record or page", S::NAME))
 }

@@ -11,9 +11,10 @@ use std::net::IpAddr;
 impl<S: SystemOfRecord> Policy<S> {
     /// Deletes the address if it is ours.
     pub fn release_address(&mut self, pool_id: &str, address: IpAddr) -> Result<(), Error> {
-        let pool = self.pool(pool_id)?;
+        let pool = PoolName::parse(S::SPACE, pool_id)?;
         self.forget_left_over(&pool, address);
-        self.delete_address(&pool, address).map_err(later)?;
+        let prepared = self.system.prepare();
+        prepared.and_then(|()| self.delete_address(&pool, address)).map_err(later)?;
         self.granted.remove(&(pool.key(), address));
         Ok(())
     }
@@ -68,8 +69,8 @@ impl<S: SystemOfRecord> Policy<S> {
     /// Deletes what is ours of the pool: addresses that were left over, and the prefix if
     /// nobody uses it. One that NetBox had before stays.
     pub fn release_pool(&mut self, pool_id: &str) -> Result<(), Error> {
-        let pool = self.pool(pool_id)?;
-        self.delete_pool(&pool).map_err(later)?;
+        let pool = PoolName::parse(S::SPACE, pool_id)?;
+        self.system.prepare().and_then(|()| self.delete_pool(&pool)).map_err(later)?;
         let key = pool.key();
         self.left_over.forget_pool(&key);
         self.granted.retain(|(other, _)| *other != key);
@@ -119,8 +120,8 @@ impl<S: SystemOfRecord> Policy<S> {
             self.hand_over(Of::Addresses, gateway, heir.as_ref())?;
         }
         others.extend(stay);
-        // What is put aside is no use.
-        others.retain(|known| !is_end(pool.net, known.net.addr()));
+        // What a driver has put aside is no use.
+        others.retain(|known| !self.is_any_hosts(known) || !is_end(pool.net, known.net.addr()));
         others.extend(self.delete_together(pool, ours)?);
         Ok(others)
     }

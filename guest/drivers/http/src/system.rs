@@ -35,7 +35,10 @@ pub trait SystemOfRecord {
     /// The paths of pools and of addresses. Their last words name the kinds in records.
     const PATHS: [&'static str; 2];
     /// Addresses that one call deletes: it takes a while, and a call has a limit.
-    const DELETED_MAX: usize = 50;
+    const DELETED_MAX: usize = 100;
+
+    /// Whether a part of a pool can be asked for (`--ip-range`).
+    const HAS_SUB_POOLS: bool = false;
 
     /// Who this host is there.
     fn identity(&self) -> &Identity;
@@ -48,8 +51,8 @@ pub trait SystemOfRecord {
     /// Finds or makes a pool, and says its gateway if the system has one.
     fn request_pool(&mut self, request: &PoolRequest) -> Result<(PoolName, Option<IpNet>), Error>;
 
-    /// Makes this address of a pool, or the next one that is available. Nothing if the system
-    /// has it already, or none that is.
+    /// Makes this address of a pool, or the next available one. `None` if the system has that
+    /// address already, or has none left.
     fn make(
         &mut self,
         pool: &PoolName,
@@ -57,7 +60,7 @@ pub trait SystemOfRecord {
         note: &Note<'_>,
     ) -> Result<Option<Object>, Error>;
 
-    /// The objects that a search is for, at least.
+    /// The objects that a search asks for; others may be among them.
     fn find(&mut self, search: &Search<'_>) -> Result<Vec<Object>, Error>;
 
     /// One object.
@@ -71,17 +74,18 @@ pub trait SystemOfRecord {
         ids.iter().try_for_each(|id| self.delete(Of::Addresses, *id).map(drop))
     }
 
-    /// Makes an object of ours another host's, whose text that is, or nobody's.
+    /// Writes into an object of ours the text of another host, which then has it; without a
+    /// text, nobody has it.
     fn hand_over(&mut self, of: Of, known: &Object, text: Option<&str>) -> Result<(), Error>;
 
-    /// What lists of this host's objects can be by, such as a description or a field, and
-    /// must all be for nothing to be missing.
+    /// The keys by which this host's objects are listed, such as a description or a field.
+    /// Only all of these lists together are complete.
     fn listed_by(&self) -> &'static [&'static str] {
         &["text"]
     }
 
-    /// A page of such a list, and where the next one begins if there is one. Without pages
-    /// of the system's own it begins with a number.
+    /// A page of such a list, and where the next page begins. For a system without pages,
+    /// `offset` is the number of the page's first object, and each page reads the whole list.
     fn page(
         &mut self,
         by: &str,

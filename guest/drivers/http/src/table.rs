@@ -59,10 +59,19 @@ impl TryFrom<Entry> for Base {
 
 impl Base {
     /// The prefixes that have pools of a family, and of a length or else their own.
-    #[must_use]
-    pub fn fitting(bases: &[Self], family: Family, length: Option<u8>) -> Vec<(IpNet, u8)> {
+    ///
+    /// # Errors
+    /// `invalid-pool` if there are none.
+    pub fn fitting(
+        bases: &[Self],
+        family: Family,
+        length: Option<u8>,
+    ) -> Result<Vec<(IpNet, u8)>, Error> {
         let all = bases.iter().map(|base| (base.net, length.unwrap_or(base.size)));
-        all.filter(|(net, length)| fits(net, family, *length)).collect()
+        let fitting: Vec<_> = all.filter(|(net, length)| fits(net, family, *length)).collect();
+        let is_none = fitting.is_empty();
+        let refusal = || Error::new(Code::InvalidPool, "no default-address-pools for such a pool");
+        if is_none { Err(refusal()) } else { Ok(fitting) }
     }
 
     /// Reads a prefix that has pools of that length.

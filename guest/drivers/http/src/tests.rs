@@ -52,7 +52,7 @@ fn a_failure_of_tls_is_said_with_what_helps() {
 }
 
 #[test]
-fn only_what_reads_is_sent_again_and_once() {
+fn of_lost_requests_only_one_that_reads_is_sent_again_and_once() {
     let lost = turn("GET /x/", 0, "ConnectionTerminated");
     let found = turn("GET /x/", 200, "{}");
     assert_eq!(client(&[lost.clone(), found]).get("/x/").unwrap().status, 200);

@@ -53,11 +53,6 @@ impl<H: Http> Api<H> {
         Self { client: Client::new(server, http), vrf: None, field }
     }
 
-    /// An answer that is not what the documentation says.
-    pub(crate) fn odd(&self, text: &str) -> Error {
-        self.client.odd(text)
-    }
-
     /// The filter that finds objects by whose they are.
     pub(crate) fn identity_filter(&self) -> String {
         let by = self.field.as_ref().map(|field| format!("cf_{field}"));
@@ -124,7 +119,7 @@ impl<H: Http> Api<H> {
     /// One object, if it is there.
     pub(crate) fn get(&mut self, of: Of, id: u64) -> Result<Option<Object>, Error> {
         let response = self.client.get(&format!("{}{id}/", System::<H>::path(of)))?;
-        if response.status == 404 {
+        if self.client.is_gone(&response)? {
             return Ok(None);
         }
         let body = self.client.json(&response, 200)?;
@@ -168,12 +163,12 @@ impl<H: Http> Api<H> {
         let response = self.client.post(&format!("{parent}{what}/"), &Value::from(fields))?;
         match response.status {
             409 => Ok(Taken::Exhausted),
-            404 => Ok(Taken::NotFound),
+            _ if self.client.is_gone(&response)? => Ok(Taken::NotFound),
             _ => {
                 let body = self.client.json(&response, 201)?;
                 // A list where one was sent; some versions always answer one.
                 let one = body.as_array().map_or(Some(&body), |list| list.first());
-                let one = one.ok_or_else(|| self.odd("nothing was made"))?;
+                let one = one.ok_or_else(|| self.client.odd("nothing was made"))?;
                 self.read(of, one).map(Taken::Object)
             }
         }
@@ -184,7 +179,7 @@ impl<H: Http> Api<H> {
         let response = self.client.delete(&format!("{}{id}/", System::<H>::path(of)), None)?;
         match response.status {
             204 => Ok(true),
-            404 => Ok(false),
+            _ if self.client.is_gone(&response)? => Ok(false),
             _ => Err(self.client.refusal(&response)),
         }
     }
@@ -204,7 +199,7 @@ impl<H: Http> Api<H> {
     }
 
     fn read(&self, of: Of, value: &Value) -> Result<Object, Error> {
-        let odd = || self.odd(&format!("that has no id and {}", key(of)));
+        let odd = || self.client.odd(&format!("that has no id and {}", key(of)));
         object(self.field.as_deref(), of, value).ok_or_else(odd)
     }
 }

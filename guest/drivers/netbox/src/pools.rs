@@ -61,6 +61,7 @@ impl<H: Http> System<H> {
             }
         }
     }
+
     /// A new prefix and its gateway; neither if the gateway cannot be found out.
     fn automatic(
         &mut self,
@@ -109,7 +110,7 @@ impl<H: Http> System<H> {
             return first.map_or_else(|| refused(Code::PoolOverlap, text), |it| self.known(it));
         };
         if made.net != pool {
-            return Err(self.api.odd("that prefix was not asked for"));
+            return Err(Self::odd("that prefix was not asked for"));
         }
         // NetBox takes the same prefix from several hosts at once. The lowest id has it.
         let inside = self.api.list(Of::Pools, &[("within_include", &text)])?;
@@ -188,7 +189,7 @@ impl<H: Http> System<H> {
                     {
                         return Ok(made);
                     }
-                    Taken::Object(_) => return Err(self.api.odd("that prefix was not asked for")),
+                    Taken::Object(_) => return Err(Self::odd("that prefix was not asked for")),
                     Taken::Exhausted => error = Code::NoMoreSubnets.into(),
                     Taken::NotFound => {
                         let text = format!("NetBox has no {} any more", shown(&base));

@@ -111,6 +111,7 @@ impl<H: Http> SystemOfRecord for System<H> {
     const SPACE: &'static str = SPACE;
     const NAME: &'static str = "NetBox";
     const PATHS: [&'static str; 2] = ["/ipam/prefixes/", "/ipam/ip-addresses/"];
+    const HAS_SUB_POOLS: bool = true;
     const DELETED_MAX: usize = 200;
 
     fn identity(&self) -> &Identity {
@@ -219,7 +220,7 @@ impl<H: Http> SystemOfRecord for System<H> {
         let page = self.api.page(of, &[(&filter, &text)], limit, offset)?;
         let Page { mut items, has_next } = page;
         if has_next && items.is_empty() {
-            return Err(self.api.odd("a page has no results"));
+            return Err(Self::odd("a page has no results"));
         }
         let next = has_next.then_some(offset + items.len());
         // What has both texts is listed by its description.

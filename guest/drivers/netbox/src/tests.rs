@@ -20,6 +20,8 @@ const CONFIG: &str = r#"{
     ]
 }"#;
 const TAG: &str = "wipam driver=netbox host=node-1";
+/// What NetBox says with a 404; a proxy does not.
+const NOT_FOUND: &str = r#"{"detail": "Not found."}"#;
 const POOL: &str = "netbox/17/10.64.0.0/26";
 
 fn system_policy(config: (Server, Config), script: Script) -> Policy<System<Script>> {
@@ -139,8 +141,8 @@ fn only_addresses_of_ours_are_deleted() {
     assert_eq!(policy(&[at(9, &theirs)]).release_address(POOL, address), Ok(()));
     let ours = object(4, "address", "10.64.0.9/26", &format!("{TAG} pool=17 for=web"));
     let delete = |status, body: &str| turn("DELETE /ipam/ip-addresses/4/", status, body);
-    for status in [204, 404] {
-        let turns = [at(9, &[ours.clone(), theirs[0].clone()]), delete(status, "")];
+    for (status, body) in [(204, ""), (404, NOT_FOUND)] {
+        let turns = [at(9, &[ours.clone(), theirs[0].clone()]), delete(status, body)];
         assert_eq!(policy(&turns).release_address(POOL, address), Ok(()));
     }
     // The host tells again what may end, and only that.
@@ -149,6 +151,7 @@ fn only_addresses_of_ours_are_deleted() {
         (503, "", Kind::Unavailable),
         (403, "", Kind::Unavailable),
         (301, "", Kind::Unavailable),
+        (404, "<html>", Kind::Unavailable),
         (400, "", Kind::BadRequest),
         (409, "", Kind::BadRequest),
     ] {
@@ -203,6 +206,8 @@ fn every_answer_that_is_not_hoped_for_has_its_error() {
     check_words(400, field, Kind::BadRequest, &format!("NetBox answers 400: {field}"));
     check_words(429, "", Kind::Unavailable, "NetBox answers 429");
     check_words(502, "<html>Bad Gateway</html>", Kind::Unavailable, "NetBox answers 502");
+    let broke = r#"{"detail": "deadlock detected"}"#;
+    check_words(500, broke, Kind::Unavailable, "NetBox answers 500");
     // It is not followed.
     check_words(301, "", Kind::Internal, "NetBox answers 301");
     check_words(200, "{}", Kind::Internal, "NetBox answers 200: {}");
@@ -267,6 +272,15 @@ fn a_vrf_has_its_own_addresses() {
         let config = config::read(&named).unwrap().unwrap();
         let refused = system_policy(config, Script::new(turns)).request_address(&nine).unwrap_err();
         assert!(refused.text().contains(words), "{refused}");
+    }
+    // A release that cannot find it is told again: it may be the token.
+    for status in [403, 404] {
+        let away = || Script::new([turn(vrfs("rd", "").request, status, "{}")]);
+        let policy = || system_policy(config::read(&named).unwrap().unwrap(), away());
+        let unavailable = Code::Other(Kind::Unavailable);
+        let nine = "10.64.0.9".parse().unwrap();
+        assert_eq!(policy().release_address(POOL, nine).unwrap_err().code(), unavailable);
+        assert_eq!(policy().release_pool(POOL).unwrap_err().code(), unavailable);
     }
 }
 

@@ -1,7 +1,7 @@
 //! phpIPAM's answers, as far as they matter.
 
 use crate::System;
-use ipam_driver::{Error, Kind};
+use ipam_driver::Error;
 use ipam_http_driver::{Http, Object, Of, Response, SystemOfRecord, escaped, number, text};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -51,10 +51,10 @@ impl<H: Http> System<H> {
         let says = text(&body, "message");
         let (is_gone, is_making) = (says.starts_with("Invalid subnet "), status == 201);
         match response.status {
-            404 if says.is_empty() => Err(Error::other(Kind::Unavailable, "another server's 404")),
-            400 | 404 if is_gone && is_making => Err(Error::other(Kind::NotFound, says)),
-            400 | 404 if is_gone => Ok(None),
-            404 => Ok(None),
+            404 | 409 if body.get("success").is_none() => Err(self.client.another_server(response)),
+            400 if is_gone && is_making => Err(self.client.not_found(response)),
+            400 if is_gone => Ok(None),
+            404 if !is_making || says.starts_with("No ") => Ok(None),
             409 if is_making => Ok(None),
             // Of all there is, where there is nothing.
             500 if says.starts_with("Unable to read ") => Ok(None),

@@ -1,7 +1,7 @@
 //! Pools: subnets of a section, found there or made.
 
 use crate::System;
-use ipam_driver::{Code, Error, Family, IpNet, log};
+use ipam_driver::{Code, Error, Family, IpNet};
 use ipam_http_driver::{Base, Http, Object, Of, SystemOfRecord, number, text};
 use serde_json::json;
 
@@ -13,13 +13,13 @@ impl<H: Http> System<H> {
             return overlap(format!("automatic pools are cut from {}", base.net));
         }
         let around = self.subnets(&format!("/subnets/overlapping/{net}/"))?;
+        // phpIPAM gives no addresses of a subnet that has others in it.
+        let is_in_the_way = |it: &Object| net.contains(&it.net) || self.identity.is_ours(it, None);
+        if let Some(other) = around.iter().find(|it| it.net != net && is_in_the_way(it)) {
+            return overlap(format!("phpIPAM has the subnet {}", other.net));
+        }
         if let Some(known) = around.iter().find(|known| known.net == net) {
             return Ok(known.id);
-        }
-        // phpIPAM gives no addresses of a subnet that has others in it.
-        let is_other = |it: &&Object| net.contains(&it.net) || self.identity.is_ours(it, None);
-        if let Some(other) = around.iter().find(is_other) {
-            return overlap(format!("phpIPAM has the subnet {}", other.net));
         }
         let master = around.iter().max_by_key(|it| it.net.prefix_len()).map_or(0, |it| it.id);
         let subnet = json!({
@@ -44,11 +44,11 @@ impl<H: Http> System<H> {
         family: Family,
         length: Option<u8>,
     ) -> Result<(u64, IpNet), Error> {
-        let mut code = Code::InvalidPool;
-        for (base, length) in Base::fitting(&self.bases, family, length) {
-            code = Code::NoMoreSubnets;
+        let mut refusal = Error::from(Code::NoMoreSubnets);
+        for (base, length) in Base::fitting(&self.bases, family, length)? {
             let Some(parent) = self.prefix(base)? else {
-                log::warn(format!("phpIPAM has no subnet {base} to cut pools from"));
+                let text = format!("phpIPAM has no subnet {base} to cut pools from");
+                refusal = Error::new(Code::NoAvailablePool, text);
                 continue;
             };
             let path = format!("/subnets/{}/first_subnet/{length}/", parent.id);
@@ -60,6 +60,6 @@ impl<H: Http> System<H> {
             let made = Option::zip(number(&made, "id"), net);
             return made.ok_or_else(|| Self::odd("that subnet was not asked for"));
         }
-        Err(code.into())
+        Err(refusal)
     }
 }

@@ -1,7 +1,7 @@
 //! phpIPAM as the system of record: who this host is there, and what it is asked.
 
 use crate::api::field;
-use ipam_driver::{Code, Error, IpNet, PoolChoice, PoolRequest};
+use ipam_driver::{Error, IpNet, PoolChoice, PoolRequest};
 use ipam_http_driver::{
     Base, Client, Http, Identity, Note, Object, Of, PoolName, Search, SystemOfRecord, number,
 };
@@ -30,7 +30,6 @@ impl<H: Http> SystemOfRecord for System<H> {
 
     fn request_pool(&mut self, request: &PoolRequest) -> Result<(PoolName, Option<IpNet>), Error> {
         let (number, net) = match request.pool {
-            _ if request.sub_pool.is_some() => return Err(Code::InvalidSubPool.into()),
             PoolChoice::Exact(net) => (self.exact(net)?, net),
             PoolChoice::Automatic(family) => self.cut(family, None)?,
             PoolChoice::Sized(family, length) => self.cut(family, Some(length))?,
@@ -104,6 +103,6 @@ impl<H: Http> SystemOfRecord for System<H> {
     fn hand_over(&mut self, of: Of, known: &Object, text: Option<&str>) -> Result<(), Error> {
         let fields = json!({ field(of): text.unwrap_or_default() });
         let response = self.client.patch(&format!("{}{}/", Self::path(of), known.id), &fields)?;
-        self.answer(&response, 200).map(drop)
+        self.answer(&response, 200)?.map(drop).ok_or_else(|| self.client.refusal(&response))
     }
 }

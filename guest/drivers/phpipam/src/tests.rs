@@ -12,7 +12,7 @@ const CONFIG: &str = r#"{
 }"#;
 const TAG: &str = "wipam driver=phpipam host=node-1";
 const POOL: &str = "phpipam/17/10.64.0.0/26";
-const NONE: &str = r#"{"code": 404, "success": false, "message": "none"}"#;
+const NONE: &str = r#"{"code": 404, "success": false, "message": "No such thing"}"#;
 const AROUND: &str = "GET /subnets/overlapping/10.64.0.0/26/";
 const OURS: &str = "GET /subnets/17/addresses/?filter_by=owner&filter_match=partial\
     &filter_value=wipam%20driver%3Dphpipam%20host%3Dnode-1%20pool%3D17";
@@ -196,7 +196,7 @@ fn an_address_by_name_is_made_or_what_phpipam_has() {
     let post = format!(
         r#"POST /addresses/ {{"description":"","ip":"10.64.0.9","owner":"{TAG} pool=17","subnetId":17,"tag":2}}"#
     );
-    let gone = turn(post, 404, r#"{"message": "Invalid subnet Id"}"#);
+    let gone = turn(post, 404, r#"{"success": false, "message": "Invalid subnet Id"}"#);
     let got = lease(&mut policy(&[gone]), &request(Some("10.64.0.9"), &[]));
     assert_eq!(got, Err(Code::Other(Kind::NotFound)));
 }

@@ -1,6 +1,8 @@
 //! Addresses: the next one, one by its name, and one that was left over.
 
-use super::{POOL, TAG, at, check_lease, inside, lease, list, made, next, object, ours, policy};
+use super::{
+    NOT_FOUND, POOL, TAG, at, check_lease, inside, lease, list, made, next, object, ours, policy,
+};
 use ipam_driver::{AddressRequest, Code, names};
 use ipam_http_driver::{Turn, turn};
 
@@ -124,7 +126,7 @@ fn a_pool_that_netbox_lost_is_found_again_by_its_prefix() {
         again.request = again.request.replace("prefixes/17", "prefixes/30");
         again
     };
-    let lost = next("", 404, "{}");
+    let lost = next("", 404, NOT_FOUND);
     let made_again = prefixes(&[object(30, "prefix", "10.64.0.0/26", "")]);
     let turns = [ours(&[]), lost.clone(), made_again, again(1), again(2)];
     let mut policy = policy(&turns);
@@ -216,7 +218,7 @@ fn a_gateway_that_netbox_has_is_granted_as_it_is() {
     policy.release_address(POOL, "10.64.0.9".parse().unwrap()).unwrap();
     drop(policy);
     // A pool that is released is forgotten with it.
-    let gone = turn("GET /ipam/prefixes/17/", 404, "");
+    let gone = turn("GET /ipam/prefixes/17/", 404, NOT_FOUND);
     let made = create(9, " gateway", 400, DUPLICATE);
     let turns = [made, at(9, &[others(" gateway")]), inside(&[]), gone];
     let mut policy = self::policy(&turns);

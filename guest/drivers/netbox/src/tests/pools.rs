@@ -1,7 +1,8 @@
 //! Pools, which are NetBox's prefixes.
 
 use super::{
-    ANY, POOL, TAG, base, check_pool, cut, exact, inside, list, made, object, policy, pool,
+    ANY, NOT_FOUND, POOL, TAG, base, check_pool, cut, exact, inside, list, made, object, policy,
+    pool,
 };
 use ipam_driver::{Code, Error, Family, Kind, PoolChoice, PoolRequest};
 use ipam_http_driver::{Turn, turn};
@@ -159,7 +160,7 @@ fn children(objects: &[String]) -> Turn {
 }
 
 fn delete(status: u16) -> Turn {
-    turn("DELETE /ipam/prefixes/17/", status, "")
+    turn("DELETE /ipam/prefixes/17/", status, if status == 404 { NOT_FOUND } else { "" })
 }
 
 #[test]
@@ -200,10 +201,12 @@ fn a_prefix_that_is_used_stays_and_is_handed_over() {
     assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
     // To one with a lease, if there is one; people's have no heir.
     let printer = object(3, "address", "10.64.0.9/26", "a printer");
+    let at_the_end = object(3, "address", "10.64.0.0/26", "a note");
     let their_gateway =
         object(4, "address", "10.64.0.3/26", "wipam driver=netbox host=node-3 pool=17 gateway");
     for (others, text) in [
         (vec![printer.clone()], ""),
+        (vec![at_the_end], ""),
         (vec![printer.clone(), their_gateway.clone()], "wipam driver=netbox host=node-3"),
         (vec![printer, their_gateway, theirs.clone()], heir),
     ] {
@@ -214,7 +217,7 @@ fn a_prefix_that_is_used_stays_and_is_handed_over() {
     let ours_too = object(5, "address", "10.64.0.2/26", &format!("{TAG} pool=17-3"));
     let turns = [inside(&[ours_too]), get(&ours), children(&[])];
     assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
-    // Our gateway is theirs, too; and what is put aside is nobody's.
+    // Our gateway is theirs, too; and what another driver has put aside is no use.
     let gateway = object(7, "address", "10.64.0.1/26", &format!("{TAG} pool=17 gateway"));
     let handed = turn(
         format!(r#"PATCH /ipam/ip-addresses/7/ {{"description":"{heir} pool=17 gateway"}}"#),
@@ -222,6 +225,10 @@ fn a_prefix_that_is_used_stays_and_is_handed_over() {
         "{}",
     );
     let turns = [inside(&[theirs, gateway]), handed, get(&ours), children(&[]), patch(heir, 200)];
+    assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
+    let aside = format!("{heir} pool=17 not for use");
+    let aside = object(8, "address", "10.64.0.63/26", &aside);
+    let turns = [inside(&[aside]), get(&ours), children(&[]), delete(204)];
     assert_eq!(policy(&turns).release_pool(POOL), Ok(()));
 }
 
@@ -231,7 +238,7 @@ fn addresses_that_were_left_behind_go_with_their_pool() {
         let ids: Vec<String> = ids.map(|id| format!(r#"{{"id":{id}}}"#)).collect();
         turn(format!("DELETE /ipam/ip-addresses/ [{}]", ids.join(",")), 204, "")
     };
-    let gone = turn("GET /ipam/prefixes/17/", 404, "");
+    let gone = turn("GET /ipam/prefixes/17/", 404, NOT_FOUND);
     let other = object(6, "address", "10.64.0.2/26", &format!("{TAG} pool=171"));
     let left = inside(std::slice::from_ref(&other));
     let turns = [inside(&[made(5, 1), other]), bulk(&mut std::iter::once(5)), left, gone.clone()];

@@ -1,6 +1,6 @@
 //! What NetBox has in this host's name.
 
-use super::{POOL, TAG, at, list, made, object, policy, turn};
+use super::{NOT_FOUND, POOL, TAG, at, list, made, object, policy, turn};
 use ipam_driver::{Code, Kind};
 use ipam_http_driver::Turn;
 
@@ -78,7 +78,7 @@ fn only_what_is_still_the_same_and_ours_is_removed() {
     let get = |body: &str| turn("GET /ipam/ip-addresses/5/", 200, body);
     let delete = turn("DELETE /ipam/ip-addresses/5/", 204, "");
     assert_eq!(policy(&[get(&made(5, 9)), delete]).remove_record(record), Ok(true));
-    let gone = turn("GET /ipam/ip-addresses/5/", 404, "");
+    let gone = turn("GET /ipam/ip-addresses/5/", 404, NOT_FOUND);
     assert_eq!(policy(&[gone]).remove_record(record), Ok(false));
     assert_eq!(policy(&[get(&made(5, 8))]).remove_record(record), Ok(false));
     let theirs = object(5, "address", "10.64.0.9/26", "a printer");

@@ -24,8 +24,15 @@ fn a_pool_is_found_or_made_in_the_section() {
     let around = list(AROUND, &[&masters[..], &[other]].concat());
     assert_eq!(exact(&[around, made(&post(4), 17, "10.64.0.0/26"), same.clone()]), there);
     for wrong in [subnet(5, "10.64.0.0/27", ""), ours(5, "10.64.0.0/24")] {
-        assert_eq!(exact(&[list(AROUND, &[wrong])]), Err(Code::PoolOverlap));
+        assert_eq!(exact(&[list(AROUND, std::slice::from_ref(&wrong))]), Err(Code::PoolOverlap));
+        // Also one that is there already: phpIPAM gives no addresses of it.
+        let there = subnet(17, "10.64.0.0/26", "");
+        assert_eq!(exact(&[list(AROUND, &[there, wrong])]), Err(Code::PoolOverlap));
     }
+    // What is refused for another reason is no overlap.
+    let body = r#"{"success": false, "message": "Master Subnet does not exist"}"#;
+    let refused = exact(&[none(AROUND), turn(post(0), 404, body)]);
+    assert_eq!(refused, Err(Code::Other(Kind::NotFound)));
     // Another host was faster: phpIPAM refuses, or takes both.
     let conflict = turn(post(0), 409, NONE);
     assert_eq!(exact(&[none(AROUND), conflict.clone(), same]), there);
@@ -33,8 +40,12 @@ fn a_pool_is_found_or_made_in_the_section() {
     let both = list(SAME, &[ours(18, "10.64.0.0/26"), subnet(17, "10.64.0.0/26", "")]);
     let delete = turn("DELETE /subnets/18/", 200, r#"{"success": true}"#);
     assert_eq!(exact(&[none(AROUND), made(&post(0), 18, ""), both, delete]), there);
-    // A 404 of a proxy says nothing.
-    assert_eq!(exact(&[turn(AROUND, 404, "<html>")]), Err(Code::Other(Kind::Unavailable)));
+    // A 404 or a 409 of a proxy says nothing.
+    let away = Err(Code::Other(Kind::Unavailable));
+    for body in ["<html>", r#"{"message": "no Route matched"}"#] {
+        assert_eq!(exact(&[turn(AROUND, 404, body)]), away);
+        assert_eq!(exact(&[none(AROUND), turn(post(0), 409, body)]), away);
+    }
     let all = pool(&[], PoolChoice::Exact("0.0.0.0/0".parse().unwrap()));
     assert_eq!(all, Err(Code::InvalidPool));
     let base = pool(&[], PoolChoice::Exact("10.64.0.0/16".parse().unwrap()));
@@ -51,7 +62,7 @@ fn an_automatic_pool_is_cut_from_a_base() {
     let odd = made(&first, 17, "10.64.0.0/27");
     assert_eq!(any(&[found.clone(), odd]), Err(Code::Other(Kind::Internal)));
     assert_eq!(any(&[found, none(&first)]), Err(Code::NoMoreSubnets));
-    assert_eq!(any(&[none(base)]), Err(Code::NoMoreSubnets));
+    assert_eq!(any(&[none(base)]), Err(Code::NoAvailablePool), "the base is not there");
     assert_eq!(pool(&[], PoolChoice::Automatic(Family::Ipv6)), Err(Code::InvalidPool));
 }
 
@@ -70,6 +81,13 @@ fn a_pool_that_others_use_stays() {
     let kept = turn(r#"PATCH /subnets/17/ {"description":""}"#, 200, r#"{"success": true}"#);
     let used = |more: &[Turn]| [&inside(&[], 1)[..], more].concat();
     assert_eq!(release(used(&[it.clone(), none(SLAVES), kept.clone()])), Ok(()));
+    let six = |request: &str| request.replace("17/", "18/");
+    let [hosts, usage] = inside(&[], 1).map(|it| Turn { request: six(&it.request), ..it });
+    let hosts = Turn { request: hosts.request.replace("pool%3D17", "pool%3D18"), ..hosts };
+    let it6 = data("GET /subnets/18/", &ours(18, "fd64::/64"));
+    let kept6 = turn(r#"PATCH /subnets/18/ {"description":""}"#, 200, r#"{"success": true}"#);
+    let turns = [hosts, usage, it6, none(&six(SLAVES)), kept6];
+    assert_eq!(policy(&turns).release_pool("phpipam/18/fd64::/64"), Ok(()));
     let unused = |more: &[Turn]| [&inside(&[], 0)[..], more].concat();
     let child = list(SLAVES, &[subnet(18, "10.64.0.0/27", "")]);
     assert_eq!(release(unused(&[it.clone(), child, kept.clone()])), Ok(()));
@@ -82,9 +100,9 @@ fn a_pool_that_others_use_stays() {
     assert_eq!(release(unclear.to_vec()), Ok(()));
     // One call deletes a part, and the host asks again.
     let many: Vec<String> =
-        (1..=51).map(|id| address(id, 9, &format!("{TAG} pool=17"), 0)).collect();
-    let deletes = (1..=50).map(|id| done(&format!("DELETE /addresses/{id}/")));
-    let turns = inside(&many, 51).into_iter().chain(deletes).chain(inside(&many[50..], 1));
+        (1..=101).map(|id| address(id, 9, &format!("{TAG} pool=17"), 0)).collect();
+    let deletes = (1..=100).map(|id| done(&format!("DELETE /addresses/{id}/")));
+    let turns = inside(&many, 101).into_iter().chain(deletes).chain(inside(&many[100..], 1));
     assert_eq!(release(turns.collect()).unwrap_err().code(), Code::Other(Kind::Unavailable));
     for id in ["", "phpipam/17", "phpipam/x/10.0.0.0/24", "netbox/17/10.0.0.0/24"] {
         assert_eq!(policy(&[]).release_pool(id).unwrap_err().code(), Code::PoolNotFound, "{id}");
