@@ -15,4 +15,5 @@ mod netbox_server;
 mod netbox_view;
 mod phpipam;
 mod phpipam_server;
+mod server;
 mod sticky;

@@ -4,11 +4,12 @@
 mod lists;
 mod objects;
 
+use crate::server::{self, Asked};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{self, Write as _},
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Barrier, Mutex, MutexGuard},
     thread,
     time::Duration,
@@ -71,21 +72,12 @@ pub(crate) struct NetBox {
 impl NetBox {
     /// One that has these prefixes.
     pub(crate) fn new(prefixes: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let netbox = Self { address, state: Arc::default() };
+        let state = Arc::<Mutex<State>>::default();
+        let netbox = Self { address: server::listen(state.clone(), serve), state };
         netbox.state().page_max = PAGE_MAX;
         for prefix in prefixes {
             netbox.prefix(json!({"prefix": prefix}));
         }
-        let state = netbox.state.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let state = state.clone();
-                // A client that goes away is part of what is tested.
-                thread::spawn(move || serve(stream.unwrap(), &state));
-            }
-        });
         netbox
     }
 
@@ -130,26 +122,8 @@ fn said(object: &Value, key: &str) -> (String, String) {
 }
 
 fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
-            break;
-        }
-        lines.push(line.trim().to_owned());
-    }
-    let header = |name: &str| {
-        let of = |line: &String| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        };
-        lines.iter().find_map(of)
-    };
-    let first = lines.first().cloned().unwrap_or_default();
-    let length = header("content-length").and_then(|length| length.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
-    reader.read_exact(&mut body)?;
+    let asked = Asked::read(&stream)?;
+    let first = &asked.first;
     let (fault, meeting, write_time) = {
         let mut state = state.lock().unwrap();
         state.asked.push(first.clone());
@@ -170,21 +144,20 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
         Some(Fault::Status(status)) => (status, "<html>".to_owned()),
         Some(Fault::Long) => (200, " ".repeat(1 << 20) + "{}"),
         Some(Fault::Garbage) => (if first.starts_with("POST") { 201 } else { 200 }, "{".to_owned()),
-        None if header("authorization") != Some(format!("Token {TOKEN}")) => {
+        None if asked.header("authorization") != Some(&*format!("Token {TOKEN}")) => {
             (403, json!({"detail": "Invalid v1 token"}).to_string())
         }
-        None if first.starts_with("POST") && length.is_none() => (411, String::new()),
+        None if first.starts_with("POST") && asked.length.is_none() => (411, String::new()),
         None => {
-            let words: Vec<&str> = first.split(' ').collect();
-            let (path, query) = words[1].split_once('?').unwrap_or((words[1], ""));
-            let body = serde_json::from_slice(&body).unwrap_or_default();
-            let answered = state.lock().unwrap().answer(words[0], path, query, &body);
-            if words[0] != "GET" {
+            let (method, path, query) = asked.target();
+            let body = serde_json::from_slice(&asked.body).unwrap_or_default();
+            let answered = state.lock().unwrap().answer(method, path, query, &body);
+            if method != "GET" {
                 // It is done, and the answer is on its way.
                 thread::sleep(write_time);
             }
             let mut text = answered.1.to_string();
-            if header("accept-language").as_deref() != Some("en") {
+            if asked.header("accept-language") != Some("en") {
                 // Its administrator's language.
                 text = text.replace("Duplicate prefix found in", "Doppeltes Prefix gefunden in");
                 text = text.replace("Duplicate IP address found", "Doppelte IP-Adresse gefunden");

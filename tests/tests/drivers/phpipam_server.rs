@@ -2,14 +2,14 @@
 //! and the controllers of 1.8.2 say. Numbers are strings, and what is not found is a 404 with
 //! a message.
 
+use crate::server::{self, Asked};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    io::{self, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
-    thread,
 };
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -68,20 +68,11 @@ fn listed(found: Vec<Value>) -> Answer {
 impl PhpIpam {
     /// One that has these subnets in its section 1.
     pub(crate) fn new(subnets: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let phpipam = Self { address, state: Arc::default() };
+        let state = Arc::<Mutex<State>>::default();
+        let phpipam = Self { address: server::listen(state.clone(), serve), state };
         for subnet in subnets {
             phpipam.state().subnet(subnet.parse().unwrap(), "the lab", 0);
         }
-        let state = phpipam.state.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let state = state.clone();
-                // A client that goes away is part of what is tested.
-                thread::spawn(move || serve(stream.unwrap(), &state));
-            }
-        });
         phpipam
     }
 
@@ -175,7 +166,6 @@ impl State {
         let id = |text: &str| text.parse::<u64>().unwrap();
         let net = |ip: &str, mask: &str| format!("{ip}/{mask}").parse::<IpNet>().unwrap();
         match rest {
-            ["sections", "1"] => (200, json!({"data": {"id": "1", "name": "lab"}})),
             ["subnets", "all"] if self.subnets.is_empty() => says(500, "Unable to read subnets"),
             ["subnets", "all"] => self.subnets_where(|_| true),
             ["subnets", "cidr", ip, mask] => self.subnets_where(|it| it.net == net(ip, mask)),
@@ -338,33 +328,17 @@ fn filtered((status, mut answer): Answer, query: &str) -> Answer {
 }
 
 fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
-            break;
-        }
-        lines.push(line.trim().to_owned());
-    }
-    let header = |name: &str| {
-        let mut pairs = lines.iter().filter_map(|line| line.split_once(':'));
-        pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    };
-    let length = header("content-length").and_then(|length| length.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
-    reader.read_exact(&mut body)?;
-    let words: Vec<&str> = lines[0].split(' ').collect();
-    let (path, query) = words[1].split_once('?').unwrap_or((words[1], ""));
-    let body = serde_json::from_slice(&body).unwrap_or_default();
+    let asked = Asked::read(&stream)?;
+    let (method, path, query) = asked.target();
+    let body = serde_json::from_slice(&asked.body).unwrap_or_default();
     let (status, mut answer) = {
         let mut state = state.lock().unwrap();
-        let answer = match header("token") {
-            Some(TOKEN) => state.answer(words[0], path, query, &body),
+        let answer = match asked.header("token") {
+            Some(TOKEN) => state.answer(method, path, query, &body),
             Some(_) => says(401, "Please provide token"),
             None => says(401, "Unauthorized"),
         };
-        if words[0] != "GET" && state.lost > 0 {
+        if method != "GET" && state.lost > 0 {
             state.lost -= 1;
             return Ok(());
         }
