@@ -1,8 +1,8 @@
 //! What a guest said before it trapped: the cause, where the engine knows only
 //! that it gave up.
 //!
-//! In: what it logs as an error and what it writes on its standard error, in one
-//! call. Out: the message of its panic or exception, and what it said beside it,
+//! In: what it logs as an error or a warning and what it writes on its standard
+//! error, in one call. Out: the message of its panic or exception, and what it said beside it,
 //! its own trace above all. Nobody believes any of it; it is shown to operators.
 
 /// How much is kept of either, in bytes.
@@ -13,7 +13,7 @@ const KEPT_BYTES: usize = 4 << 10;
 pub(crate) struct LastWords {
     /// The last message of level error.
     logged: String,
-    /// The beginning of its standard error.
+    /// The beginning of its standard error and its warnings.
     written: String,
 }
 

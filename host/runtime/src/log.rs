@@ -118,8 +118,11 @@ impl Log {
 
     /// What a guest says through the `log` import, line by line.
     pub(crate) fn log(&self, level: Level, message: &str) {
-        if level == Level::ERROR {
-            self.words().log(message);
+        match level {
+            Level::ERROR => self.words().log(message),
+            // What an adapter has of a standard error, such as that of Go.
+            Level::WARN => self.words().write(message),
+            _ => {}
         }
         let lines = message.splitn(MESSAGE_LINES, '\n').map(str::trim_end);
         lines.filter(|line| !line.is_empty()).for_each(|line| self.say(level, line));

@@ -139,6 +139,25 @@ fn what_the_driver_said_of_a_failure_is_told_first() {
     assert!(told.starts_with("wasm trap: "), "{told}");
 }
 
+/// The adapter of Go has its standard error logged as warnings.
+#[test]
+fn a_panic_among_the_warnings_is_told_first() {
+    let import = r#"(import "ipam:driver/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
+    let (mut at, mut said, mut data) = (6144, String::new(), String::new());
+    for line in ["starting", "panic: no rack", "goroutine 1 [running]:", "main.choose(...)"] {
+        let bytes = line.len();
+        said += &format!("(call $log (i32.const 1) (i32.const {at}) (i32.const {bytes}))");
+        data += &format!("(data (i32.const {at}) \"{line}\")");
+        at += bytes;
+    }
+    let fails = format!("{said} (if (i32.eqz (i32.const 0)) (then unreachable)) (i32.const 1024)");
+    let component = guest(import, &[("request-address", &fails), ("", &data)]);
+    let told = reason(started(&component, Limits::default()).request_address(&any_address()));
+    let want = "panic: no rack; in request-address(\"p\", any); wasm trap: wasm `unreachable` \
+                instruction executed; goroutine 1 [running]:; main.choose(...); at ";
+    assert!(told.starts_with(want), "{told}");
+}
+
 /// Built for the same version of a contract that was changed.
 #[test]
 fn a_record_of_another_shape_is_refused_with_its_function() {
