@@ -223,7 +223,10 @@ impl Driver for Instance {
         let records = self.records.take()?;
         let answer = self.call(
             "list-records",
-            &format_args!("{}, {limit}", cursor.map_or("none".to_owned(), |it| format!("{it:?}"))),
+            &fmt::from_fn(|to| match cursor {
+                Some(cursor) => write!(to, "{cursor:?}, {limit}"),
+                None => write!(to, "none, {limit}"),
+            }),
             |_, store| records.call_list_records(store, cursor, limit),
             |page, limits| record::page(page, cursor, limit, limits),
         );
@@ -240,10 +243,10 @@ impl Driver for Instance {
         let told = address.map(convert::address_to_guest);
         let answer = self.call(
             "has-record",
-            &format_args!(
-                "{pool_id:?}, {}",
-                address.map_or("itself".to_owned(), |it| it.to_string())
-            ),
+            &fmt::from_fn(|to| match address {
+                Some(address) => write!(to, "{pool_id:?}, {address}"),
+                None => write!(to, "{pool_id:?}, itself"),
+            }),
             |_, store| records.call_has_record(store, pool_id.as_str(), told),
             nothing,
         );
