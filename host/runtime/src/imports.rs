@@ -67,14 +67,14 @@ impl State {
 
     /// A call begins that may take so long.
     pub(crate) fn begin(&mut self, time: Duration) {
-        self.log.words().forget();
+        self.log.forget();
         self.http.begin(time, self.clock.monotonic());
         self.plugins.begin(time);
     }
 
     /// What the driver said of the failure of the call under way.
     pub(crate) fn cause(&self) -> Option<Cause> {
-        self.log.words().cause()
+        self.log.cause()
     }
 
     fn register(

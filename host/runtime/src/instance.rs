@@ -62,7 +62,7 @@ impl Instance {
         let name = fmt::from_fn(|to| start.name.iter().try_for_each(|name| write!(to, "{name:?}")));
         let report =
             Report { call: "start", time: limits.instance.start_time, request: &name, limits };
-        let failed = |error: wasmtime::Error| report.trap(&error, log.words().cause());
+        let failed = |error: wasmtime::Error| report.trap(&error, log.cause());
 
         let instance = component.pre.instantiate(&mut store).map_err(failed)?;
         let lifecycle = component.lifecycle.load(&mut store, &instance).map_err(failed)?;

@@ -1,13 +1,16 @@
 //! What a driver says to its operator, through the `log` import or WASI's
 //! standard streams: bounded, and on one line each.
 
-use crate::{Limits, last_words::LastWords};
+use crate::{
+    Limits,
+    last_words::{Cause, LastWords},
+};
 use ipam_api::text::bounded;
 use std::{
     fmt::Display,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -95,7 +98,15 @@ pub(crate) struct Log {
     driver: Arc<str>,
     line_bytes: usize,
     budget: Arc<Budget>,
-    words: Arc<Mutex<LastWords>>,
+    words: Arc<Words>,
+}
+
+/// What was said in the call under way, if anything was.
+#[derive(Debug, Default)]
+struct Words {
+    /// Most calls say nothing, and then nobody takes the lock.
+    has_some: AtomicBool,
+    last: Mutex<LastWords>,
 }
 
 /// The most lines of one message; the last of them has the rest.
@@ -119,9 +130,9 @@ impl Log {
     /// What a guest says through the `log` import, line by line.
     pub(crate) fn log(&self, level: Level, message: &str) {
         match level {
-            Level::ERROR => self.words().log(message),
+            Level::ERROR => self.keep(|words| words.log(message)),
             // What an adapter has of a standard error, such as that of Go.
-            Level::WARN => self.words().write(message),
+            Level::WARN => self.keep(|words| words.write(message)),
             _ => {}
         }
         let lines = message.splitn(MESSAGE_LINES, '\n').map(str::trim_end);
@@ -130,13 +141,29 @@ impl Log {
 
     /// A line that a guest writes on its standard error.
     pub(crate) fn complain(&self, line: &str) {
-        self.words().write(line);
+        self.keep(|words| words.write(line));
         self.say(Level::WARN, line);
     }
 
-    /// What the guest said last in this call, should it come to nothing.
-    pub(crate) fn words(&self) -> MutexGuard<'_, LastWords> {
-        self.words.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the guest has said in this call, for the report if it traps.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.words().cause()
+    }
+
+    /// Forgets it: another call begins.
+    pub(crate) fn forget(&self) {
+        if self.words.has_some.swap(false, Relaxed) {
+            self.words().forget();
+        }
+    }
+
+    fn keep(&self, keep: impl FnOnce(&mut LastWords)) {
+        keep(&mut self.words());
+        self.words.has_some.store(true, Relaxed);
+    }
+
+    fn words(&self) -> MutexGuard<'_, LastWords> {
+        self.words.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says one line, or counts it among the dropped. It is bounded, and
