@@ -129,6 +129,24 @@ pub(crate) fn guest_of(wit: &Path, imports: &str, functions: &[(&str, &str)]) ->
     let (world, _) = resolve.worlds.iter().find(|(_, world)| world.name == "guest").unwrap();
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .unwrap();
-    let encoder = ComponentEncoder::default().validate(true).module(&module);
+    let mut encoder = ComponentEncoder::default().validate(true).module(&module);
+    if imports.contains(PREVIEW_1) {
+        encoder = encoder.and_then(|encoder| encoder.adapter(PREVIEW_1, &adapter()));
+    }
     encoder.and_then(|mut encoder| encoder.encode()).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// What a guest imports that is made as Go makes it.
+const PREVIEW_1: &str = "wasi_snapshot_preview1";
+
+/// The adapter of the template for Go.
+fn adapter() -> Vec<u8> {
+    let place = Path::new("../../guest/sdk/templates/go/adapter");
+    let mut adapter = wat::parse_file(place.join("adapter.wat")).unwrap();
+    let mut resolve = Resolve::default();
+    resolve.push_file(place.join("adapter.wit")).unwrap();
+    let (world, _) = resolve.worlds.iter().find(|(_, world)| world.name == "adapter").unwrap();
+    wit_component::embed_component_metadata(&mut adapter, &resolve, world, StringEncoding::UTF8)
+        .unwrap();
+    adapter
 }

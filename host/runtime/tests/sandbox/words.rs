@@ -158,6 +158,45 @@ fn a_panic_among_the_warnings_is_told_first() {
     assert!(told.starts_with(want), "{told}");
 }
 
+/// A program may print any bytes, and a line of any length.
+#[test]
+fn what_go_prints_is_made_text() {
+    let import = r#"(import "wasi_snapshot_preview1" "fd_write"
+        (func $write (param i32 i32 i32 i32) (result i32)))"#;
+    let long = "x".repeat((8 << 10) - 1);
+    for (printed, said) in [
+        ("café 日 𝄞".as_bytes(), "café 日 𝄞"),
+        (b"\xff\x80ok\xe2\x82", "??ok??"),
+        // What fits into fewer bytes, half of a pair of UTF-16, what is beyond Unicode.
+        (b"\xc1\xbf \xe0\x9f\xbf \xf0\x8f\xbf\xbf", "?? ??? ????"),
+        (b"\xed\xa0\x80 \xf4\x90\x80\x80 \xf8\x88\x80\x80\x80", "??? ???? ?????"),
+        ("\u{80}\u{800}\u{d7cb}\u{e000}\u{10000}".as_bytes(), "\\u{80}ࠀퟋ\\u{e000}𐀀"),
+        // Cut, and not within a character.
+        (format!("{long}é").as_bytes(), "xxé"),
+    ] {
+        let text = |bytes: &[u8]| {
+            bytes.iter().fold(String::new(), |so_far, byte| so_far + &format!("\\{byte:02x}"))
+        };
+        let printed = [printed, b"\n"].concat();
+        let piece = [16384_u32, u32::try_from(printed.len()).unwrap()].map(u32::to_le_bytes);
+        let data = format!(
+            "(data (i32.const 6144) \"{}\") (data (i32.const 16384) \"{}\")",
+            text(piece.as_flattened()),
+            text(&printed)
+        );
+        let says =
+            "(drop (call $write (i32.const 2) (i32.const 6144) (i32.const 1) (i32.const 6160)))
+                    (i32.const 1024)";
+        let component = guest(import, &[("request-address", says), ("", &data)]);
+        let log = overhear(|| {
+            let answer = started(&component, Limits::default()).request_address(&any_address());
+            assert!(answer.is_ok(), "{answer:?}");
+        });
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains(&format!("wipam::driver: {said} driver=")), "{last}");
+    }
+}
+
 /// Built for the same version of a contract that was changed.
 #[test]
 fn a_record_of_another_shape_is_refused_with_its_function() {

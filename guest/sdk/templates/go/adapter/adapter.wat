@@ -8,7 +8,7 @@
 ;; numbers are the same each time. So the same requests get the same answers.
 ;;
 ;; What is written to stdout and stderr goes to the operator's log, line by
-;; line. There is one argument, and no environment, file, socket or input.
+;; line, with a question mark for each byte that is not UTF-8. There is one argument, and no environment, file, socket or input.
 
 (module
     (import "ipam:driver/log@0.1.0" "log" (func $log (param i32 i32 i32)))
@@ -85,9 +85,54 @@
 
     ;; --- stdout and stderr ---
 
+    ;; How many bytes the character there has; none if it is not UTF-8.
+    (func $character (param $at i32) (param $end i32) (result i32)
+        (local $byte i32) (local $size i32) (local $read i32) (local $code i32)
+        (local.set $byte (i32.load8_u (local.get $at)))
+        (if (i32.lt_u (local.get $byte) (i32.const 0x80)) (then (return (i32.const 1))))
+        ;; As many as its first byte begins with ones.
+        (local.set $size (i32.clz (i32.xor (i32.shl (local.get $byte) (i32.const 24)) (i32.const -1))))
+        (if (i32.gt_u (i32.sub (local.get $size) (i32.const 2)) (i32.const 2)) (then (return (i32.const 0))))
+        (if (i32.gt_u (local.get $size) (i32.sub (local.get $end) (local.get $at))) (then (return (i32.const 0))))
+        (local.set $code (i32.and (local.get $byte) (i32.shr_u (i32.const 0x7f) (local.get $size))))
+        (local.set $read (i32.const 1))
+        (loop $next
+            (local.set $byte (i32.load8_u (i32.add (local.get $at) (local.get $read))))
+            (if (i32.eqz (call $continues (local.get $byte))) (then (return (i32.const 0))))
+            (local.set $code
+                (i32.or (i32.shl (local.get $code) (i32.const 6)) (i32.and (local.get $byte) (i32.const 0x3f))))
+            (local.set $read (i32.add (local.get $read) (i32.const 1)))
+            (br_if $next (i32.lt_u (local.get $read) (local.get $size))))
+        ;; None that fits into fewer bytes, half of a pair of UTF-16, or too large.
+        (if (i32.lt_u (local.get $code)
+                (i32.shl (i32.const 1)
+                    (i32.add
+                        (i32.sub (i32.mul (local.get $size) (i32.const 5)) (i32.const 4))
+                        (i32.eq (local.get $size) (i32.const 2)))))
+            (then (return (i32.const 0))))
+        (if (i32.eq (i32.shr_u (local.get $code) (i32.const 11)) (i32.const 0x1b)) (then (return (i32.const 0))))
+        (if (i32.gt_u (local.get $code) (i32.const 0x10ffff)) (then (return (i32.const 0))))
+        (local.get $size))
+
+    ;; Whether a byte is one of a character that began before it.
+    (func $continues (param $byte i32) (result i32)
+        (i32.eq (i32.and (local.get $byte) (i32.const 0xc0)) (i32.const 0x80)))
+
     (func $say (param $level i32)
+        (local $at i32) (local $end i32) (local $size i32)
         (if (global.get $line_length)
             (then
+                ;; The host traps on text that is not UTF-8.
+                (local.set $at (global.get $line))
+                (local.set $end (i32.add (global.get $line) (global.get $line_length)))
+                (loop $next
+                    (local.set $size (call $character (local.get $at) (local.get $end)))
+                    (if (i32.eqz (local.get $size))
+                        (then
+                            (i32.store8 (local.get $at) (i32.const 63)) ;; ?
+                            (local.set $size (i32.const 1))))
+                    (local.set $at (i32.add (local.get $at) (local.get $size)))
+                    (br_if $next (i32.lt_u (local.get $at) (local.get $end))))
                 (call $log (local.get $level) (global.get $line) (global.get $line_length))
                 (global.set $line_length (i32.const 0)))))
 
@@ -109,6 +154,12 @@
                         (if (i32.eq (local.get $byte) (i32.const 10))
                             (then (call $say (local.get $level)))
                             (else
+                                ;; A line that is too long ends before a character.
+                                (if (i32.and
+                                        (i32.gt_u (global.get $line_length)
+                                            (i32.sub (global.get $line_size) (i32.const 4)))
+                                        (i32.eqz (call $continues (local.get $byte))))
+                                    (then (call $say (local.get $level))))
                                 (i32.store8
                                     (i32.add (global.get $line) (global.get $line_length))
                                     (local.get $byte))
