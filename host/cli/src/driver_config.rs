@@ -41,6 +41,17 @@ impl Source {
         }
     }
 
+    /// What to call its driver before that has said so itself.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::BuiltIn(which) => which.name().to_owned(),
+            Self::File(path) => path.file_stem().unwrap_or_default().display().to_string(),
+            Self::Registry(reference) => {
+                reference.repository().rsplit('/').next().unwrap_or_default().to_owned()
+            }
+        }
+    }
+
     /// Which entry it is, whatever version of it.
     pub(crate) fn identity(&self) -> String {
         match self {
@@ -250,6 +261,11 @@ impl DriverSettings {
             takes_over: false,
             config: serde_json::Map::new(),
         }
+    }
+
+    /// What to call it until it has registered.
+    pub(crate) fn called(&self) -> String {
+        self.rename.as_ref().map_or_else(|| self.source.name(), ToString::to_string)
     }
 
     /// Whether this is another state of that entry: of one name if it has one,

@@ -6,6 +6,7 @@ mod upgrade;
 use crate::{
     artifacts::{Artifacts, Fetched, LookUp, Requirements},
     built_in::BuiltIn,
+    component::{check_pinned, read_signed_file},
     driver_config::{DriverSettings, Source},
     fatal::Fatal,
     names::reserved,
@@ -14,11 +15,10 @@ use crate::{
 use ipam_api::{Digest, DriverName, Factory, names};
 use ipam_ledger::StoreError;
 use ipam_registry::Reference;
-use ipam_runtime::{Component, Runtime, digest, read_file};
+use ipam_runtime::{Component, Runtime};
 use ipam_service::{LoadOptions, Maker, Origin, Service};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
     thread,
     time::{Duration, Instant},
@@ -247,31 +247,28 @@ impl Drivers {
     fn ready(&self, settings: &DriverSettings, look_up: LookUp) -> Result<Ready, String> {
         let mut artifact = None;
         let mut config = settings.config.clone();
-        let label = settings.rename.as_ref().map(DriverName::as_str);
         let read;
-        let (label, bytes, origin) = match &settings.source {
+        let (bytes, origin) = match &settings.source {
             Source::BuiltIn(which) => {
                 if *which == BuiltIn::Default {
                     predefined::check(&config, settings.pools.as_deref())?;
                     // What makes the site's IPv6 addresses its own (RFC 4193).
                     config.entry("site-id").or_insert_with(|| self.site_id.clone().into());
                 }
-                (which.name().into(), which.component(), which.origin())
+                (which.component(), which.origin())
             }
             Source::File(path) => {
                 read = read_signed_file(path, settings)?;
-                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                (label.map_or(stem, Into::into), &read[..], Origin::Component)
+                (&read[..], Origin::Component)
             }
             Source::Registry(reference) => {
                 let fetched = self.fetch(reference, settings, look_up)?;
                 read = fetched.bytes;
                 artifact = Some((reference.clone(), fetched.digest));
-                let last = reference.repository().rsplit('/').next().unwrap_or_default();
-                (label.unwrap_or(last).into(), &read[..], Origin::Component)
+                (&read[..], Origin::Component)
             }
         };
-        let component = self.component(&label, bytes, settings)?;
+        let component = self.component(&settings.called(), bytes, settings)?;
         let config = serde_json::Value::Object(config).to_string();
         Ok(Ready { factory: Arc::new(component), origin, config, artifact })
     }
@@ -297,29 +294,12 @@ impl Drivers {
         bytes: &[u8],
         settings: &DriverSettings,
     ) -> Result<Component, String> {
-        if let Some(pinned) = settings.digest {
-            let found = digest(bytes);
-            if found != pinned {
-                return Err(format!(
-                    "the file has the digest {found}, but the configuration pins {pinned}"
-                ));
-            }
-        }
+        check_pinned(bytes, settings)?;
         let DriverSettings { limits, grants, .. } = settings;
         let _one_at_a_time = lock(&self.compiling);
         let component = self.runtime.load_granted(label, bytes, limits.clone(), grants);
         component.map_err(|error| error.to_string())
     }
-}
-
-/// Reads a component's file. Nothing unsigned is compiled where that is required.
-fn read_signed_file(path: &Path, settings: &DriverSettings) -> Result<Vec<u8>, String> {
-    let bytes = read_file(path, &settings.limits).map_err(|error| error.to_string())?;
-    if let Some(signed) = settings.signed_file() {
-        let by = signed.check_file(path, &bytes)?;
-        tracing::info!(file = %path.display(), signed_by = %by, "the signature is right");
-    }
-    Ok(bytes)
 }
 
 /// What an entry is known by, as [`DriverSettings::is_of`] knows it.

@@ -40,6 +40,43 @@ fn a_driver_is_tested_with_its_table() {
     assert!(unknown.code == 2 && unknown.said.contains(all), "{unknown:?}");
 }
 
+/// It gets the secrets and the grants of its table, so it is what the table wants.
+#[test]
+fn what_the_table_pins_and_who_must_have_signed_it_holds_for_a_test_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("wipam.toml");
+    let counts = programs::file("counts");
+    let key = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/signature/fixtures/p256.pub"),
+    )
+    .unwrap();
+    let pinned = format!("sha256:{}", "ab".repeat(32));
+    let store = "store = { max-bytes = 65536, max-keys = 1000 }";
+    let text = format!(
+        "[signatures]\nall-of = [{{ key = {key:?} }}]\n\
+         [[driver]]\nfile = {counts:?}\nname = 'pinned'\ndigest = '{pinned}'\n{store}\n\
+         [[driver]]\nfile = {counts:?}\nname = 'signed'\nrequire-signature = true\n{store}\n\
+         [[driver]]\nfile = 'oci://ghcr.io/acme/lab.d:1.0'\n"
+    );
+    fs::write(&config, text).unwrap();
+    let config = config.display().to_string();
+    let test = |driver: &str, more: &[&str]| {
+        let arguments = ["--config", &config, "--driver", driver, "--operations", "10"];
+        wipam_test(&[&arguments, more].concat())
+    };
+    for (driver, words) in [
+        ("pinned", format!("but the configuration pins {pinned}")),
+        ("signed", "counts.wasm.sigstore.json".to_owned()),
+        ("lab.d", "fetch it first: wipam driver pull oci://ghcr.io/acme/lab.d:1.0".to_owned()),
+    ] {
+        let refused = test(driver, &[]);
+        assert!(refused.code == 2 && refused.said.contains(&words), "{refused:?}");
+    }
+    // Whoever names a file says that it is another one.
+    let named = test("pinned", &[counts.to_str().unwrap()]);
+    assert_eq!((named.code, named.broken()), (0, vec![]), "{named:?}");
+}
+
 /// The compiled code of each component that is kept.
 fn kept(home: &Path) -> BTreeSet<String> {
     let mut names = BTreeSet::new();

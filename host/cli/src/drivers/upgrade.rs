@@ -1,8 +1,9 @@
 //! `wipam driver upgrade`, on the side of the daemon.
 
-use super::{ArtifactOf, Drivers, Loaded, PATIENCE, read_signed_file};
+use super::{ArtifactOf, Drivers, Loaded, PATIENCE};
 use crate::{
     artifacts::LookUp,
+    component::read_signed_file,
     driver_config::{DriverSettings, Source},
 };
 use ipam_admin::{Host, Upgrade};

@@ -3,7 +3,7 @@
 
 use crate::{
     built_in::BuiltIn,
-    component::{component, of_source},
+    component::{component, of_table},
     config::{Flags, Settings},
     driver_config::{DriverSettings, Source},
     fatal::Fatal,
@@ -81,42 +81,32 @@ impl Tested {
         Ok(Self { label, bytes, is_built_in, limits, grants, names_max: None, config })
     }
 
-    /// As `serve` has it by this file; another version of it if a component is
-    /// given.
+    /// As `serve` has it by this file, signed and pinned as its table wants it; or
+    /// a component that is given as another version of it, which is trusted.
     pub(super) fn in_service(path: &Path, name: &str, file: Option<&str>) -> Result<Self, Fatal> {
         let flags = Flags { config: Some(path.to_owned()), ..Flags::default() };
         let drivers = Settings::new(flags)?.drivers;
         let usage = |why: String| Fatal::Usage(format!("{}: {why}", path.display()));
-        let names: Vec<String> = drivers.iter().map(called).collect();
-        let one = drivers.into_iter().find(|driver| called(driver) == name);
-        let DriverSettings { source, limits, grants, pools, mut config, .. } =
-            one.ok_or_else(|| {
-                usage(format!("it has no driver {name}; it has {}", names.join(", ")))
-            })?;
+        let names: Vec<String> = drivers.iter().map(DriverSettings::called).collect();
+        let one = drivers.into_iter().find(|driver| driver.called() == name);
+        let settings = one.ok_or_else(|| {
+            usage(format!("it has no driver {name}; it has {}", names.join(", ")))
+        })?;
+        let (label, bytes, is_built_in) = match file {
+            Some(file) => of_table(&DriverSettings {
+                limits: settings.limits.clone(),
+                ..DriverSettings::new(file, None, Path::new(""))?
+            })?,
+            None => of_table(&settings)?,
+        };
+        let DriverSettings { source, limits, grants, pools, mut config, .. } = settings;
         if source == Source::BuiltIn(BuiltIn::Default) {
             predefined::check(&config, pools.as_deref()).map_err(usage)?;
             config.entry("site-id").or_insert_with(|| SITE_ID.into());
         }
-        let source = match file {
-            Some(file) => DriverSettings::new(file, None, Path::new(""))?.source,
-            None => source,
-        };
-        let (label, bytes, is_built_in) = of_source(&source, &limits)?;
         let config = serde_json::Value::Object(config).to_string();
         let names_max = Some(limits.instance.names);
         Ok(Self { label, bytes, is_built_in, limits, grants, names_max, config })
-    }
-}
-
-/// What a table's driver is called before it has said so itself: by `name`, or
-/// after its file.
-fn called(driver: &DriverSettings) -> String {
-    let of_file = |path: &PathBuf| path.file_stem().unwrap_or_default().display().to_string();
-    match (&driver.rename, &driver.source) {
-        (Some(name), _) => name.to_string(),
-        (None, Source::BuiltIn(which)) => which.name().to_owned(),
-        (None, Source::File(path)) => of_file(path),
-        (None, Source::Registry(reference)) => of_file(&reference.repository().into()),
     }
 }
 
