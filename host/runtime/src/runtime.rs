@@ -139,6 +139,10 @@ pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, LoadError> {
     })
 }
 
+/// How much compiled code a cache has before the engine removes what was used
+/// least recently. It looks from time to time, so there may be more for a while.
+const CACHE_BYTES: u64 = 512 << 20;
+
 /// The engine, the same in every process that shares a cache.
 pub(crate) fn engine(cache: Option<&Path>) -> wasmtime::Result<(Engine, Option<Cache>)> {
     let mut config = Config::new();
@@ -160,6 +164,7 @@ pub(crate) fn engine(cache: Option<&Path>) -> wasmtime::Result<(Engine, Option<C
         Some(directory) => {
             let mut settings = CacheConfig::new();
             settings.with_directory(directory);
+            settings.with_files_total_size_soft_limit(CACHE_BYTES);
             Some(Cache::new(settings)?)
         }
         None => None,

@@ -1,20 +1,21 @@
 //! `wipam test`: asks a driver for every promise of the contract, in a process
 //! of its own, within the limits that it has in service.
 
+mod cache;
 mod tested;
 
 use crate::{
     fatal::Fatal,
     logging::{self, LogFormat},
-    state_dir::private,
 };
+use cache::Cache;
 use ipam_admin::json;
 use ipam_api::{DriverName, text::escaped};
 use ipam_conformance_host::{Options, Outcome, Plugin, PromiseResult, Report, Target, junit, test};
 use ipam_runtime::{LoadError, Runtime};
 use serde::Serialize;
 use std::{
-    env, fs,
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
     time::Duration,
@@ -169,43 +170,6 @@ fn plugin(args: &Args) -> Result<Target, Fatal> {
     let plugin = Plugin::new(socket, Duration::from_millis(args.granted.call_ms));
     plugin.probe().map_err(|error| usage(&socket.display().to_string(), &error))?;
     Ok(Target::Plugin(plugin))
-}
-
-/// Where compiled code is: what lies there is executed, so it is this user's
-/// alone. wasmtime keeps it within 512 MiB, what was used least recently goes
-/// first.
-enum Cache {
-    /// From one run to the next.
-    Kept(PathBuf),
-    /// For whoever has no such directory.
-    OfThisRun(tempfile::TempDir),
-}
-
-impl Cache {
-    /// `$XDG_CACHE_HOME/wipam` or `~/.cache/wipam`.
-    fn new() -> Result<Self, Fatal> {
-        let of = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")));
-        let kept = home.ok_or_else(|| "there is no home".to_owned()).and_then(|home| {
-            fs::create_dir_all(&home).map_err(|error| error.to_string())?;
-            private(&home.join("wipam")).map_err(|error| error.to_string())
-        });
-        match kept {
-            Ok(path) => Ok(Self::Kept(path)),
-            Err(why) => {
-                tracing::info!(%why, "compiled code is not kept");
-                let directory = tempfile::tempdir();
-                Ok(Self::OfThisRun(directory.map_err(|it| usage("a temporary directory", &it))?))
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Kept(path) => path,
-            Self::OfThisRun(directory) => directory.path(),
-        }
-    }
 }
 
 fn write_junit(file: fs::File, reports: &[Report]) -> io::Result<()> {
