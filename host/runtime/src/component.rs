@@ -156,9 +156,14 @@ fn ungranted(needs: &[Need]) -> String {
     let of = |kind| needs.iter().filter(move |need| need.grant == kind).map(|need| &need.import);
     let said = kinds.into_iter().filter_map(|kind| {
         let imports: Vec<&String> = of(kind).collect();
+        let is_around = imports.iter().any(|it| it.starts_with("ipam:driver/ipam@"));
         let imports = (!imports.is_empty()).then(|| list(imports.into_iter()))?;
         Some(match kind {
             Some(kind) => format!("{imports}: write {} into its table", kind.line()),
+            None if is_around => format!(
+                "{imports}: it is made to be around another driver: \
+                 wipam compose FILE --around INNER -o OUT"
+            ),
             None => format!("{imports}: no grant provides that"),
         })
     });
@@ -289,6 +294,15 @@ mod tests {
              wasi:http/outgoing-handler@0.2.0: write http = [\"https://SERVER/PATH\"] into its table; \
              ipam:driver/store@0.1.0: write store = { max-bytes = 1048576, max-keys = 1000 } into its \
              table; acme:secret/backdoor@1.0.0: no grant provides that"
+        );
+        let around = LoadError::UngrantedImports(vec![
+            need("ipam:driver/lifecycle@0.1.0", None),
+            need("ipam:driver/ipam@0.1.0", None),
+        ]);
+        assert_eq!(
+            around.to_string(),
+            "it imports what was not granted: ipam:driver/lifecycle@0.1.0, ipam:driver/ipam@0.1.0: \
+             it is made to be around another driver: wipam compose FILE --around INNER -o OUT"
         );
         let many = LoadError::UngrantedImports(vec![need(&"x".repeat(256), None); 600]).to_string();
         assert!(many.len() < 5 << 10 && many.contains("xx… (600 in all)"), "{many}");
