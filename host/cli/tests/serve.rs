@@ -291,7 +291,7 @@ fn what_imports_no_driver_is_put_around_none() {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
-    let words = "it imports no driver: ipam:driver/lifecycle@, ipam:driver/ipam@";
+    let words = "it imports neither ipam:driver/lifecycle nor ipam:driver/ipam, so nothing can be put inside it";
     assert!(said.contains(words) && !out.exists(), "{said}");
 }
 

@@ -52,7 +52,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     if let Some(inner) = around {
         let (_, inner, _) = component(inner)?;
         if !imports.iter().any(|it| is_driver(it)) {
-            return Err(failed(format!("it imports no driver: {}", DRIVER.join(", "))));
+            return Err(failed(
+                "it imports neither ipam:driver/lifecycle nor ipam:driver/ipam, \
+                 so nothing can be put inside it"
+                    .to_owned(),
+            ));
         }
         let joined = join(&driver, &inner).map_err(failed)?;
         let left = inspect(&joined).map_err(|error| failed(error.to_string()))?.imports;
