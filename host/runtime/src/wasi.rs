@@ -1,6 +1,6 @@
 //! WASI for guests whose language needs it: no files, no network, no
 //! environment, no input; both outputs go to the driver's log. There is one
-//! argument, since many a program looks for its own name in the first one. Its clock is in
+//! argument, because many programs read their own name from it. Its clock is in
 //! `clock`, and its random numbers are the same for everybody, unless the
 //! operator granted real ones.
 
