@@ -30,14 +30,14 @@ func cabiRealloc(old unsafe.Pointer, oldSize, align, newSize uintptr) unsafe.Poi
 	if !hasStarted {
 		words := (newSize + 7) / 8
 		if words > uintptr(len(early))-earlyTaken {
-			return nil
+			panic("cabi_realloc: no memory is left before Go has started")
 		}
 		memory := unsafe.Add(unsafe.Pointer(&early), 8*earlyTaken)
 		earlyTaken += words
 		return memory
 	}
 	if old != nil || oldSize != 0 {
-		panic("hosts pass what they know the size of")
+		panic("cabi_realloc: growing an allocation is not supported")
 	}
 	setClockPaused(true)
 	memory := Allocate(&pinner, newSize, align)
