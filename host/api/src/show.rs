@@ -80,7 +80,8 @@ impl fmt::Display for PoolStatus {
 fn pairs(f: &mut fmt::Formatter<'_>, options: &Options) -> fmt::Result {
     options.iter().take(OPTIONS_MAX).try_for_each(|(key, value)| {
         write!(f, ", {}={}", quoted(TEXT_MAX_BYTES, key), quoted(TEXT_MAX_BYTES, value))
-    })
+    })?;
+    if options.len() > OPTIONS_MAX { f.write_str(", …") } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -109,6 +110,18 @@ mod tests {
         ] {
             assert_eq!(request.to_string(), want);
         }
+    }
+
+    #[test]
+    fn of_many_options_some_are_shown() {
+        let mut request = AddressRequest::any(PoolId::try_from("p").unwrap());
+        for key in ["a", "b", "c", "d"] {
+            request.options.insert(key.to_owned(), "v".to_owned());
+        }
+        let four = r#""p", any, "a"="v", "b"="v", "c"="v", "d"="v""#;
+        assert_eq!(request.to_string(), four);
+        request.options.insert("e".to_owned(), "v".to_owned());
+        assert_eq!(request.to_string(), format!("{four}, …"));
     }
 
     /// People see both in refusals and logs.

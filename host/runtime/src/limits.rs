@@ -157,7 +157,8 @@ pub struct AnswerLimits {
     pub data_bytes: usize,
     /// Bytes of the text of a refusal; what is longer is cut.
     pub error_bytes: usize,
-    /// Bytes of what the operator is told of a failure; what is longer is cut.
+    /// Bytes of what the operator is told of a failure: its cause, what was asked,
+    /// and the trace, each; what is longer is cut.
     pub report_bytes: usize,
     /// Lines that all instances of a component may log in a second; what is
     /// more is dropped and counted.

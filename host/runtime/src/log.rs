@@ -110,7 +110,7 @@ struct Words {
 }
 
 /// The most lines of one message; the last of them has the rest.
-const MESSAGE_LINES: usize = 64;
+const MESSAGE_LINES: usize = 16;
 
 impl Log {
     pub(crate) fn new(driver: Arc<str>, limits: &Limits, budget: Arc<Budget>) -> Self {

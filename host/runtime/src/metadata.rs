@@ -90,10 +90,13 @@ impl Metadata {
     fn producers(&mut self, section: ProducersSectionReader<'_>) {
         for field in section.into_iter().map_while(Result::ok) {
             for value in field.values.into_iter().map_while(Result::ok) {
+                if self.producers.len() == PRODUCERS_MAX {
+                    return;
+                }
                 let text = |text| bounded(TEXT_BYTES, text);
                 let (field, name) = (text(field.name), text(value.name));
                 let producer = Producer { field, name, version: text(value.version) };
-                if self.producers.len() < PRODUCERS_MAX && !self.producers.contains(&producer) {
+                if !self.producers.contains(&producer) {
                     self.producers.push(producer);
                 }
             }
@@ -115,7 +118,7 @@ fn packages(packed: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LISTS_MAX, Metadata, Producer, metadata, packages};
+    use super::{LISTS_MAX, Metadata, PRODUCERS_MAX, Producer, TEXT_BYTES, metadata, packages};
 
     fn packed(json: &str) -> Vec<u8> {
         miniz_oxide::deflate::compress_to_vec_zlib(json.as_bytes(), 6)
@@ -155,6 +158,21 @@ mod tests {
         let read = metadata(&wat::parse_str(text).unwrap());
         assert_eq!(read.packages, Some(LISTS_MAX));
         assert_eq!(read.annotations, [("version", "1".to_owned())]);
+    }
+
+    #[test]
+    fn so_many_producers_are_shown_and_of_a_text_so_much() {
+        let tool =
+            |number: usize| format!(r#"(@custom "producers" "\01\03sdk\01\02{number:02}\00")"#);
+        let producers: String = (0..=PRODUCERS_MAX).map(tool).collect();
+        let long = "x".repeat(TEXT_BYTES + 1);
+        let text = format!(r#"(component {producers} (@custom "description" "{long}"))"#);
+        let read = metadata(&wat::parse_str(text).unwrap());
+        let last = format!("{:02}", PRODUCERS_MAX - 1);
+        assert_eq!(read.producers.len(), PRODUCERS_MAX);
+        assert_eq!(read.producers.last().map(|it| &it.name), Some(&last));
+        let (_, told) = &read.annotations[0];
+        assert!(told.len() == TEXT_BYTES && told.ends_with("x…"), "{told}");
     }
 
     #[test]

@@ -139,6 +139,21 @@ fn what_the_driver_said_of_a_failure_is_told_first() {
     assert!(told.starts_with("wasm trap: "), "{told}");
 }
 
+#[test]
+fn a_message_is_so_many_lines_and_no_more() {
+    let import = r#"(import "ipam:driver/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
+    let says = "(call $log (i32.const 2) (i32.const 6144) (i32.const 40)) (i32.const 1024)";
+    let data = format!("(data (i32.const 6144) \"{}\")", "x\\0a".repeat(20));
+    let component = guest(import, &[("request-address", says), ("", &data)]);
+    let log = overhear(|| {
+        let answer = started(&component, Limits::default()).request_address(&any_address());
+        assert!(answer.is_ok(), "{answer:?}");
+    });
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 16, "{log}");
+    assert!(lines[15].contains(r"x\nx\nx\nx\nx") && !lines[14].contains(r"x\n"), "{log}");
+}
+
 /// The adapter of Go has its standard error logged as warnings.
 #[test]
 fn a_panic_among_the_warnings_is_told_first() {
