@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
     let Args { file, output, stub_only, around } = args;
     let failed = |why: String| Fatal::Failed(format!("{file}: {why}"));
     let (_, driver, _) = component(file)?;
-    let Inspection { missing, needs, imports, .. } =
+    let Inspection { missing, needs, imports, exports, .. } =
         inspect(&driver).map_err(|error| failed(error.to_string()))?;
     if !missing.is_empty() {
         return Err(failed(format!("it does not export {}", missing.join(", "))));
@@ -59,6 +59,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
             ));
         }
         let joined = join(&driver, &inner).map_err(failed)?;
+        // A wrapper passes on what it exports, and the rest of the inner driver
+        // is lost to the host.
+        let inside = inspect(&inner).map_err(|error| failed(error.to_string()))?.exports;
+        for lost in inside.iter().filter(|it| is_ours(it) && !exports.contains(it)) {
+            eprintln!(
+                "wipam: the inner driver exports {lost} and {file} does not: no host sees it"
+            );
+        }
         let left = inspect(&joined).map_err(|error| failed(error.to_string()))?.imports;
         return match left.iter().find(|it| is_driver(it)) {
             Some(left) => {
@@ -98,6 +106,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Fatal> {
 
 /// What a driver is to whoever asks it.
 const DRIVER: [&str; 2] = ["ipam:driver/lifecycle@", "ipam:driver/ipam@"];
+
+fn is_ours(export: &str) -> bool {
+    export.starts_with("ipam:driver/")
+}
 
 fn is_driver(import: &str) -> bool {
     DRIVER.iter().any(|it| import.starts_with(it))
